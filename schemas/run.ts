@@ -1,0 +1,44 @@
+import { z } from 'zod';
+import { instantSchema } from './instant.ts';
+import { verdictSchema } from './receipt.ts';
+
+export const outcomeSchema = z.enum(['ok', 'partial', 'failed', 'behind', 'deferred', 'cancelled']);
+export type Outcome = z.infer<typeof outcomeSchema>;
+
+export const triggerSchema = z.enum(['schedule', 'manual', 'backfill']);
+export type Trigger = z.infer<typeof triggerSchema>;
+
+/** One object's line in a run's summary: what the table on the screen and in the Temporal UI shows. */
+export const objectSummarySchema = z.object({
+  object: z.string(),
+  window: z.string().nullable(),
+  from: instantSchema.nullable(),
+  until: instantSchema.nullable(),
+  state: z.enum(['idle', 'landed', 'staged', 'failed', 'deferred', 'in-progress', 'cancelled', 'current']),
+  rows: z.number().int(),
+  inserted: z.number().int(),
+  updated: z.number().int(),
+  unchanged: z.number().int(),
+  deleted: z.number().int(),
+  quarantined: z.number().int(),
+  verdict: verdictSchema.nullable(),
+  seconds: z.number(),
+  /** Milliseconds per step: plan, extract, shape, load, commit. */
+  stepMs: z.record(z.string(), z.number()).optional(),
+  code: z.string().optional(),
+  message: z.string().optional(),
+});
+export type ObjectSummary = z.infer<typeof objectSummarySchema>;
+
+export const runSummarySchema = z.object({
+  connection: z.string(),
+  workflowId: z.string(),
+  runId: z.string(),
+  trigger: triggerSchema,
+  outcome: outcomeSchema,
+  startedAt: instantSchema,
+  endedAt: instantSchema.nullable(),
+  idle: z.number().int(),
+  objects: z.array(objectSummarySchema),
+});
+export type RunSummary = z.infer<typeof runSummarySchema>;

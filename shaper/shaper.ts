@@ -1,0 +1,43 @@
+import type { ShapeCounts } from '../schemas/batch.ts';
+import type { Instant } from '../schemas/instant.ts';
+import type { ObjectSchema } from '../schemas/object-schema.ts';
+import type { PageFormat } from '../schemas/page.ts';
+
+/** Columns that Headwater adds to every table, always in this order after the source's own. */
+export const SYSTEM_COLUMNS = ['_deleted', '_version', '_confirmed_at', '_hash', '_window', '_loaded_at'] as const;
+
+export interface ShapeRequest {
+  schema: ObjectSchema;
+  /** Local paths of the raw pages, in order. */
+  pages: { path: string; format: PageFormat; rowsSent: number }[];
+  /** Path to the records in a json page (SourceCapabilities.jsonRecords). */
+  jsonRecords: string;
+  window: { id: string; from: Instant; until: Instant };
+  /** Source-clock time at which the read began: becomes `_confirmed_at`. */
+  confirmedAt: Instant;
+  /** Bad rows abort the window only above both of these. */
+  badShareMax: number;
+  badRowsMax: number;
+  /** Local paths to write. */
+  out: { rows: string; tombstones: string; quarantine: string };
+}
+
+/** Paths are null where no file was written, because there was no such row. */
+export interface ShapeResult {
+  counts: ShapeCounts;
+  files: { rows: string | null; tombstones: string | null; quarantine: string | null };
+  ms: number;
+}
+
+/**
+ * Casts raw pages to the described types inside an embedded DuckDB and writes Parquet; rows never become JavaScript objects.
+ * Parquet `rows`: one column per field of the schema (named by `column`, typed), then SYSTEM_COLUMNS without `_loaded_at`:
+ * `_deleted` BOOLEAN, `_version` TIMESTAMPTZ (the stamp), `_confirmed_at` TIMESTAMPTZ, `_hash` UBIGINT (over all field values),
+ * `_window` VARCHAR. Parquet `tombstones`: key column, `_deleted` true, `_version`, `_confirmed_at`, `_window`.
+ * Parquet `quarantine`: record VARCHAR, field, value, reason, raw (JSON of the whole row), all VARCHAR.
+ * Throws TOO_MANY_BAD_ROWS, RECEIPT_TRANSPORT (a page holds another number of rows than the source said).
+ */
+export interface Shaper {
+  shape(request: ShapeRequest, signal: AbortSignal): Promise<ShapeResult>;
+  close(): Promise<void>;
+}

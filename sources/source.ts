@@ -1,0 +1,141 @@
+import type { z } from 'zod';
+import type { Instant } from '../schemas/instant.ts';
+import type { ObjectSchema } from '../schemas/object-schema.ts';
+import type { Cursor, PageFormat } from '../schemas/page.ts';
+import type { Quota } from '../schemas/quota.ts';
+import type { Interval, Slice } from '../schemas/window.ts';
+
+/** An object that the source has, and whether it can be synced; `reason` says why not. */
+export interface ObjectListing {
+  object: string;
+  label: string;
+  custom: boolean;
+  syncable: boolean;
+  reason?: string;
+}
+
+/** One line of `headwater check`. */
+export interface CheckResult {
+  check: string;
+  ok: boolean;
+  detail: string;
+  remedy?: string;
+}
+
+/** What `plan` learns of one object with as few calls as the source allows. */
+export interface Probe {
+  object: string;
+  /** Every change up to here is visible now: windows close at or before it. */
+  visibleUntil: Instant;
+  /** True only if the source proves that nothing in `[readFrom, visibleUntil)` changed or was deleted. */
+  idle: boolean;
+  /** Set when the source no longer remembers deletes back to the window's start: an id comparison is due. */
+  deletionsKnownFrom?: Instant;
+}
+
+export interface ProbeRequest {
+  object: string;
+  /** The look-back is already taken off. */
+  readFrom: Instant;
+  until: Instant;
+}
+
+export interface ExtractRequest {
+  schema: ObjectSchema;
+  /** Rows with a stamp in `[readFrom, until)` are read; the window itself is `[from, until)`. ORIGIN: a first load. */
+  from: Instant;
+  readFrom: Instant;
+  until: Instant;
+}
+
+export interface ExtractPlan {
+  slices: Slice[];
+  /** Rows stamped in `[from, until)` by the source's own count, deleted ones included. */
+  countBefore: number | 'unknown';
+}
+
+/**
+ * What the source sent, unchanged. `body` is consumed exactly once, before the next page is asked for; undefined when only
+ * the cursor moved (a job was created). The cursor replays from after this page, and becomes valid once it is committed.
+ * Row counts that the wire gives only with the last byte are read after the body has ended: hence a function.
+ */
+export interface RawPage {
+  format: PageFormat;
+  body: AsyncIterable<Uint8Array> | undefined;
+  /** Rows that the source says are in this page; called after the body has been read to its end. */
+  rowsSent: () => number;
+  cursor: () => Cursor;
+}
+
+export interface ExtractContext {
+  /** The last committed cursor of this slice, undefined at the first try. */
+  after: Cursor | undefined;
+  signal: AbortSignal;
+  /** Called while nothing arrives (polling a job), so that the step stays alive: text for the operator. */
+  onWait: (what: string) => void;
+}
+
+/** A version of a record, to compare windows without reading them. */
+export interface RecordStamp {
+  id: string;
+  stamp: Instant;
+  deleted: boolean;
+}
+
+/** One connected source system. Methods throw HeadwaterError only; every call is charged to the connection's token bucket. */
+export interface Source {
+  check(): Promise<CheckResult[]>;
+  list(): Promise<ObjectListing[]>;
+  describe(object: string): Promise<ObjectSchema>;
+  /** One answer per request, in order. */
+  probe(requests: ProbeRequest[], signal: AbortSignal): Promise<Probe[]>;
+  plan(request: ExtractRequest): Promise<ExtractPlan>;
+  extract(request: ExtractRequest, slice: Slice, context: ExtractContext): AsyncIterable<RawPage>;
+  /** Rows stamped in the interval by the source's own count, deleted ones included. */
+  count(schema: ObjectSchema, interval: Interval): Promise<number | 'unknown'>;
+  /** Ids and stamps in the interval, deleted ones included: explains a count that moved. Ascending by stamp, id. */
+  stamps(schema: ObjectSchema, interval: Interval, signal: AbortSignal): AsyncIterable<RecordStamp[]>;
+  /** Current versions of these records, as a json page; an id that is gone is simply absent. */
+  fetch(schema: ObjectSchema, ids: string[], signal: AbortSignal): AsyncIterable<RawPage>;
+  /** Ends whatever a cancelled slice left running in the source (a bulk job). */
+  abandon(cursor: Cursor): Promise<void>;
+  quota(): Promise<Quota | undefined>;
+  close(): Promise<void>;
+}
+
+/** What a source needs from outside: the clock, the token bucket, a log line. All injectable for tests. */
+export interface SourceContext {
+  connection: string;
+  now: () => number;
+  /** Resolves when `calls` may be made now; throws QUOTA_EXHAUSTED when the stop line of the quota is reached. */
+  acquire: (calls: number, signal?: AbortSignal) => Promise<void>;
+  /** The source's own report of its quota, after any answer that carries one. */
+  reportQuota: (quota: Quota) => void;
+  log: (message: string, fields?: Record<string, string | number | boolean>) => void;
+}
+
+export interface SourceCapabilities {
+  /** Deletes arrive with the rows (soft deletes) and as tombstones. */
+  deletions: boolean;
+  /** The path to the records in a json page, such as `records`. */
+  jsonRecords: string;
+  /** How a deleted record shows in rows; see ObjectSchema.deleted. */
+  softDeletes: boolean;
+  /** Default look-back for late visible rows, ms. */
+  lookbackMs: number;
+  /** Default distance that a window's end keeps from the source's clock, ms. */
+  lagMs: number;
+}
+
+/** A definition closes over its own config type: a registry is one line per system and needs no casts. */
+export interface SourceDefinition<Config extends z.ZodType = z.ZodType> {
+  kind: string;
+  config: Config;
+  capabilities: SourceCapabilities;
+  /** Secrets in `config` are resolved already. Makes no call yet. */
+  connect: (config: z.output<Config>, context: SourceContext) => Source;
+}
+
+export function defineSource<Config extends z.ZodType>(definition: SourceDefinition<Config>): SourceDefinition<Config> {
+  return definition;
+}

@@ -1,0 +1,102 @@
+import type { z } from 'zod';
+import type { Batch, LoadReceipt } from '../schemas/batch.ts';
+import type { Instant } from '../schemas/instant.ts';
+import type { ObjectSchema } from '../schemas/object-schema.ts';
+import type { Receipt } from '../schemas/receipt.ts';
+import type { RunSummary } from '../schemas/run.ts';
+import type { SinkState } from '../schemas/sink.ts';
+import type { Window } from '../schemas/window.ts';
+
+/** What may change by itself when the source's schema moves. */
+export type EvolutionMode = 'evolve' | 'freeze' | 'discard' | 'quarantine';
+export interface EvolutionPolicy {
+  tables: EvolutionMode;
+  columns: EvolutionMode;
+  types: EvolutionMode;
+}
+
+export interface SchemaChange {
+  table: string;
+  column: string | null;
+  change: 'create_table' | 'add_column' | 'widen_type' | 'remove_column' | 'retype_column';
+  before: string | null;
+  after: string | null;
+  /** What the policy made of it. */
+  action: 'applied' | 'ignored' | 'kept';
+}
+
+/** A shaped slice with everything that a load needs; files are local paths here, references elsewhere. */
+export interface LoadRequest {
+  window: Window;
+  schema: ObjectSchema;
+  batch: Batch;
+  /** Local paths of the batch's Parquet files, null where the batch has none. */
+  files: { rows: string | null; tombstones: string | null; quarantine: string | null };
+}
+
+/** One proven window, written as a row of `_headwater.intervals`; the batches it accepted, one per slice. */
+export interface IntervalRow {
+  window: string;
+  connection: string;
+  object: string;
+  from: Instant;
+  until: Instant;
+  attempt: number;
+  batches: string[];
+  receipt: Receipt;
+}
+
+/** A bounded answer to a read-only statement. Values are JSON-safe: decimals and 64-bit integers as text. */
+export interface QueryAnswer {
+  columns: { name: string; type: string }[];
+  rows: unknown[][];
+  truncated: boolean;
+}
+
+/**
+ * One connected warehouse. Every write is guarded by version and transactional with its batch row, so that it may be repeated.
+ * Methods throw HeadwaterError only.
+ */
+export interface Warehouse {
+  check(): Promise<{ check: string; ok: boolean; detail: string; remedy?: string }[]>;
+  /** Creates or evolves `<connection>.<table>` by policy; SCHEMA_FROZEN when the policy forbids it. */
+  migrate(connection: string, schema: ObjectSchema, policy: EvolutionPolicy): Promise<SchemaChange[]>;
+  /** The same batch twice => `alreadyApplied: true`. A lower attempt of its window than one seen => ATTEMPT_OUTDATED (I3). */
+  load(request: LoadRequest, signal: AbortSignal): Promise<LoadReceipt>;
+  /** Keys of the batch that are there at a version at least as new, and those that are not (receipt, destination part). */
+  verify(request: LoadRequest): Promise<{ present: number; missing: number }>;
+  /** Writes interval rows in one transaction and raises `seq`; a window that has its row already is a no-op. */
+  closeWindows(rows: IntervalRow[]): Promise<SinkState>;
+  sinkState(): Promise<SinkState>;
+  /** Interval rows with `seq` above the given one, ascending: lets an old ledger adopt what the warehouse holds. */
+  intervals(afterSeq: number): Promise<(IntervalRow & { seq: number })[]>;
+  recordRun(run: RunSummary): Promise<void>;
+  /** Rows in the table that are not tombstones; for the shrink guard and the demo's table. */
+  count(connection: string, table: string): Promise<number>;
+  /** One read-only statement; at most `rowsMax` rows. Anything else than a select is refused. */
+  query(sql: string, rowsMax: number): Promise<QueryAnswer>;
+  /** Writes the answer of a read-only statement to a local file by its ending: parquet, csv, json. Returns rows. */
+  export(sql: string, path: string): Promise<number>;
+  close(): Promise<void>;
+}
+
+export interface WarehouseContext {
+  now: () => number;
+  log: (message: string, fields?: Record<string, string | number | boolean>) => void;
+  /** A folder for spill files. */
+  tempDirectory: string;
+  memoryMbMax: number;
+  threads: number;
+}
+
+export interface WarehouseDefinition<Config extends z.ZodType = z.ZodType> {
+  kind: string;
+  config: Config;
+  connect: (config: z.output<Config>, context: WarehouseContext) => Promise<Warehouse>;
+}
+
+export function defineWarehouse<Config extends z.ZodType>(
+  definition: WarehouseDefinition<Config>,
+): WarehouseDefinition<Config> {
+  return definition;
+}
