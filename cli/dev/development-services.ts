@@ -12,6 +12,8 @@ export interface TemporalService {
   /** Search attribute → its Temporal type, in the order of the file. */
   searchAttributes: Record<string, string>;
   retentionDays: number;
+  /** The arguments of the `temporal` command that set the retention. */
+  retentionArgs: string[];
 }
 
 export const TEMPORAL_DEV_FILE = fileURLToPath(new URL('../../temporal-dev.yml', import.meta.url));
@@ -23,7 +25,8 @@ export function readTemporalService(path: string = TEMPORAL_DEV_FILE): TemporalS
   if (args[0] !== 'server' || args[1] !== 'start-dev') {
     throw new Error(`${path}: the command of the service temporal must begin with "server start-dev"`);
   }
-  const retention = single(command(services, 'temporal-retention', path), '--retention', path);
+  const retentionArgs = command(services, 'temporal-retention', path);
+  const retention = single(retentionArgs, '--retention', path);
   return {
     args,
     namespace: single(args, '--namespace', path),
@@ -40,6 +43,7 @@ export function readTemporalService(path: string = TEMPORAL_DEV_FILE): TemporalS
       retention.replace(/d$/, ''),
       `${path}: --retention (in days, such as 30d)`,
     ),
+    retentionArgs,
   };
 }
 
