@@ -1,24 +1,25 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
 import { readTemporalService, type TemporalService, withFlags } from './development-services.ts';
-import { pickPort } from './ports.ts';
+import { isListening, pickPort } from './ports.ts';
 import { earlyExit, type Exit, type RunningProcess, spawnProcess } from './processes.ts';
 import { run } from './run-command.ts';
 import { findTemporalBinary } from './temporal-binary.ts';
 import { ensureSearchAttributes, retentionDays } from './temporal-namespace.ts';
-import { ownServerEnv, type TemporalTarget } from './temporal-target.ts';
+import { configFileText, ownServerEnv, type TemporalTarget } from './temporal-target.ts';
 
 const HEALTHY_WITHIN_MS = 30_000;
-const POLL_MS = 50;
+const CALL_TIMEOUT_MS = 2_000;
+const POLL_MS = 20;
 const STOP_GRACE_MS = 5_000;
 const CLI_TIMEOUT_MS = 10_000;
 /** Another program can take a port between our look and the server's bind. */
 const START_ATTEMPTS_MAX = 3;
 
 export interface TemporalServerOptions {
-  /** Holds temporal.db and logs/temporal.log; created if missing. */
+  /** Holds temporal.db, temporal.toml (how to connect) and logs/temporal.log; created if missing. */
   home: string;
   log?: (message: string) => void;
   env?: NodeJS.ProcessEnv;
@@ -51,7 +52,10 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
   for (let attempt = 1; ; attempt += 1) {
     const ports = await choosePorts(service, options, log);
     const address = `127.0.0.1:${ports.port}`;
-    const serverEnv = ownServerEnv(env, address, service.namespace);
+    const configFile = join(home, 'temporal.toml');
+    writeFileSync(configFile, configFileText(address, service.namespace), { mode: 0o600 });
+    const uiUrl = `http://127.0.0.1:${ports.uiPort}`;
+    const serverEnv = ownServerEnv(env, { address, namespace: service.namespace, uiUrl, configFile });
     const running = await spawnProcess({
       name: 'The Temporal server',
       command: binary,
@@ -65,7 +69,7 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
       return {
         address,
         namespace: service.namespace,
-        uiUrl: `http://127.0.0.1:${ports.uiPort}`,
+        uiUrl,
         pid: running.pid,
         ...ports,
         env: serverEnv,
@@ -141,15 +145,19 @@ async function connectWhenHealthy(
 ): Promise<Connection> {
   let exit: Exit | undefined;
   void running.ended.then((how) => (exit = how));
-  const connection = Connection.lazy({ address });
+  let connection: Connection | undefined;
   const deadline = performance.now() + HEALTHY_WITHIN_MS;
   for (;;) {
     try {
-      await connection.withDeadline(Date.now() + POLL_MS * 10, () => retentionDays(connection, namespace));
-      return connection;
+      // A gRPC channel whose first attempt is refused waits a second before the next: let the port open first.
+      if (!connection && !(await isListening(address))) throw new Error(`nothing listens on ${address}`);
+      connection ??= Connection.lazy({ address });
+      const open = connection;
+      await open.withDeadline(Date.now() + CALL_TIMEOUT_MS, () => retentionDays(open, namespace));
+      return open;
     } catch (cause) {
       if (exit || performance.now() >= deadline) {
-        await connection.close();
+        await connection?.close();
         if (exit) throw earlyExit(running, exit);
         throw new Error(
           `${running.name} was not healthy within ${HEALTHY_WITHIN_MS} ms. Its last lines:\n${running.lastLines()}`,

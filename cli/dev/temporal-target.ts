@@ -1,4 +1,3 @@
-import { devNull } from 'node:os';
 import { Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { readTemporalService } from './development-services.ts';
@@ -8,7 +7,7 @@ const CONNECT_TIMEOUT = '10s';
 const RETENTION_DAYS_MIN = 7;
 /** What the Temporal SDKs and CLI read to connect; ours must not mix with a profile meant for another service. */
 const CONNECTION_VARIABLES =
-  /^TEMPORAL_(ADDRESS|NAMESPACE|API_KEY|PROFILE|CONFIG_FILE|TLS|TLS_.*|GRPC_META_.*|CODEC_.*)$/;
+  /^TEMPORAL_(ADDRESS|NAMESPACE|API_KEY|PROFILE|CONFIG_FILE|UI_URL|TLS|TLS_.*|GRPC_META_.*|CODEC_.*)$/;
 
 /** A Temporal service that answers, has our search attributes, and how to reach it. */
 export interface TemporalTarget {
@@ -36,8 +35,7 @@ export async function connectExisting(options: {
   connectTimeout?: `${number}s`;
 }): Promise<TemporalTarget> {
   const { env = process.env, log = () => {}, connectTimeout = CONNECT_TIMEOUT } = options;
-  const defined = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  const config = loadClientConnectConfig({ overrideEnvVars: Object.fromEntries(defined) });
+  const config = configOf(env);
   const address = config.connectionOptions.address ?? '127.0.0.1:7233';
   const namespace = config.namespace ?? 'default';
   const chosenBy = env['TEMPORAL_ADDRESS'] ? 'TEMPORAL_ADDRESS' : `the profile ${env['TEMPORAL_PROFILE']}`;
@@ -65,16 +63,38 @@ export async function connectExisting(options: {
   };
 }
 
+function configOf(env: NodeJS.ProcessEnv): ReturnType<typeof loadClientConnectConfig> {
+  const defined = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  try {
+    return loadClientConnectConfig({ overrideEnvVars: Object.fromEntries(defined) });
+  } catch (cause) {
+    throw new Error(
+      `The Temporal client configuration cannot be read: ${reasonOf(cause)}. ` +
+        'Look at TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE and the file that it names.',
+      { cause },
+    );
+  }
+}
+
 /** The environment for our own development server: every connection setting of another service is left out. */
-export function ownServerEnv(base: NodeJS.ProcessEnv, address: string, namespace: string): NodeJS.ProcessEnv {
+export function ownServerEnv(
+  base: NodeJS.ProcessEnv,
+  server: { address: string; namespace: string; uiUrl: string; configFile: string },
+): NodeJS.ProcessEnv {
   const kept = Object.entries(base).filter(([name]) => !CONNECTION_VARIABLES.test(name));
   return {
     ...Object.fromEntries(kept),
-    TEMPORAL_ADDRESS: address,
-    TEMPORAL_NAMESPACE: namespace,
-    // A default profile in the user's own file could add TLS or an API key, so the file is an empty one.
-    TEMPORAL_CONFIG_FILE: devNull,
+    TEMPORAL_ADDRESS: server.address,
+    TEMPORAL_NAMESPACE: server.namespace,
+    TEMPORAL_UI_URL: server.uiUrl,
+    // A default profile in the user's own file could add TLS or an API key, so the server comes with a file of its own.
+    TEMPORAL_CONFIG_FILE: server.configFile,
   };
+}
+
+/** A client configuration file for our own server. The SDK fails on one without any profile, so it is never empty. */
+export function configFileText(address: string, namespace: string): string {
+  return `[profile.default]\naddress = "${address}"\nnamespace = "${namespace}"\n`;
 }
 
 async function prepare(
