@@ -1,0 +1,150 @@
+import { isAbsolute, join } from 'node:path';
+import type { z } from 'zod';
+import { formatMistake, keysAt, mistakesOf, type Mistake } from './mistakes.ts';
+import { nearest } from './nearest.ts';
+import { checkOwnPart } from './own-part.ts';
+import { configSchema, CONNECTION_SHAPE, type Config, type ConnectionConfig } from './schema.ts';
+import { isRecord, mapSecrets } from './secrets.ts';
+
+/** What loading needs to know of a source kind. */
+export interface SourceKind {
+  config: z.ZodType;
+  capabilities: { lagMs: number; lookbackMs: number };
+}
+
+/** The registries, as far as a configuration is concerned. */
+export interface Kinds {
+  sources: Record<string, SourceKind>;
+  warehouses: Record<string, { config: z.ZodType }>;
+}
+
+export type ParsedConfig = { ok: true; config: Config } | { ok: false; lines: string[] };
+
+/** Pure: checks what a configuration file holds and fills in defaults. `file` is the name that the lines begin with. */
+export function parseConfig(
+  input: unknown,
+  options: { file: string; home: string; kinds: Kinds },
+): ParsedConfig {
+  const { file, home, kinds } = options;
+  const parsed = configSchema.safeParse(input);
+  if (!parsed.success) {
+    const mistakes = mistakesOf(parsed.error.issues, configSchema, input);
+    return { ok: false, lines: [...new Set(mistakes.map((mistake) => formatMistake(file, mistake)))] };
+  }
+  const mistakes: Mistake[] = [];
+  const connections = Object.entries(parsed.data.connections).map(
+    ([name, connection]): [string, ConnectionConfig] => {
+      const written = inputOf(input, ['connections', name]);
+      const at = ['connections', name];
+      const kind = Object.hasOwn(kinds.sources, connection.kind) ? kinds.sources[connection.kind] : undefined;
+      if (!kind)
+        mistakes.push({
+          path: [...at, 'kind'],
+          message: unknownKind(connection.kind, Object.keys(kinds.sources)),
+        });
+      const source = absolutePaths(ownPart(kind?.config, written, Object.keys(CONNECTION_SHAPE)), home);
+      if (kind)
+        mistakes.push(...located(at, checkOwnPart(kind.config, source), Object.keys(CONNECTION_SHAPE)));
+      return [name, connectionConfig(name, connection, source, kind)];
+    },
+  );
+  const { warehouse, stage, ledger } = parsed.data;
+  const definition = Object.hasOwn(kinds.warehouses, warehouse.kind)
+    ? kinds.warehouses[warehouse.kind]
+    : undefined;
+  const own = absolutePaths(ownPart(definition?.config, inputOf(input, ['warehouse']), ['kind']), home);
+  if (definition) mistakes.push(...located(['warehouse'], checkOwnPart(definition.config, own), ['kind']));
+  else {
+    const message = unknownKind(warehouse.kind, Object.keys(kinds.warehouses));
+    mistakes.push({ path: ['warehouse', 'kind'], message });
+  }
+  if (mistakes.length > 0)
+    return { ok: false, lines: mistakes.map((mistake) => formatMistake(file, mistake)) };
+  return {
+    ok: true,
+    config: {
+      ...parsed.data,
+      connections: Object.fromEntries(connections),
+      warehouse: { kind: warehouse.kind, options: own },
+      stage: { ...stage, path: absolute(stage.path, home) },
+      ledger: { ...ledger, path: absolute(ledger.path, home) },
+    },
+  };
+}
+
+type ParsedConnection = z.output<typeof configSchema>['connections'][string];
+
+function connectionConfig(
+  name: string,
+  connection: ParsedConnection,
+  source: Record<string, unknown>,
+  kind: SourceKind | undefined,
+): ConnectionConfig {
+  const { schedule, objects, exclude, fields, lag, lookback, limits, policy, badRows } = connection;
+  return {
+    name,
+    kind: connection.kind,
+    schedule,
+    objects,
+    exclude,
+    fields,
+    lagMs: lag ?? kind?.capabilities.lagMs ?? 0,
+    lookbackMs: lookback ?? kind?.capabilities.lookbackMs ?? 0,
+    limits,
+    policy,
+    badRows,
+    source,
+  };
+}
+
+/** What is left for the kind's own schema: keys that are not ours, and those of ours that it asks for too. */
+function ownPart(
+  schema: z.ZodType | undefined,
+  written: Record<string, unknown>,
+  ours: string[],
+): Record<string, unknown> {
+  const theirs = new Set(schema ? keysAt(schema, []) : []);
+  return Object.fromEntries(
+    Object.entries(written).filter(([key]) => !ours.includes(key) || theirs.has(key)),
+  );
+}
+
+/** A key that the kind's schema does not know may be one of ours, misspelt. */
+function located(at: string[], mistakes: Mistake[], ours: string[]): Mistake[] {
+  return mistakes.map(({ path, message }) => {
+    const [key] = path;
+    const unknown = path.length === 1 && message.startsWith('is unknown. Known here:');
+    const guess = unknown && typeof key === 'string' ? nearest(key, ours) : undefined;
+    return {
+      path: [...at, ...path],
+      message: guess === undefined ? message : `is unknown. Did you mean ${guess}?`,
+    };
+  });
+}
+
+/** `path` and secret files are written relative to the home, so that a configuration can move with it. */
+function absolutePaths(part: Record<string, unknown>, home: string): Record<string, unknown> {
+  const entries = Object.entries(part).map(([key, value]) => {
+    const withFiles = mapSecrets(value, (reference) => {
+      const { $secret } = reference;
+      return 'file' in $secret ? { $secret: { file: absolute($secret.file, home) } } : reference;
+    });
+    return [key, key === 'path' && typeof withFiles === 'string' ? absolute(withFiles, home) : withFiles];
+  });
+  return Object.fromEntries(entries);
+}
+
+function absolute(path: string, home: string): string {
+  return isAbsolute(path) ? path : join(home, path);
+}
+
+function unknownKind(kind: string, known: string[]): string {
+  const guess = nearest(kind, known);
+  const hint = guess === undefined ? '' : ` Did you mean '${guess}'?`;
+  return `${JSON.stringify(kind)} is not a kind that Headwater knows.${hint} Known: ${known.join(', ') || 'none'}.`;
+}
+
+function inputOf(input: unknown, path: string[]): Record<string, unknown> {
+  const found = path.reduce<unknown>((value, key) => (isRecord(value) ? value[key] : undefined), input);
+  return isRecord(found) ? found : {};
+}

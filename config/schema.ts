@@ -1,0 +1,165 @@
+import { z } from 'zod';
+import { durationSchema, sizeSchema } from './quantities.ts';
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 86_400_000;
+const JITTER_MS_DEFAULT = 30_000;
+
+const share = z.number().min(0).max(1);
+
+const scheduleSchema = z
+  .strictObject({
+    /** How often a run starts, in UTC from the epoch: '1h' is every full hour. Default '1h'. */
+    every: durationSchema({ msMin: 1_000 }).default(HOUR_MS),
+    /** Starts are spread over this long. Default: 30 seconds, at most a tenth of `every`. */
+    jitter: durationSchema().optional(),
+    /** What happens when the last run is still going. Default BUFFER_ONE. */
+    overlap: z.enum(['BUFFER_ONE', 'SKIP', 'BUFFER_ALL']).default('BUFFER_ONE'),
+    /** Starts missed for longer than this (Temporal was down) are left out: the next window covers them. Default `every`. */
+    catchup: durationSchema({ msMin: 10_000 }).optional(),
+    paused: z.boolean().default(false),
+  })
+  .transform(({ every, jitter, overlap, catchup, paused }) => ({
+    everyMs: every,
+    jitterMs: jitter ?? Math.min(JITTER_MS_DEFAULT, Math.floor(every / 10)),
+    overlap,
+    // Temporal takes no catch-up window under ten seconds.
+    catchupMs: catchup ?? Math.max(every, MINUTE_MS),
+    paused,
+  }));
+
+const limitsSchema = z
+  .strictObject({
+    /** Calls per second that may be made to the source, and how many at once after a pause. */
+    perSecond: z.number().positive().default(10),
+    burst: z.number().int().positive().default(20),
+    /** Share of the source's daily calls at which Headwater stops: one number, or one per class of call. Default 0.9. */
+    quotaShareMax: z
+      .union([
+        share.transform((hourly) => ({
+          webhook: Math.max(hourly, 0.95),
+          hourly,
+          backfill: Math.min(hourly, 0.7),
+        })),
+        z.strictObject({
+          webhook: share.default(0.95),
+          hourly: share.default(0.9),
+          backfill: share.default(0.7),
+        }),
+      ])
+      .default({ webhook: 0.95, hourly: 0.9, backfill: 0.7 }),
+  })
+  .prefault({});
+
+const evolution = z.enum(['evolve', 'freeze', 'discard', 'quarantine']);
+
+/** What every connection has, whatever its kind; the rest belongs to the source's own schema. */
+export const CONNECTION_SHAPE = {
+  /** The source system, such as 'salesforce'. */
+  kind: z.string(),
+  schedule: scheduleSchema.prefault({}),
+  /** 'all', or names as the source writes them; `*` stands for any text. */
+  objects: z.union([z.literal('all'), z.array(z.string().min(1)).min(1)]),
+  exclude: z.array(z.string().min(1)).default([]),
+  /** Per object the fields to take or to leave out. Key, stamp and deleted flag are always taken. */
+  fields: z
+    .record(
+      z.string(),
+      z.strictObject({
+        include: z.array(z.string().min(1)).optional(),
+        exclude: z.array(z.string().min(1)).default([]),
+      }),
+    )
+    .default({}),
+  /** Windows end this long before the source's clock. Default: the source's own. */
+  lag: durationSchema({ msMax: DAY_MS }).optional(),
+  /** Reads start this long before the window, for rows that became visible late. Default: the source's own. */
+  lookback: durationSchema({ msMax: 30 * DAY_MS }).optional(),
+  limits: limitsSchema,
+  /** What may change by itself when the source's schema moves. */
+  policy: z
+    .strictObject({
+      tables: evolution.default('evolve'),
+      columns: evolution.default('evolve'),
+      types: evolution.default('evolve'),
+    })
+    .prefault({}),
+  /** More bad rows than either stop the object instead of being set aside. */
+  badRows: z
+    .strictObject({ shareMax: share.default(0.01), rowsMax: z.number().int().nonnegative().default(100) })
+    .prefault({}),
+};
+
+const connectionSchema = z.looseObject(CONNECTION_SHAPE);
+
+/** Becomes a schema in the warehouse and a part of workflow ids, hence the narrow alphabet. */
+const CONNECTION_NAME = /^[a-z][a-z0-9_]{0,39}$/;
+const NAME_RULE =
+  'is not a connection name. Write a to z, 0 to 9 and _, a letter first, at most 40 characters.';
+
+export const configSchema = z.strictObject({
+  connections: z.record(z.string().regex(CONNECTION_NAME, NAME_RULE), connectionSchema),
+  /** Where rows land; further keys belong to the warehouse's own schema. */
+  warehouse: z.looseObject({ kind: z.string() }),
+  stage: z
+    .strictObject({
+      kind: z.literal('disk').default('disk'),
+      path: z.string().min(1).default('stage'),
+      /** Landed windows are kept this long, or until `bytesMax` is reached. */
+      keep: durationSchema().default(7 * DAY_MS),
+      bytesMax: sizeSchema().default(10e9),
+      /** With less than this free on the disk, extraction waits. */
+      freeMin: sizeSchema().default(1e9),
+    })
+    .transform(({ kind, path, keep, bytesMax, freeMin }) => ({
+      kind,
+      path,
+      keepMs: keep,
+      bytesMax,
+      freeBytesMin: freeMin,
+    }))
+    .prefault({}),
+  ledger: z
+    .strictObject({
+      kind: z.literal('sqlite').default('sqlite'),
+      path: z.string().min(1).default('ledger.db'),
+    })
+    .prefault({}),
+  temporal: z
+    .strictObject({
+      address: z.string().min(1).optional(),
+      namespace: z.string().min(1).optional(),
+      taskQueue: z.string().min(1).default('headwater'),
+    })
+    .prefault({}),
+  worker: z
+    .strictObject({
+      /** For the embedded DuckDB, shared by shaping and loading. */
+      memoryMb: z.number().int().min(128).default(1024),
+      threads: z.number().int().min(1).max(256).default(2),
+      objectsInParallel: z.number().int().min(1).max(64).default(4),
+    })
+    .prefault({}),
+});
+
+/** As it is written in headwater.config.ts. */
+export type ConfigInput = z.input<typeof configSchema>;
+type Parsed = z.output<typeof configSchema>;
+type Core = { [Key in keyof typeof CONNECTION_SHAPE]: z.output<(typeof CONNECTION_SHAPE)[Key]> };
+
+/** One connection with its defaults filled in. */
+export interface ConnectionConfig extends Omit<Core, 'lag' | 'lookback'> {
+  name: string;
+  lagMs: number;
+  lookbackMs: number;
+  /** The source's own part as it is written, secrets as references; `sourceConfig` makes of it what `connect` takes. */
+  source: Record<string, unknown>;
+}
+
+/** The whole configuration: defaults filled in, paths absolute, secrets still references (I5). */
+export interface Config extends Omit<Parsed, 'connections' | 'warehouse'> {
+  connections: Record<string, ConnectionConfig>;
+  /** `options`: the warehouse's own part as it is written, `path` absolute. */
+  warehouse: { kind: string; options: Record<string, unknown> };
+}
