@@ -123,9 +123,12 @@ function handle(
     async stop(graceMs = STOP_GRACE_MS) {
       if (child.exitCode !== null || child.signalCode !== null) return;
       child.kill('SIGTERM');
-      if (await Promise.race([ended.then(() => true), sleep(graceMs, false, { ref: true })])) return;
+      const timer = new AbortController();
+      const late = sleep(graceMs, true, { signal: timer.signal }).catch(() => false);
+      const isLate = await Promise.race([ended.then(() => false), late]);
+      timer.abort();
       // A negative pid is the group, which it leads: its own children must not outlive it.
-      if (child.exitCode === null && child.signalCode === null) process.kill(-pid, 'SIGKILL');
+      if (isLate && child.exitCode === null && child.signalCode === null) process.kill(-pid, 'SIGKILL');
       await ended;
     },
   };

