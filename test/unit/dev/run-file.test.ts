@@ -4,6 +4,8 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { identify, isAlive, terminate } from '../../../cli/dev/process-identity.ts';
 import { AlreadyRunningError, claim, readLivingRun, readRunState } from '../../../cli/dev/run-file.ts';
@@ -30,6 +32,20 @@ async function startChild(stubborn = false): Promise<{ child: ChildProcess; pid:
   return { child, pid: child.pid ?? 0 };
 }
 
+/** What a launcher of its own, in a process of its own, gets; it stays alive. */
+async function claimInChild(): Promise<string> {
+  const module = fileURLToPath(new URL('../../../cli/dev/run-file.ts', import.meta.url));
+  const script = `
+    const { claim } = await import(${JSON.stringify(module)});
+    process.stdout.write(await claim(${JSON.stringify(home)}).then(() => 'won', (error) => error.name));
+    setTimeout(() => {}, 60_000);`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  children.push(child);
+  return String((await once(child.stdout, 'data'))[0]);
+}
+
 function writeState(launcher: object, processes: object[]): void {
   const state = { version: 1, launcher, startedAt: '2026-01-01T00:00:00Z', processes, ports: {}, urls: {} };
   writeFileSync(join(home, 'run.json'), JSON.stringify(state));
@@ -52,20 +68,7 @@ test('a second start is refused in one line that names pid, UI and remedy', asyn
 });
 
 test('of several launchers at once exactly one gets the home', async () => {
-  const module = fileURLToPath(new URL('../../../cli/dev/run-file.ts', import.meta.url));
-  const script = `
-    const { claim } = await import(${JSON.stringify(module)});
-    process.stdout.write(await claim(${JSON.stringify(home)}).then(() => 'won', (error) => error.name));
-    setTimeout(() => {}, 60_000);`;
-  const answers = await Promise.all(
-    [1, 2, 3].map(async () => {
-      const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      });
-      children.push(child);
-      return String((await once(child.stdout, 'data'))[0]);
-    }),
-  );
+  const answers = await Promise.all([claimInChild(), claimInChild(), claimInChild()]);
   expect(answers.toSorted()).toEqual(['AlreadyRunningError', 'AlreadyRunningError', 'won']);
 });
 
@@ -100,11 +103,27 @@ test('a recycled pid is never signalled', async () => {
 });
 
 test('a zombie counts as ended', async () => {
-  const { child, pid } = await startChild();
+  // The shell starts a child and then becomes `sleep`, which never collects it.
+  const parent = spawn('/bin/sh', ['-c', 'sleep 0.2 & echo $!; exec sleep 60'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  children.push(parent);
+  const pid = Number((await once(parent.stdout, 'data'))[0]);
   const identity = identify(pid);
-  child.kill('SIGKILL');
-  await once(child, 'exit');
+  expect(identity && isAlive(identity)).toBe(true);
+  await sleep(600);
+  expect(process.kill(pid, 0)).toBe(true);
   expect(identity && isAlive(identity)).toBe(false);
+});
+
+test('a claim waits while another launcher is deciding', async () => {
+  const lock = new DatabaseSync(join(home, 'run.lock'));
+  lock.exec('BEGIN EXCLUSIVE');
+  const answer = claimInChild();
+  await sleep(1_000);
+  expect(existsSync(join(home, 'run.json'))).toBe(false);
+  lock.close();
+  expect(await answer).toBe('won');
 });
 
 test('records are on disk at once, whole and private', async () => {
