@@ -39,5 +39,7 @@ export interface ShapeResult {
  */
 export interface Shaper {
   shape(request: ShapeRequest, signal: AbortSignal): Promise<ShapeResult>;
+  /** How many distinct ones of these ids are in the Parquet files with a `_version` in `[from, until)`. */
+  countKeys(request: { files: string[]; column: string; ids: string[]; from: Instant; until: Instant }): Promise<number>;
   close(): Promise<void>;
 }

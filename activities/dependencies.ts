@@ -1,0 +1,48 @@
+// What the steps share: the stores, the warehouse, the sources. Wired once per worker, faked in tests.
+import type { Owner } from '../schemas/window.ts';
+import type { CallClass } from '../schemas/quota.ts';
+import type { Shaper } from '../shaper/shaper.ts';
+import type { Source, SourceCapabilities } from '../sources/source.ts';
+import type { BucketPolicy, Ledger } from '../stores/ledger/ledger.ts';
+import type { Stage } from '../stores/stage/stage.ts';
+import type { EvolutionPolicy, Warehouse } from '../warehouses/warehouse.ts';
+import type { Lanes } from './lanes.ts';
+
+export type Log = (
+  level: 'info' | 'warn' | 'error',
+  message: string,
+  fields?: Record<string, string | number | boolean>,
+) => void;
+
+/** One connection as the steps see it: defaults filled in, durations in ms, no secret in it. */
+export interface ConnectionSettings {
+  name: string;
+  capabilities: SourceCapabilities;
+  objects: string[] | 'all';
+  exclude: string[];
+  everyMs: number;
+  lookbackMs: number;
+  policy: EvolutionPolicy;
+  badShareMax: number;
+  badRowsMax: number;
+  bucket: BucketPolicy;
+  /** Resolves the secrets (SECRET_MISSING) and connects; kept open by the caller. */
+  open(callClass: CallClass): Promise<Source>;
+}
+
+export interface Dependencies {
+  connections: ReadonlyMap<string, ConnectionSettings>;
+  ledger: Ledger;
+  stage: Stage;
+  shaper: Shaper;
+  warehouse: Warehouse;
+  /** The warehouse's name in the ledger's sink coverage. */
+  sink: string;
+  lanes: Lanes;
+  now: () => number;
+  log: Log;
+  /** Of these workflow executions, the ones that have closed (or that the server no longer knows). */
+  closedOwners(owners: Owner[]): Promise<Owner[]>;
+  /** Free bytes below which extract stops before load does. */
+  freeBytesMin: number;
+}

@@ -1,0 +1,63 @@
+// The only place that turns an error into a Temporal failure: type is the code of the catalog, the message ends with the remedy.
+import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activity';
+import { HeadwaterError } from '../rules/errors.ts';
+import type { Log } from './dependencies.ts';
+
+/** Longest wait that a source may ask for between two tries of a step, ms. */
+const RETRY_AFTER_MS_MAX = 15 * 60_000;
+
+export function toFailure(error: unknown): Error {
+  if (error instanceof ApplicationFailure || error instanceof CancelledFailure) return error;
+  if (isAbort(error)) {
+    return new CancelledFailure('the step was cancelled');
+  }
+  const known =
+    error instanceof HeadwaterError
+      ? error
+      : new HeadwaterError('INTERNAL', describeUnknown(error), { cause: error });
+  return ApplicationFailure.create({
+    type: known.code,
+    message: `${known.message} → ${known.remedy}`,
+    nonRetryable: !known.retryable,
+    details: [known.details],
+    ...(known.retryAfterMs === undefined
+      ? {}
+      : { nextRetryDelay: Math.min(known.retryAfterMs, RETRY_AFTER_MS_MAX) }),
+  });
+}
+
+function isAbort(error: unknown): boolean {
+  return Context.current().cancellationSignal.aborted && error instanceof Error;
+}
+
+/** An unknown error's own message may quote data (I5): only its class and where it was thrown leave the worker. */
+function describeUnknown(error: unknown): string {
+  if (!(error instanceof Error)) return 'an unknown value was thrown';
+  const frame = error.stack?.split('\n').find((line) => line.includes('.ts:') || line.includes('.js:'));
+  const place = frame?.match(/([\w.-]+\.[tj]s:\d+)/)?.[1];
+  return `${error.name} in ${place ?? 'an unknown place'}; the worker's log has the rest`;
+}
+
+/** Wraps a step so that every error leaves it as a failure of the catalog, logged once with the run it belongs to. */
+export function step<Input, Output>(
+  log: Log,
+  name: string,
+  work: (input: Input) => Promise<Output>,
+): (input: Input) => Promise<Output> {
+  return async (input) => {
+    try {
+      return await work(input);
+    } catch (error) {
+      const { workflowExecution, attempt } = Context.current().info;
+      const failure = toFailure(error);
+      const code = failure instanceof ApplicationFailure ? (failure.type ?? 'INTERNAL') : 'CANCELLED';
+      log(code === 'CANCELLED' ? 'info' : 'warn', `${name}: ${failure.message}`, {
+        run: workflowExecution?.workflowId ?? '',
+        code,
+        attempt,
+        ...(code === 'INTERNAL' && error instanceof Error ? { stack: error.stack ?? '' } : {}),
+      });
+      throw failure;
+    }
+  };
+}

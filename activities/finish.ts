@@ -1,0 +1,21 @@
+// After the last step: writes the run's summary to the ledger and the warehouse, where it outlives Temporal's retention.
+import type { RunSummary } from '../schemas/run.ts';
+import type { Dependencies } from './dependencies.ts';
+
+export async function beginRun(dependencies: Dependencies, run: RunSummary): Promise<void> {
+  await dependencies.ledger.startRun(run);
+}
+
+/** A warehouse that is away does not turn a finished run into a failed one: the ledger has the summary. */
+export async function finishRun(dependencies: Dependencies, run: RunSummary): Promise<void> {
+  await dependencies.ledger.endRun(run);
+  try {
+    await dependencies.lanes('warehouse', () => dependencies.warehouse.recordRun(run));
+  } catch (error) {
+    dependencies.log('warn', 'the warehouse could not record the run; the ledger has it', {
+      connection: run.connection,
+      run: run.workflowId,
+      reason: error instanceof Error ? error.name : 'unknown',
+    });
+  }
+}

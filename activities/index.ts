@@ -1,0 +1,90 @@
+// All activities of the worker; the order of the files is the order of the steps.
+import { Context } from '@temporalio/activity';
+import { HeadwaterError } from '../rules/errors.ts';
+import { runOutcome } from '../rules/outcome.ts';
+import { fromMs } from '../rules/time.ts';
+import type { RunSummary } from '../schemas/run.ts';
+import { backfillInputSchema, syncConnectionInputSchema } from '../schemas/inputs.ts';
+import { openSources } from './connections.ts';
+import type { Dependencies } from './dependencies.ts';
+import { step } from './failure.ts';
+import { beginRun, finishRun } from './finish.ts';
+import { createSteps } from './move-slice.ts';
+import { plan, type PlanInput, type PlanOutput } from './plan.ts';
+import { planBackfill, type BackfillPlan, type PlanBackfillInput } from './plan-backfill.ts';
+
+/** The first plan activity of a run also opens its record, and closes it when nothing is left to do: an idle run costs one activity. */
+export interface RunPlanInput extends PlanInput {
+  /** What was started, as given: checked here, because workflow code cannot. */
+  given: unknown;
+  startedAt: string;
+}
+export interface RunPlanOutput extends PlanOutput {
+  /** Set when the run is over: nothing to move. */
+  closed: RunSummary | null;
+}
+
+export function createActivities(dependencies: Dependencies) {
+  const sources = openSources(dependencies);
+  const steps = createSteps(dependencies, sources);
+  const { log } = dependencies;
+  return {
+    plan: step(log, 'plan', async (input: RunPlanInput): Promise<RunPlanOutput> => {
+      checkInput(syncConnectionInputSchema, input.given);
+      const run = newRun(input);
+      if (input.offset === 0) await beginRun(dependencies, run);
+      const planned = await plan(dependencies, sources, input);
+      const over = input.offset === 0 && planned.next === null && planned.windows.length === 0;
+      if (!over) return { ...planned, closed: null };
+      const closed: RunSummary = {
+        ...run,
+        idle: planned.idle,
+        objects: planned.settled,
+        outcome: runOutcome(planned.settled, planned.idle),
+        endedAt: fromMs(dependencies.now()),
+      };
+      await finishRun(dependencies, closed);
+      return { ...planned, closed };
+    }),
+    moveSlice: step(log, 'move', steps.moveSlice),
+    extract: step(log, 'extract', steps.extract),
+    shape: step(log, 'shape', steps.shape),
+    load: step(log, 'load', steps.load),
+    commit: step(log, 'commit', steps.commit),
+    finish: step(log, 'finish', (run: RunSummary) => finishRun(dependencies, run)),
+    planBackfill: step(log, 'plan backfill', async (input: PlanBackfillInput): Promise<BackfillPlan> =>
+      planBackfill(dependencies, sources, checkInput(backfillInputSchema, input.given)),
+    ),
+  };
+}
+
+export type Activities = ReturnType<typeof createActivities>;
+
+function newRun(input: PlanInput & { startedAt: string }): RunSummary {
+  const { workflowExecution } = Context.current().info;
+  return {
+    connection: input.connection,
+    workflowId: workflowExecution?.workflowId ?? '',
+    runId: workflowExecution?.runId ?? '',
+    trigger: input.trigger,
+    outcome: 'ok',
+    startedAt: input.startedAt,
+    endedAt: null,
+    idle: 0,
+    objects: [],
+  };
+}
+
+interface Parser<T> {
+  safeParse(
+    value: unknown,
+  ): { success: true; data: T } | { success: false; error: { issues: { path: PropertyKey[]; message: string }[] } };
+}
+
+/** JSON from the `temporal` CLI is user input: one line, what and where. */
+function checkInput<T>(schema: Parser<T>, given: unknown): T {
+  const parsed = schema.safeParse(given);
+  if (parsed.success) return parsed.data;
+  const lines = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'input'}: ${issue.message}`);
+  throw new HeadwaterError('INPUT_INVALID', lines.join('; '));
+}

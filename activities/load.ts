@@ -1,0 +1,48 @@
+// Step 4, load: merges a shaped slice into the warehouse's table, guarded by version, in one transaction with its batch row.
+import { Context } from '@temporalio/activity';
+import type { Batch, LoadReceipt } from '../schemas/batch.ts';
+import type { WindowProgress } from '../stores/ledger/ledger.ts';
+import type { LoadRequest } from '../warehouses/warehouse.ts';
+import type { ConnectionSettings, Dependencies } from './dependencies.ts';
+
+export async function loadRequest(
+  dependencies: Dependencies,
+  progress: WindowProgress,
+  batch: Batch,
+): Promise<LoadRequest> {
+  const path = async (key: string | null) => (key === null ? null : await dependencies.stage.path(key));
+  return {
+    window: progress.window,
+    schema: progress.schema,
+    batch,
+    files: {
+      rows: await path(batch.rows),
+      tombstones: await path(batch.tombstones),
+      quarantine: await path(batch.quarantine),
+    },
+  };
+}
+
+/** Repeating it changes nothing: the batch row tells that the slice has landed (I2). */
+export async function loadSlice(
+  dependencies: Dependencies,
+  settings: ConnectionSettings,
+  progress: WindowProgress,
+  batch: Batch,
+): Promise<LoadReceipt> {
+  const { ledger, warehouse, lanes, sink } = dependencies;
+  const { window, schema } = progress;
+  const request = await loadRequest(dependencies, progress, batch);
+  const receipt = await lanes('warehouse', async () => {
+    const changes = await warehouse.migrate(window.connection, schema, settings.policy);
+    for (const change of changes) {
+      dependencies.log('info', `schema of ${change.table}: ${change.change} ${change.column ?? ''} ${change.action}`, {
+        connection: window.connection,
+        object: window.object,
+      });
+    }
+    return warehouse.load(request, Context.current().cancellationSignal);
+  });
+  await ledger.storeLoad(sink, window.id, window.attempt, receipt);
+  return receipt;
+}

@@ -1,0 +1,126 @@
+// Steps 2 to 5 in one activity, for windows of one slice: the same step functions, resumed at the last durable step.
+import { Context } from '@temporalio/activity';
+import type { LoadReceipt } from '../schemas/batch.ts';
+import type { CallClass } from '../schemas/quota.ts';
+import type { Receipt } from '../schemas/receipt.ts';
+import type { ObjectSummary } from '../schemas/run.ts';
+import type { WindowProgress } from '../stores/ledger/ledger.ts';
+import { commitSink, commitSource } from './commit.ts';
+import { connectionSettings, type OpenSources } from './connections.ts';
+import type { Dependencies } from './dependencies.ts';
+import { extractSlice } from './extract.ts';
+import { loadSlice } from './load.ts';
+import { shapeSlice } from './shape.ts';
+
+/** What the workflow passes: names only. Cursors, schemas and files lie in the ledger and the stage. */
+export interface MoveInput {
+  connection: string;
+  window: string;
+  attempt: number;
+  slice: number;
+  callClass: CallClass;
+}
+
+/** While DuckDB works nothing else beats; half of the shortest heartbeat timeout in use. */
+const BEAT_EVERY_MS = 1_000;
+
+/** Runs one step with its time taken and a steady heartbeat: cancellation reaches the worker only through heartbeats. */
+async function timed<T>(stepMs: Record<string, number>, name: string, work: () => Promise<T>): Promise<T> {
+  const context = Context.current();
+  const startedMs = performance.now();
+  const timer = setInterval(() => context.heartbeat({ step: name }), BEAT_EVERY_MS);
+  try {
+    return await work();
+  } finally {
+    clearInterval(timer);
+    stepMs[name] = Math.round(performance.now() - startedMs);
+  }
+}
+
+export interface Steps {
+  moveSlice(input: MoveInput): Promise<ObjectSummary>;
+  extract(input: MoveInput): Promise<{ rows: number; bytes: number }>;
+  shape(input: MoveInput): Promise<{ rows: number; quarantined: number }>;
+  load(input: MoveInput): Promise<LoadReceipt>;
+  commit(input: Omit<MoveInput, 'slice'>): Promise<ObjectSummary>;
+}
+
+export function createSteps(dependencies: Dependencies, sources: OpenSources): Steps {
+  const { ledger } = dependencies;
+  const open = async (input: Omit<MoveInput, 'slice'>) => ({
+    settings: connectionSettings(dependencies, input.connection),
+    source: await sources.source(input.connection, input.callClass),
+    progress: claimed(await ledger.progress(input.window), input.attempt),
+  });
+  return {
+    async moveSlice(input) {
+      const stepMs: Record<string, number> = {};
+      const startedMs = performance.now();
+      const { settings, source, progress } = await open(input);
+      await timed(stepMs, 'extract', () => extractSlice(dependencies, source, progress, input.slice));
+      const extracted = claimed(await ledger.progress(input.window), input.attempt);
+      const batch = await timed(stepMs, 'shape', () => shapeSlice(dependencies, settings, extracted, input.slice));
+      const shaped = claimed(await ledger.progress(input.window), input.attempt);
+      const proven = await timed(stepMs, 'prove', () => commitSource(dependencies, source, shaped));
+      const loaded = await timed(stepMs, 'load', () => loadSlice(dependencies, settings, shaped, batch));
+      const receipt = await timed(stepMs, 'commit', () => commitSink(dependencies, shaped, proven));
+      return summarize(receipt, [loaded], (performance.now() - startedMs) / 1000, stepMs);
+    },
+    async extract(input) {
+      const { source, progress } = await open(input);
+      return timed({}, 'extract', () => extractSlice(dependencies, source, progress, input.slice));
+    },
+    async shape(input) {
+      const { settings, progress } = await open(input);
+      const batch = await timed({}, 'shape', () => shapeSlice(dependencies, settings, progress, input.slice));
+      return { rows: batch.counts.shaped, quarantined: batch.counts.quarantined };
+    },
+    async load(input) {
+      const { settings, progress } = await open(input);
+      return timed({}, 'load', async () => {
+        const batch = await shapeSlice(dependencies, settings, progress, input.slice);
+        return loadSlice(dependencies, settings, progress, batch);
+      });
+    },
+    async commit(input) {
+      const startedMs = performance.now();
+      const { source, progress } = await open(input);
+      const receipt = await timed({}, 'commit', async () => {
+        const proven = await commitSource(dependencies, source, progress);
+        return commitSink(dependencies, progress, proven);
+      });
+      const loads = await ledger.loads(dependencies.sink, input.window);
+      return summarize(receipt, loads, (performance.now() - startedMs) / 1000, undefined);
+    },
+  };
+}
+
+/** I3: a step of an older attempt than the ledger's works with what the newer one has; the ledger refuses its writes. */
+function claimed(progress: WindowProgress, attempt: number): WindowProgress {
+  return { ...progress, window: { ...progress.window, attempt } };
+}
+
+function summarize(
+  receipt: Receipt,
+  loads: LoadReceipt[],
+  seconds: number,
+  stepMs: Record<string, number> | undefined,
+): ObjectSummary {
+  const total = (pick: (load: LoadReceipt) => number) => loads.reduce((sum, load) => sum + pick(load), 0);
+  return {
+    object: receipt.object,
+    window: receipt.window,
+    from: receipt.from,
+    until: receipt.until,
+    state: 'landed',
+    rows: receipt.transport.received,
+    inserted: total((load) => load.inserted),
+    updated: total((load) => load.updated),
+    unchanged: total((load) => load.unchanged),
+    deleted: receipt.transport.deleted + receipt.transport.tombstones,
+    quarantined: receipt.transport.quarantined,
+    verdict: receipt.verdict,
+    seconds: Math.round(seconds * 100) / 100,
+    ...(stepMs === undefined ? {} : { stepMs }),
+  };
+}

@@ -1,0 +1,154 @@
+// Step 1 of a backfill: lists the intervals of a range with their state, and joins them to windows of a bounded size.
+import { HeadwaterError } from '../rules/errors.ts';
+import { cutToSize, type SizedWindow } from '../rules/backfill.ts';
+import { decideIntervals, type IntervalCells, type IntervalState } from '../rules/intervals.ts';
+import { fromMs } from '../rules/time.ts';
+import { ORIGIN, type Instant } from '../schemas/instant.ts';
+import type { BackfillRequest } from '../schemas/inputs.ts';
+import type { Interval } from '../schemas/window.ts';
+import type { Source } from '../sources/source.ts';
+import { connectionSettings, type OpenSources } from './connections.ts';
+import type { ConnectionSettings, Dependencies } from './dependencies.ts';
+import { objectsOf } from './plan.ts';
+
+/** Rows that one window of a backfill aims at. */
+const WINDOW_ROWS_TARGET = 1_000_000;
+/** Windows of one backfill; a longer range is cut by the caller. */
+const WINDOWS_MAX = 2_000;
+/** Count calls that planning may spend per object. */
+const COUNTS_PER_OBJECT_MAX = 200;
+
+export interface PlanBackfillInput {
+  given: unknown;
+}
+
+export interface BackfillWindow extends Interval {
+  object: string;
+  /** Grid cells that it covers. */
+  cells: number;
+  rowsEstimate: number | null;
+}
+
+export interface BackfillObject {
+  object: string;
+  cells: Record<IntervalState, number>;
+  rowsEstimate: number | null;
+}
+
+export interface BackfillPlan {
+  connection: string;
+  from: Instant;
+  to: Instant;
+  windows: BackfillWindow[];
+  objects: BackfillObject[];
+  /** Estimates for the dry run; calls include those for receipts. */
+  calls: number;
+  quota: { used: number; limit: number } | null;
+  maxActive: number;
+  dryRun: boolean;
+}
+
+export async function planBackfill(
+  dependencies: Dependencies,
+  sources: OpenSources,
+  given: BackfillRequest,
+): Promise<BackfillPlan> {
+  const settings = connectionSettings(dependencies, given.connection);
+  const source = await sources.source(given.connection, 'backfill');
+  const range = rangeOf(given, dependencies.now());
+  const configured = await objectsOf(settings, () => Promise.resolve(source));
+  const objects = given.objects ?? configured;
+  const unknown = objects.filter((object) => !configured.includes(object));
+  if (unknown.length > 0) {
+    throw new HeadwaterError('INPUT_INVALID', `${given.connection} does not sync ${unknown.join(', ')}`);
+  }
+  const windows: BackfillWindow[] = [];
+  const summaries: BackfillObject[] = [];
+  for (const object of objects) {
+    const planned = await planObject(dependencies, source, settings, object, range, given.reprocess);
+    windows.push(...planned.windows);
+    summaries.push(planned.summary);
+  }
+  if (windows.length > WINDOWS_MAX) {
+    throw new HeadwaterError('INPUT_INVALID', `the range makes ${windows.length} windows, more than ${WINDOWS_MAX}; take a shorter one`);
+  }
+  windows.sort((a, b) => (given.newestFirst ? b.from.localeCompare(a.from) : a.from.localeCompare(b.from)));
+  const quota = await dependencies.ledger.quota(given.connection);
+  return {
+    connection: given.connection,
+    from: range.from,
+    to: range.until,
+    windows,
+    objects: summaries,
+    calls: windows.reduce((calls, window) => calls + estimateCalls(window.rowsEstimate), 0),
+    quota: quota === null ? null : { used: quota.used, limit: quota.limit },
+    maxActive: given.maxActive,
+    dryRun: given.dryRun,
+  };
+}
+
+function rangeOf(given: BackfillRequest, nowMs: number): Interval {
+  const from = fromMs(Date.parse(given.from));
+  const until = fromMs(Math.min(Date.parse(given.to), nowMs));
+  if (from < until) return { from, until };
+  throw new HeadwaterError('INPUT_INVALID', `the range ${given.from} to ${given.to} is empty; "to" must be after "from" and "from" in the past`);
+}
+
+async function planObject(
+  dependencies: Dependencies,
+  source: Source,
+  settings: ConnectionSettings,
+  object: string,
+  range: Interval,
+  reprocess: 'missing' | 'failed' | 'all',
+): Promise<{ windows: BackfillWindow[]; summary: BackfillObject }> {
+  const { ledger, sink } = dependencies;
+  const coverage = await ledger.sinkCoverage(sink, settings.name, object);
+  if (coverage[0]?.from !== ORIGIN) {
+    throw new HeadwaterError('FIRST_LOAD_MISSING', `${settings.name} ${object} has no first load yet`);
+  }
+  const open = (await ledger.openWindows(settings.name)).filter((window) => window.object === object);
+  const closed = open.length === 0 ? [] : await dependencies.closedOwners(open.map((window) => window.owner));
+  const stretches = decideIntervals({ coverage, open }, range, settings.everyMs, closed);
+  const schema = (await ledger.schema(settings.name, object))?.schema ?? (await source.describe(object));
+  let calls = 0;
+  const count = async (interval: Interval) => {
+    calls += 1;
+    return calls > COUNTS_PER_OBJECT_MAX ? ('unknown' as const) : source.count(schema, interval);
+  };
+  const windows: SizedWindow[] = [];
+  for (const stretch of reprocess === 'all' ? joinAll(stretches) : stretches.filter((one) => one.state === reprocess)) {
+    windows.push(...(await cutToSize(stretch, settings.everyMs, WINDOW_ROWS_TARGET, count)));
+  }
+  const states: Record<IntervalState, number> = { covered: 0, missing: 0, failed: 0, open: 0 };
+  for (const stretch of stretches) states[stretch.state] += stretch.cells;
+  const known = windows.every((window) => window.rowsEstimate !== null);
+  return {
+    windows: windows.map((window) => ({ object, ...window })),
+    summary: {
+      object,
+      cells: states,
+      rowsEstimate: known ? windows.reduce((rows, window) => rows + (window.rowsEstimate ?? 0), 0) : null,
+    },
+  };
+}
+
+/** Two counts for the receipt, then pages of 2,000 rows, or a bulk job with pages of 50,000. */
+function estimateCalls(rows: number | null): number {
+  if (rows === null) return 10;
+  return 3 + (rows > 10_000 ? 4 + Math.ceil(rows / 50_000) : Math.ceil(rows / 2_000));
+}
+
+/** Everything again: states do not cut the range, but what another run works on is left to it. */
+function joinAll(stretches: IntervalCells[]): IntervalCells[] {
+  const joined: IntervalCells[] = [];
+  for (const stretch of stretches) {
+    const last = joined.at(-1);
+    if (stretch.state === 'open') continue;
+    if (last?.until === stretch.from) {
+      last.until = stretch.until;
+      last.cells += stretch.cells;
+    } else joined.push({ ...stretch });
+  }
+  return joined;
+}

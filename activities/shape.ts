@@ -1,0 +1,82 @@
+// Step 3, shape: casts the raw pages of a slice to typed Parquet, sets bad rows aside, counts what became of each row.
+import { createHash } from 'node:crypto';
+import { Context } from '@temporalio/activity';
+import { HeadwaterError } from '../rules/errors.ts';
+import { transportGap } from '../rules/receipts.ts';
+import type { Batch } from '../schemas/batch.ts';
+import type { StagedPage } from '../schemas/page.ts';
+import type { WindowProgress } from '../stores/ledger/ledger.ts';
+import type { ConnectionSettings, Dependencies } from './dependencies.ts';
+import { sliceOf } from './extract.ts';
+
+/** Shapes once: a batch whose files are still staged is used again. */
+export async function shapeSlice(
+  dependencies: Dependencies,
+  settings: ConnectionSettings,
+  progress: WindowProgress,
+  slice: number,
+): Promise<Batch> {
+  const { ledger, stage, lanes } = dependencies;
+  const present = sliceOf(progress, slice);
+  if (present.batch !== null && (await stillStaged(dependencies, present.batch))) return present.batch;
+  const { window, schema } = progress;
+  if (!present.extracted) throw new HeadwaterError('INTERNAL', `slice ${slice} of ${window.id} is not extracted yet`);
+  const signal = Context.current().cancellationSignal;
+  const prefix = `${window.id}/${slice}`;
+  const pages = await Promise.all(
+    present.pages.map(async (page) => ({
+      path: await stage.path(page.key),
+      format: page.format,
+      rowsSent: page.rowsSent,
+    })),
+  );
+  const out = {
+    rows: await stage.reserve(`${prefix}/rows`, 'parquet'),
+    tombstones: await stage.reserve(`${prefix}/tombstones`, 'parquet'),
+    quarantine: await stage.reserve(`${prefix}/quarantine`, 'parquet'),
+  };
+  const shaped = await lanes('shape', () =>
+    dependencies.shaper.shape(
+      {
+        schema,
+        pages,
+        jsonRecords: settings.capabilities.jsonRecords,
+        window: { id: window.id, from: window.from, until: window.until },
+        confirmedAt: progress.readAt,
+        badShareMax: settings.badShareMax,
+        badRowsMax: settings.badRowsMax,
+        out,
+      },
+      signal,
+    ),
+  );
+  // I2: no row leaves this step without one of the five fates.
+  const gap = transportGap(shaped.counts);
+  if (gap !== undefined) throw new HeadwaterError('RECEIPT_TRANSPORT', `${window.object} slice ${slice}: ${gap}`);
+  const adopt = async (path: string | null) => (path === null ? null : (await stage.adopt(path)).key);
+  const batch: Batch = {
+    id: batchId(window.id, slice, present.pages),
+    window: window.id,
+    slice,
+    rows: await adopt(shaped.files.rows),
+    tombstones: await adopt(shaped.files.tombstones),
+    quarantine: await adopt(shaped.files.quarantine),
+    counts: shaped.counts,
+  };
+  await ledger.storeBatch(window.id, window.attempt, slice, batch);
+  return batch;
+}
+
+/** The same content of the same slice always has the same id: a repeated load is a no-op (I2). */
+export function batchId(window: string, slice: number, pages: StagedPage[]): string {
+  const hash = createHash('sha256').update(`${window}\n${slice}\n`);
+  for (const page of pages) hash.update(`${page.page} ${page.sha256}\n`);
+  return `b_${hash.digest('hex').slice(0, 24)}`;
+}
+
+async function stillStaged(dependencies: Dependencies, batch: Batch): Promise<boolean> {
+  for (const key of [batch.rows, batch.tombstones, batch.quarantine]) {
+    if (key !== null && !(await dependencies.stage.exists(key))) return false;
+  }
+  return true;
+}

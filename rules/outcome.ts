@@ -1,0 +1,14 @@
+import type { ObjectSummary, Outcome } from '../schemas/run.ts';
+
+/** How a run of a connection ends, from how its objects ended. Some failed and some did not: partial. */
+export function runOutcome(objects: ObjectSummary[], idle: number): Outcome {
+  const failed = objects.filter((line) => line.state === 'failed').length;
+  if (failed > 0) return failed === objects.length && idle === 0 ? 'failed' : 'partial';
+  if (objects.some((line) => line.state === 'cancelled')) return 'cancelled';
+  if (objects.some((line) => line.state === 'deferred')) return 'deferred';
+  if (objects.some((line) => line.state === 'staged')) return 'behind';
+  return 'ok';
+}
+
+/** Outcomes after which the workflow execution itself closes as Failed. */
+export const FAILING_OUTCOMES: readonly Outcome[] = ['partial', 'failed'];

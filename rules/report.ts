@@ -1,0 +1,80 @@
+import { ORIGIN, type Instant } from '../schemas/instant.ts';
+import type { ObjectSummary, RunSummary } from '../schemas/run.ts';
+
+/** Lines of a table in the Temporal UI; more objects than this are summed up in one line. */
+const LINES_MAX = 60;
+
+const VERDICT_TEXT: Record<string, string> = {
+  proven: '✅ proven',
+  moved: '✅ proven, some moved',
+  'transport-only': '☑️ transport only',
+  accepted: '⚠️ accepted by hand',
+  failed: '❌ failed',
+};
+
+export function formatCount(count: number): string {
+  return count.toString().replace(/\B(?=(\d{3})+(?!\d))/g, ',');
+}
+
+/** A moment for people: minutes, or seconds when it has any; `the beginning` for -inf. */
+export function formatInstant(instant: Instant): string {
+  if (instant === ORIGIN) return 'the beginning';
+  const seconds = instant.slice(17, 19) === '00' ? 16 : 19;
+  return `${instant.slice(0, 10)} ${instant.slice(11, seconds)}`;
+}
+
+export function formatWindow(from: Instant | null, until: Instant | null): string {
+  if (from === null || until === null) return '–';
+  const sameDay = from.slice(0, 10) === until.slice(0, 10);
+  return `${formatInstant(from)} → ${sameDay ? formatInstant(until).slice(11) : formatInstant(until)}`;
+}
+
+function objectLine(line: ObjectSummary): string {
+  const receipt = line.verdict === null ? stateText(line) : (VERDICT_TEXT[line.verdict] ?? line.verdict);
+  const cells = [
+    line.object,
+    formatWindow(line.from, line.until),
+    formatCount(line.rows),
+    formatCount(line.inserted),
+    formatCount(line.updated),
+    formatCount(line.deleted),
+    formatCount(line.quarantined),
+    line.seconds.toFixed(1),
+    receipt,
+  ];
+  return `| ${cells.join(' | ')} |`;
+}
+
+function stateText(line: ObjectSummary): string {
+  const icons = {
+    idle: '✅ nothing changed',
+    current: '✅ up to date',
+    landed: '✅ landed',
+    staged: '📦 staged, warehouse behind',
+    failed: `❌ ${line.code ?? 'failed'}`,
+    deferred: '⏸ deferred',
+    'in-progress': '⏳ in progress',
+    cancelled: '⏹ cancelled',
+  };
+  return icons[line.state];
+}
+
+/** The live table of a run as Markdown, as the Temporal UI shows it in current details. No personal value can be in it. */
+export function runReport(run: RunSummary, phase: string): string {
+  const shown = run.objects.slice(0, LINES_MAX);
+  const head = `**${run.connection}** · ${phase} · ${run.objects.length} with changes · ${run.idle} idle`;
+  if (shown.length === 0) return head;
+  const lines = [
+    head,
+    '',
+    '| object | window (UTC) | rows | new | changed | deleted | quarantined | seconds | receipt |',
+    '|---|---|--:|--:|--:|--:|--:|--:|---|',
+    ...shown.map(objectLine),
+  ];
+  if (run.objects.length > shown.length)
+    lines.push(`| … ${run.objects.length - shown.length} more | | | | | | | | |`);
+  const failures = run.objects.filter((line) => line.message !== undefined).slice(0, LINES_MAX);
+  if (failures.length > 0)
+    lines.push('', ...failures.map((line) => `- **${line.object}** \`${line.code}\` ${line.message}`));
+  return lines.join('\n');
+}
