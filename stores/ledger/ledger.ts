@@ -26,8 +26,9 @@ export interface PlanRequest {
 
 export type PlanResult =
   | { kind: 'window'; window: Window; resumed: boolean }
-  /** U is not after what is covered or being worked on: nothing to do. */
+  /** U is not after the checkpoint: nothing to do. */
   | { kind: 'current'; checkpoint: Instant }
+  /** A live run works on a window that reaches U, or that holds the whole past interval. */
   | { kind: 'in-progress'; owner: Owner }
   | { kind: 'first-load-missing' };
 
@@ -71,15 +72,36 @@ export interface BucketPolicy {
 export interface Ledger {
   /** One immediate transaction: decides by rules/windows.ts and stores the window it opens or takes over. */
   planWindow(request: PlanRequest): Promise<PlanResult>;
-  /** Stores slices, expected schema and the first count of an opened window; replaces those of an earlier attempt if `reset`. */
+  /** The same for many objects in one transaction, results in the order of the requests: the idle path. */
+  planWindows(requests: PlanRequest[]): Promise<PlanResult[]>;
+  /**
+   * Stores slices, expected schema and the first count of an opened window. Slices equal to the stored ones keep their
+   * progress unless `reset`; others replace them with all their pages.
+   */
   storePlan(
     window: string,
     attempt: number,
-    plan: { schema: ObjectSchema; slices: Slice[]; countBefore: number | null; readAt: Instant },
+    plan: {
+      schema: ObjectSchema;
+      slices: Slice[];
+      countBefore: number | null;
+      readAt: Instant;
+      reset?: boolean;
+    },
   ): Promise<void>;
+  /** INTERNAL before storePlan: there is no schema to show yet. */
   progress(window: string): Promise<WindowProgress>;
-  /** The page's bytes are durable. Cursor and page are stored together, so a resume neither skips nor doubles (I2). */
-  commitPage(window: string, attempt: number, slice: number, page: StagedPage | null, cursor: Cursor): Promise<void>;
+  /**
+   * The page's bytes are durable. Cursor and page are stored together, so a resume neither skips nor doubles (I2). A page
+   * that is stored already is a no-op; another content at its position => ATTEMPT_OUTDATED, since two workers read.
+   */
+  commitPage(
+    window: string,
+    attempt: number,
+    slice: number,
+    page: StagedPage | null,
+    cursor: Cursor,
+  ): Promise<void>;
   sliceExtracted(window: string, attempt: number, slice: number): Promise<void>;
   /** Forgets pages and cursor of a slice whose job is lost or whose pages do not add up. */
   restartSlice(window: string, attempt: number, slice: number): Promise<void>;
@@ -88,37 +110,61 @@ export interface Ledger {
   loads(sink: string, window: string): Promise<LoadReceipt[]>;
   /** Adds the window to the source's coverage with its receipt; state becomes staged. Repeating is a no-op. */
   commitSource(window: string, attempt: number, receipt: Receipt): Promise<void>;
+  /** The same for many windows in one transaction; one refused window refuses all. */
+  commitSources(windows: { window: string; attempt: number; receipt: Receipt }[]): Promise<void>;
   /** Adds windows to a sink's coverage and copies the sink's state; repeating is a no-op. */
   commitSink(sink: string, windows: { window: string; attempt: number }[], state: SinkState): Promise<void>;
-  /** Gives a window up; its interval is planned anew by the next run. */
+  /** Gives an open window up; its interval is planned anew by the next run. INPUT_INVALID for one that is staged. */
   abandonWindow(window: string, reason: string): Promise<void>;
 
   /** Sorted, disjoint, never touching. */
   coverage(connection: string, object: string): Promise<Interval[]>;
   sinkCoverage(sink: string, connection: string, object: string): Promise<Interval[]>;
   openWindows(connection: string): Promise<Window[]>;
-  /** Staged windows that the sink has not landed, oldest first. */
+  /** Staged windows that the sink has not landed, oldest first; without those that a later landed window read again. */
   undelivered(sink: string, connection: string): Promise<Window[]>;
-  windows(filter: { connection?: string; object?: string; limit: number }): Promise<(Window & { receipt: Receipt | null })[]>;
+  /** Newest first. */
+  windows(filter: {
+    connection?: string;
+    object?: string;
+    limit: number;
+  }): Promise<(Window & { receipt: Receipt | null })[]>;
   sinkState(sink: string): Promise<SinkState | null>;
-  /** After SINK_REWOUND: forgets what the sink had landed (all, or after a seq). */
+  /** After SINK_REWOUND: forgets what the sink had landed (all, or of one connection) and its state. */
   resetSink(sink: string, options: { connection?: string }): Promise<void>;
   /** Takes over coverage that the sink proves and this (older) ledger lacks. */
   adoptIntervals(
     sink: string,
-    rows: { connection: string; object: string; from: Instant; until: Instant; window: string; receipt: Receipt }[],
+    rows: {
+      connection: string;
+      object: string;
+      from: Instant;
+      until: Instant;
+      window: string;
+      receipt: Receipt;
+    }[],
     state: SinkState,
   ): Promise<void>;
 
   startRun(run: RunSummary): Promise<void>;
   endRun(run: RunSummary): Promise<void>;
+  /** Newest first. */
   runs(filter: { connection?: string; limit: number }): Promise<RunSummary[]>;
 
   storeSchema(connection: string, schema: ObjectSchema, at: Instant): Promise<void>;
   schema(connection: string, object: string): Promise<{ schema: ObjectSchema; at: Instant } | null>;
 
-  /** One token bucket per connection, shared by all workers. */
-  take(connection: string, calls: number, callClass: CallClass, policy: BucketPolicy, now: number): Promise<TokenGrant>;
+  /**
+   * One token bucket per connection, shared by all workers; many calls may be taken at once. QUOTA_EXHAUSTED at the stop
+   * line of the class. A grant is not durable over a power loss; everything else here is.
+   */
+  take(
+    connection: string,
+    calls: number,
+    callClass: CallClass,
+    policy: BucketPolicy,
+    now: number,
+  ): Promise<TokenGrant>;
   reportQuota(connection: string, quota: Quota, now: number): Promise<void>;
   quota(connection: string): Promise<(Quota & { at: Instant }) | null>;
 
