@@ -16,14 +16,18 @@ export interface StagedFile {
 export interface Stage {
   /** The id of this stage's root, made at first use; the ledger knows it (STAGE_FOREIGN otherwise). */
   id(): Promise<string>;
-  /** Streams to a new file; the name gets the content's hash, so that a retry that reads other bytes gets another key. */
+  /**
+   * Streams to a new file. `prefix` is `<window>/<slice>` or `<window>/<slice>/<name>`; the name gets the content's hash, so that a
+   * retry that reads other bytes gets another key. STAGE_FULL, an abort or an error of the body leave no file behind.
+   * Chunks are not copied: the body must not reuse them.
+   */
   write(
     prefix: string,
     extension: string,
     body: AsyncIterable<Uint8Array>,
     options: { stripNul?: boolean; signal?: AbortSignal },
   ): Promise<StagedFile>;
-  /** A local path to let another program write to; `adopt` makes it a staged file, anything not adopted is swept. */
+  /** A local path to let another program write to; `adopt` makes it a staged file, in the same process; the rest is swept. */
   reserve(prefix: string, extension: string): Promise<string>;
   adopt(path: string): Promise<StagedFile>;
   /** A local path that can be read; STAGE_MISSING when the file is gone. */

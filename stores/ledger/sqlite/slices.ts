@@ -127,7 +127,11 @@ function insertPage(db: LedgerDatabase, id: string, seq: number, slice: number, 
   if (page.slice !== slice)
     throw new HeadwaterError('INTERNAL', `a page of slice ${page.slice} was given for slice ${slice}`);
   const next = integer(
-    db.get('SELECT coalesce(max(page), -1) + 1 AS next FROM pages WHERE window_seq = ? AND slice = ?', seq, slice) ?? {},
+    db.get(
+      'SELECT coalesce(max(page), -1) + 1 AS next FROM pages WHERE window_seq = ? AND slice = ?',
+      seq,
+      slice,
+    ) ?? {},
     'next',
   );
   const at = `page ${page.page} of slice ${slice} of window ${id}`;
