@@ -136,6 +136,8 @@ export interface SourceDefinition<Config extends z.ZodType = z.ZodType> {
   connect: (config: z.output<Config>, context: SourceContext) => Source;
 }
 
-export function defineSource<Config extends z.ZodType>(definition: SourceDefinition<Config>): SourceDefinition<Config> {
+export function defineSource<Config extends z.ZodType>(
+  definition: SourceDefinition<Config>,
+): SourceDefinition<Config> {
   return definition;
 }

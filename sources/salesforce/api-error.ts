@@ -1,0 +1,87 @@
+import { z } from 'zod';
+import { HeadwaterError, type ErrorCode } from '../../rules/errors.ts';
+import { httpError, oneLine, type HttpFailure } from '../http.ts';
+
+/** Salesforce's own error code, when the answer had one: `errorCodeOf(error) === 'INVALID_QUERY_LOCATOR'`. */
+export function errorCodeOf(error: unknown): string | undefined {
+  if (!(error instanceof HeadwaterError)) return undefined;
+  const code = error.details['errorCode'];
+  return typeof code === 'string' ? code : undefined;
+}
+
+export function statusOf(error: unknown): number | undefined {
+  if (!(error instanceof HeadwaterError)) return undefined;
+  const status = error.details['status'];
+  return typeof status === 'number' ? status : undefined;
+}
+
+const CODES: Record<string, ErrorCode> = {
+  INVALID_SESSION_ID: 'AUTH_FAILED',
+  INVALID_AUTH_HEADER: 'AUTH_FAILED',
+  INACTIVE_USER: 'AUTH_FAILED',
+  API_DISABLED_FOR_ORG: 'PERMISSION_DENIED',
+  FUNCTIONALITY_NOT_ENABLED: 'PERMISSION_DENIED',
+  INVALID_TYPE: 'OBJECT_UNKNOWN',
+  INVALID_QUERY_LOCATOR: 'JOB_LOST',
+  QUERY_TIMEOUT: 'SOURCE_UNAVAILABLE',
+  UNABLE_TO_LOCK_ROW: 'SOURCE_UNAVAILABLE',
+  SERVER_UNAVAILABLE: 'SOURCE_UNAVAILABLE',
+  UNKNOWN_EXCEPTION: 'SOURCE_UNAVAILABLE',
+  INVALID_FIELD: 'SOURCE_REJECTED',
+  MALFORMED_QUERY: 'SOURCE_REJECTED',
+};
+
+/** What an answer other than 2xx means: Salesforce's error code first, the HTTP status where that says nothing. */
+export function apiError(failure: HttpFailure, where: string): HeadwaterError {
+  const { errorCode, message } = parseError(failure.text);
+  if (errorCode === undefined) return httpError(failure, where);
+  const said = oneLine(tail(message));
+  const code = codeFor(errorCode, message);
+  if (code === undefined) {
+    const plain = httpError(failure, where, `${errorCode}: ${said}`);
+    return new HeadwaterError(plain.code, plain.message, {
+      details: { ...plain.details, errorCode },
+      ...(plain.retryAfterMs === undefined ? {} : { retryAfterMs: plain.retryAfterMs }),
+    });
+  }
+  const field = errorCode === 'INVALID_FIELD' ? /No such column '([\w.]+)'/.exec(message)?.[1] : undefined;
+  const wait = failure.retryAfterMs === undefined ? {} : { retryAfterMs: failure.retryAfterMs };
+  return new HeadwaterError(code, `${where} answered ${failure.status} ${errorCode}: ${said}`, {
+    details: { status: failure.status, errorCode, ...(field === undefined ? {} : { field }) },
+    ...wait,
+  });
+}
+
+function codeFor(errorCode: string, message: string): ErrorCode | undefined {
+  // The same code stands for the daily total (wait for tomorrow) and for too many calls at once (wait a moment).
+  if (errorCode === 'REQUEST_LIMIT_EXCEEDED')
+    return /concurrent/i.test(message) ? 'SOURCE_THROTTLED' : 'QUOTA_EXHAUSTED';
+  if (errorCode.startsWith('INSUFFICIENT_ACCESS')) return 'PERMISSION_DENIED';
+  return CODES[errorCode];
+}
+
+const restErrorSchema = z.object({ errorCode: z.string(), message: z.string().nullish() });
+const oauthErrorSchema = z.object({ error: z.string(), error_description: z.string().nullish() });
+
+/** `[{ errorCode, message }]` of REST and Bulk, or `{ error, error_description }` of OAuth. */
+export function parseError(text: string): { errorCode: string | undefined; message: string } {
+  let first: unknown;
+  try {
+    const parsed: unknown = JSON.parse(text);
+    first = Array.isArray(parsed) ? parsed[0] : parsed;
+  } catch {
+    // HTML of a maintenance page, or JSON cut at 4 KB: the status decides.
+  }
+  const rest = restErrorSchema.safeParse(first).data;
+  const oauth = oauthErrorSchema.safeParse(first).data;
+  return {
+    errorCode: rest?.errorCode ?? oauth?.error,
+    message: rest?.message ?? oauth?.error_description ?? '',
+  };
+}
+
+/** A query error repeats the query and draws a caret below it; the reason stands last. */
+function tail(message: string): string {
+  const at = message.lastIndexOf('ERROR at Row');
+  return at < 0 ? message : message.slice(at);
+}

@@ -1,0 +1,92 @@
+import { ORIGIN, type Instant } from '../../schemas/instant.ts';
+import type { Probe, ProbeRequest } from '../source.ts';
+import type { Catalog } from './catalog.ts';
+import type { SalesforceClient } from './client.ts';
+import { readDeleted, readUpdated, REPLICATION_MS_MAX } from './deletions.ts';
+import type { Describer } from './describe.ts';
+import { countRows } from './query.ts';
+
+const PROBES_AT_ONCE_MAX = 8;
+const MINUTE_MS = 60_000;
+/** A first load asks for the horizon only, so any short range will do. */
+const HORIZON_MS = 3_600_000;
+
+interface Prober {
+  client: SalesforceClient;
+  catalog: Catalog;
+  describer: Describer;
+  lagMs: number;
+}
+
+/** One answer per request, in order; two calls for an object that can be replicated, one for any other. */
+export async function probeAll(
+  prober: Prober,
+  requests: readonly ProbeRequest[],
+  signal: AbortSignal,
+): Promise<Probe[]> {
+  const results: Probe[] = [];
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    for (let at = next++; at < requests.length; at = next++) {
+      const request = requests[at];
+      if (request !== undefined) results[at] = await probeOne(prober, request, signal);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(PROBES_AT_ONCE_MAX, requests.length) }, worker));
+  return results;
+}
+
+async function probeOne(prober: Prober, request: ProbeRequest, signal: AbortSignal): Promise<Probe> {
+  const { replicateable } = await prober.catalog.find(request.object);
+  return replicateable ? probeByLists(prober, request, signal) : probeByCount(prober, request, signal);
+}
+
+/**
+ * `latestDateCovered` is where Salesforce itself vouches that no transaction is still open, which a fixed lag only hopes
+ * for. I7: idle is claimed only when both lists are empty and cover everything from `readFrom` to `visibleUntil`.
+ */
+async function probeByLists(prober: Prober, request: ProbeRequest, signal: AbortSignal): Promise<Probe> {
+  const { client, lagMs } = prober;
+  const { object } = request;
+  const until = Date.parse(request.until);
+  if (request.readFrom === ORIGIN) {
+    const updated = await readUpdated(client, object, until - HORIZON_MS, until, signal);
+    return { object, visibleUntil: visible(prober, request.until, [updated.latestDateCovered]), idle: false };
+  }
+  const readFrom = Date.parse(request.readFrom);
+  const oldest = client.sourceNow() - REPLICATION_MS_MAX + MINUTE_MS;
+  const from = Math.max(readFrom, Math.min(oldest, until - MINUTE_MS));
+  const [updated, deleted] = await Promise.all([
+    readUpdated(client, object, from, until, signal),
+    readDeleted(client, object, from, until, signal),
+  ]);
+  const knownFrom = Math.max(Date.parse(deleted.earliestDateAvailable), from);
+  const forgotten = knownFrom > readFrom;
+  return {
+    object,
+    visibleUntil: visible({ client, lagMs }, request.until, [
+      updated.latestDateCovered,
+      deleted.latestDateCovered,
+    ]),
+    idle: updated.empty && deleted.deletions.length === 0 && !forgotten,
+    ...(forgotten ? { deletionsKnownFrom: new Date(knownFrom).toISOString() } : {}),
+  };
+}
+
+async function probeByCount(prober: Prober, request: ProbeRequest, signal: AbortSignal): Promise<Probe> {
+  const schema = await prober.describer.cached(request.object);
+  const visibleUntil = visible(prober, request.until, []);
+  const { object, readFrom } = request;
+  if (schema.stamp === null || readFrom === ORIGIN) return { object, visibleUntil, idle: false };
+  const range = { readFrom, until: visibleUntil, idFrom: null, idUntil: null };
+  return { object, visibleUntil, idle: (await countRows(prober.client, schema, range, signal)) === 0 };
+}
+
+function visible(
+  prober: Pick<Prober, 'client' | 'lagMs'>,
+  until: Instant,
+  covered: readonly Instant[],
+): Instant {
+  const settled = new Date(prober.client.sourceNow() - prober.lagMs).toISOString();
+  return [until, settled, ...covered].reduce((least, instant) => (instant < least ? instant : least));
+}
