@@ -39,8 +39,8 @@ export type WindowDecision =
 /**
  * The four rules, the first that fits. C is the end of the gap-free coverage; P counts windows too that a live run works on.
  *
- * 1. Resume: this run's own window (a retried plan finds what it stored), or one of a closed owner at C or P: same bounds,
- *    attempt + 1. P beside C: while a live run works on the window at C, the one behind it is resumed, not read twice.
+ * 1. Resume: this run's own window (a retried plan finds what it stored), or one of a closed owner that holds C or P: same
+ *    bounds, attempt + 1. P beside C: while a live run works on the window at C, the one behind it is resumed, not read twice.
  * 2. First: nothing is covered yet. A backfill is told to run the first load first.
  * 3. Head: U > P.
  * 4. Past: the interval of a backfill; a retry of the same interval resumes its window.
@@ -64,8 +64,10 @@ export function decideWindow(state: WindowState, request: WindowRequest): Window
     return { kind: 'open', windowKind: 'first', from: ORIGIN, until };
   }
   if (until > plannedEnd) return { kind: 'open', windowKind: 'head', from: plannedEnd, until };
-  if (request.past !== undefined && checkpoint !== null)
-    return decidePast(state, live, request.past, request, checkpoint);
+  if (request.past !== undefined && checkpoint !== null) {
+    // I3: a past window ends no later than what the source can prove visible, or it would cover the unseen.
+    return decidePast(state, live, { from: request.past.from, until }, request, checkpoint);
+  }
   if (checkpoint !== null && until <= checkpoint) return { kind: 'current', checkpoint };
   const holder = live.find((one) => one.from < until && until <= one.until) ?? live[0];
   return holder === undefined
@@ -85,15 +87,16 @@ function resumableHead(
   plannedEnd: Instant | null,
   request: WindowRequest,
 ): OpenWindow | undefined {
+  const ends = [checkpoint ?? ORIGIN, plannedEnd ?? ORIGIN];
   const own = ours.filter((one) => one.kind !== 'past');
-  const abandoned = open.filter(
+  const left = open.filter(
     (one) =>
       one.kind !== 'past' &&
       isOneOf(request.closedOwners, one.owner) &&
-      (one.from === (checkpoint ?? ORIGIN) || one.from === (plannedEnd ?? ORIGIN)) &&
+      ends.some((end) => one.from <= end && end < one.until) &&
       !contains(planned, one),
   );
-  return firstByTime(own) ?? firstByTime(abandoned);
+  return firstByTime(own) ?? firstByTime(left);
 }
 
 /** The earliest; of two that start together the one that reaches further, so that the other is covered by it. */
