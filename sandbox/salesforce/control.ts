@@ -24,6 +24,7 @@ interface ControlBody extends ChangeTimes {
   readonly changesPerMinute?: number;
   readonly hidden?: boolean;
   readonly added?: NewField;
+  readonly behaviour?: Partial<Behaviour>;
   readonly rule?: number;
   readonly match?: FaultMatch;
   readonly action?: FaultAction;
@@ -35,7 +36,7 @@ export async function answerControl(exchange: Exchange, org: Org, living: Living
     await answerRead(exchange, org, name);
     return;
   }
-  const body = (await exchange.json()) as ControlBody;
+  const body: ControlBody = JSON.parse((await exchange.text()) || '{}');
   try {
     const result = await perform(name, body, org, living);
     await exchange.sendJson(200, result ?? { ok: true });
@@ -95,7 +96,7 @@ async function perform(name: string, body: ControlBody, org: Org, living: Living
     case 'prepare':
       return { bytes: await data.prepare(object) };
     case 'behaviour':
-      return Object.assign(org.behaviour, body as Partial<Behaviour>);
+      return Object.assign(org.behaviour, body.behaviour);
     case 'clock':
       if (body.setMs !== undefined) store.clock.set(body.setMs);
       store.clock.advance(body.advanceMs ?? 0);

@@ -63,7 +63,7 @@ async function* cachedChunks(slice: CsvSlice, base: BaseCsv): AsyncGenerator<Buf
       at++;
       continue;
     }
-    const run = runLength(entries, at, until);
+    const run = runLength(entries, first, at, until);
     await base.ensure(first + run);
     const bytes = base.bytesBetween(first, first + run);
     for (let done = 0; done < bytes;) {
@@ -83,8 +83,8 @@ async function* cachedChunks(slice: CsvSlice, base: BaseCsv): AsyncGenerator<Buf
 
 const RUN_ROWS_MAX = 20_000;
 
-function runLength(entries: readonly Entry[], at: number, until: number): number {
-  const first = entries[at] as number;
+/** How many base rows follow each other from here. */
+function runLength(entries: readonly Entry[], first: number, at: number, until: number): number {
   let length = 1;
   while (length < RUN_ROWS_MAX && at + length < until && entries[at + length] === first + length) length++;
   return length;

@@ -1,4 +1,5 @@
 /** Test controls over the sandbox's rows and schema, and the truth that an oracle compares with. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { CsvCache } from './csv-cache.ts';
 import { field, type FieldSpec, type FieldType } from './fields.ts';
 import type { Value } from './makers.ts';
@@ -118,7 +119,7 @@ export class SandboxData {
     let touched = 0;
     for (let n = 0; n < count; n++) {
       const index = Math.floor((n * table.baseRows) / count);
-      if (table.overlay.get(index)?.deletedAt != null) continue;
+      if ((table.overlay.get(index)?.deletedAt ?? null) !== null) continue;
       this.store.change(
         {
           object: table.name,
@@ -197,7 +198,7 @@ export class SandboxData {
     let read = truthOf(table);
     let version = table.schemaVersion;
     for (let index = 0; index < table.next; index++) {
-      if (index % TRUTH_ROWS_PER_TURN === 0) await Promise.resolve();
+      if (index % TRUTH_ROWS_PER_TURN === 0) await nextTurn();
       if (version !== table.schemaVersion) {
         read = truthOf(table);
         version = table.schemaVersion;

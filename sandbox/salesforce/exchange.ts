@@ -1,11 +1,21 @@
 /** One request and its answer: body reading with a cap, JSON and streamed answers, and the faults that act on bytes. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Writable } from 'node:stream';
 import { createGzip } from 'node:zlib';
-import { once } from 'node:events';
 import { ApiError } from './api-error.ts';
 import type { FaultAction } from './faults.ts';
 
 const BODY_BYTES_MAX = 50 * 1024 * 1024;
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Parses JSON that must be an object; throws otherwise. */
+export function jsonObject(text: string): Record<string, unknown> {
+  const value: unknown = JSON.parse(text);
+  if (!isRecord(value)) throw new TypeError('not a JSON object');
+  return value;
+}
 
 export class Exchange {
   readonly request: IncomingMessage;
@@ -52,13 +62,10 @@ export class Exchange {
   async json(): Promise<Record<string, unknown>> {
     const text = await this.text();
     try {
-      const value: unknown = text === '' ? {} : JSON.parse(text);
-      if (typeof value === 'object' && value !== null && !Array.isArray(value))
-        return value as Record<string, unknown>;
+      return jsonObject(text === '' ? '{}' : text);
     } catch {
-      // Falls through: whatever is not an object is refused alike.
+      throw new ApiError(400, 'JSON_PARSER_ERROR', 'The HTTP entity body is not a JSON object');
     }
-    throw new ApiError(400, 'JSON_PARSER_ERROR', 'The HTTP entity body is not a JSON object');
   }
 
   async sendJson(status: number, value: unknown): Promise<void> {
@@ -103,7 +110,7 @@ export class Exchange {
       if (response.destroyed) return;
       const part = chunk.length > left ? chunk.subarray(0, left) : chunk;
       left -= part.length;
-      if (!target.write(part)) await Promise.race([once(target, 'drain'), once(response, 'close')]);
+      if (!target.write(part)) await drained(target, response);
       if (left <= 0) break;
     }
     if (left <= 0 && truncate?.clean !== true) {
@@ -119,4 +126,17 @@ export class Exchange {
     this.request.socket.resetAndDestroy();
     return true;
   }
+}
+
+/** Resolves when the target takes more, or when nobody reads any longer. */
+function drained(target: Writable, response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      target.off('drain', done);
+      response.off('close', done);
+      resolve();
+    };
+    target.on('drain', done);
+    response.on('close', done);
+  });
 }

@@ -38,10 +38,8 @@ export function readJournal(path: string): JournalContent | undefined {
     .subarray(0, end - 1)
     .toString('utf8')
     .split('\n');
-  return {
-    header: JSON.parse(header!) as JournalHeader,
-    lines: lines.map((line) => JSON.parse(line) as JournalLine),
-  };
+  const parsed: JournalHeader = JSON.parse(header!);
+  return { header: parsed, lines: lines.map((line): JournalLine => JSON.parse(line)) };
 }
 
 export class Journal {

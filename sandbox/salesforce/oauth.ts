@@ -1,6 +1,6 @@
 /** The OAuth endpoints: client credentials, refresh token, JWT bearer and username-password. */
 import { verify, type KeyLike } from 'node:crypto';
-import type { Exchange } from './exchange.ts';
+import { jsonObject, type Exchange } from './exchange.ts';
 import { ORG_ID, type Tokens } from './tokens.ts';
 
 export interface OauthSettings {
@@ -105,8 +105,8 @@ function refuseAssertion(assertion: string, settings: OauthSettings): Refusal | 
   let head: Record<string, unknown>;
   let claims: Record<string, unknown>;
   try {
-    head = JSON.parse(Buffer.from(header ?? '', 'base64url').toString('utf8')) as Record<string, unknown>;
-    claims = JSON.parse(Buffer.from(payload ?? '', 'base64url').toString('utf8')) as Record<string, unknown>;
+    head = jsonObject(Buffer.from(header ?? '', 'base64url').toString('utf8'));
+    claims = jsonObject(Buffer.from(payload ?? '', 'base64url').toString('utf8'));
   } catch {
     return ['invalid_grant', 'invalid assertion'];
   }

@@ -3,7 +3,8 @@ import { NUMBER_TYPES, type FieldSpec } from './fields.ts';
 import type { Value } from './makers.ts';
 import { indexOfEntry, type Entry, type Table } from './table.ts';
 
-const PLAIN_JSON = /^[^"\\\u0000-\u001F\uD800-\uDFFF]*$/;
+/** Texts that stand in JSON as they are: no quote, backslash, control character or surrogate. */
+const PLAIN_JSON = /^[ !#-[\]-\uD7FF\uE000-\uFFFF]*$/;
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 const quoteJson = (value: string): string => (PLAIN_JSON.test(value) ? `"${value}"` : JSON.stringify(value));
 

@@ -55,7 +55,15 @@ export interface Query {
 }
 
 const AGGREGATES = new Set(['COUNT', 'COUNT_DISTINCT', 'MIN', 'MAX', 'SUM', 'AVG']);
-const COMPARISONS = new Set(['=', '!=', '<>', '<', '>', '<=', '>=']);
+const COMPARISONS: ReadonlyMap<string, Operator> = new Map([
+  ['=', '='],
+  ['!=', '!='],
+  ['<>', '!='],
+  ['<', '<'],
+  ['>', '>'],
+  ['<=', '<='],
+  ['>=', '>='],
+]);
 const QUERY_CHARACTERS_MAX = 100_000;
 const NESTING_MAX = 100;
 
@@ -131,7 +139,7 @@ class Parser {
 
   private skipTypeof(): Selected {
     while (!this.takeWord('END')) {
-      if (this.next().kind === 'end') throw this.unexpected(this.tokens.at(-1)!);
+      if (this.next().kind === 'end') throw this.unexpected();
     }
     return { kind: 'unsupported', what: 'TYPEOF' };
   }
@@ -168,9 +176,8 @@ class Parser {
 
   private operator(): Operator {
     const token = this.next();
-    if (token.kind === 'symbol' && COMPARISONS.has(token.text)) {
-      return token.text === '<>' ? '!=' : (token.text as Operator);
-    }
+    const comparison = token.kind === 'symbol' ? COMPARISONS.get(token.text) : undefined;
+    if (comparison !== undefined) return comparison;
     const word = token.text.toUpperCase();
     if (word === 'LIKE' || word === 'IN' || word === 'INCLUDES' || word === 'EXCLUDES') return word;
     if (word === 'NOT') {

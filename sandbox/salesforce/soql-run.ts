@@ -98,9 +98,7 @@ export function runQuery(bound: BoundQuery, nowMs: number): Entry[] {
 export function countQuery(bound: BoundQuery, nowMs: number): number {
   const { query, table } = bound;
   if (query.where === null) return table.liveRows + (bound.includeDeleted ? table.deletedRows : 0);
-  let count = 0;
-  for (const _entry of matches(bound, nowMs, false)) count++;
-  return count;
+  return matches(bound, nowMs, false).reduce<number>((count) => count + 1, 0);
 }
 
 function orderOf(query: Query, table: Table): 'index' | 'stamp' | ((a: Entry, b: Entry) => number) {
@@ -179,7 +177,11 @@ function* candidates(table: Table, bounds: Bounds, byStamp: boolean): Generator<
   }
   if (!byStamp && !bounds.hasStamp) {
     const { overlay } = table;
-    for (let index = bounds.indexFrom; index < indexUntil; index++) yield overlay.get(index) ?? index;
+    for (let index = bounds.indexFrom; index < indexUntil; index++) {
+      // A created row that is not visible yet has a number and no version.
+      const entry = overlay.get(index) ?? (index < table.baseRows ? index : undefined);
+      if (entry !== undefined) yield entry;
+    }
     return;
   }
   yield* windowRows(table, bounds, indexUntil, byStamp);

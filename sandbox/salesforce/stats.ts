@@ -18,7 +18,7 @@ export class Stats {
   }
 
   report(): StatsReport {
-    return { apiRequests: this.apiRequests, calls: Object.fromEntries([...this.calls].toSorted()) };
+    return { apiRequests: this.apiRequests, calls: Object.fromEntries(this.calls) };
   }
 
   reset(): void {

@@ -173,7 +173,8 @@ function changedRow(table: Table, change: Change): OverlayRow {
       return { ...old, stamp: at, deletedAt: at, masterId: change.masterId };
     case 'undelete':
       return { ...old, stamp: at, deletedAt: null, masterId: null };
-    case 'purge':
+    // What is left is 'purge'.
+    default:
       return {
         ...old,
         stamp: old.deletedAt === null ? at : old.stamp,
