@@ -45,4 +45,6 @@ export interface Dependencies {
   closedOwners(owners: Owner[]): Promise<Owner[]>;
   /** Free bytes below which extract stops before load does. */
   freeBytesMin: number;
+  /** Objects of one run that move at once. */
+  objectsInParallel: number;
 }

@@ -18,6 +18,8 @@ export interface RunPlanInput extends PlanInput {
   /** What was started, as given: checked here, because workflow code cannot. */
   given: unknown;
   startedAt: string;
+  /** True inside a backfill, which keeps the record of the run itself. */
+  part?: boolean;
 }
 export interface RunPlanOutput extends PlanOutput {
   /** Set when the run is over: nothing to move. */
@@ -32,9 +34,10 @@ export function createActivities(dependencies: Dependencies) {
     plan: step(log, 'plan', async (input: RunPlanInput): Promise<RunPlanOutput> => {
       checkInput(syncConnectionInputSchema, input.given);
       const run = newRun(input);
-      if (input.offset === 0) await beginRun(dependencies, run);
+      const alone = input.part !== true;
+      if (alone && input.offset === 0) await beginRun(dependencies, run);
       const planned = await plan(dependencies, sources, input);
-      const over = input.offset === 0 && planned.next === null && planned.windows.length === 0;
+      const over = alone && input.offset === 0 && planned.next === null && planned.windows.length === 0;
       if (!over) return { ...planned, closed: null };
       const closed: RunSummary = {
         ...run,

@@ -2,7 +2,7 @@
 import { Context } from '@temporalio/activity';
 import { HeadwaterError } from '../rules/errors.ts';
 import { NO_ROWS } from '../rules/receipts.ts';
-import { addMs, fromMs, gridFloor } from '../rules/time.ts';
+import { addMs, fromMs, gridFloor, toMs } from '../rules/time.ts';
 import { ORIGIN, type Instant } from '../schemas/instant.ts';
 import type { CallClass } from '../schemas/quota.ts';
 import type { Receipt } from '../schemas/receipt.ts';
@@ -18,6 +18,9 @@ import { compareSink } from './sink.ts';
 
 /** Objects per plan activity: bounds its payload and its time. */
 export const OBJECTS_PER_PLAN_MAX = 50;
+
+/** A run that starts late still gets this long for each step, ms. */
+const DEADLINE_MS_MIN = 5 * 60_000;
 
 export interface PlanInput {
   connection: string;
@@ -55,6 +58,9 @@ export interface PlanOutput {
   /** Where the next plan activity goes on; null: all objects are planned. */
   next: number | null;
   objectsTotal: number;
+  objectsInParallel: number;
+  /** Time left until the next scheduled run, ms; null for a run that nothing follows. */
+  deadlineMs: number | null;
 }
 
 /** What one object's plan needs; kept together so that the batch stays readable. */
@@ -103,7 +109,7 @@ export async function plan(dependencies: Dependencies, sources: OpenSources, inp
     if (outcome.status === 'fulfilled') windows.push(outcome.value);
     else settled.push(failureLine(candidate.object, outcome.reason));
   }
-  return { windows, settled, idle: idle.size, until: asked, next, objectsTotal: all.length };
+  return { windows, settled, idle: idle.size, until: asked, next, objectsTotal: all.length, objectsInParallel: dependencies.objectsInParallel, deadlineMs: timeLeft(input, settings, dependencies.now()) };
 }
 
 async function requestedObjects(
@@ -121,10 +127,20 @@ async function requestedObjects(
   );
 }
 
-/** U: the newest grid time for a scheduled run, now for one by hand; architecture.md, Windows. */
+/**
+ * U: the newest grid time for a scheduled run; now for one by hand and for `schedule trigger`, whose nominal time is its
+ * start and so lies beside the grid.
+ */
 function closingTime(input: PlanInput, settings: ConnectionSettings, nowMs: number): Instant {
   const now = fromMs(nowMs);
-  return input.trigger === 'schedule' ? gridFloor(now, settings.everyMs) : now;
+  const onGrid = input.nominal !== null && gridFloor(input.nominal, settings.everyMs) === input.nominal;
+  return input.trigger === 'schedule' && onGrid ? gridFloor(now, settings.everyMs) : now;
+}
+
+/** No run works on past its next nominal time: that run resumes the window. */
+function timeLeft(input: PlanInput, settings: ConnectionSettings, nowMs: number): number | null {
+  if (input.trigger !== 'schedule' || input.nominal === null) return null;
+  return Math.max(toMs(input.nominal) + settings.everyMs - nowMs, DEADLINE_MS_MIN);
 }
 
 async function splitPaused(dependencies: Dependencies, connection: string, objects: string[]) {

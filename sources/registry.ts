@@ -1,4 +1,5 @@
 import { salesforce } from './salesforce/index.ts';
+import type { SourceDefinition } from './source.ts';
 
 /** One line per system; its config type stays exact, so nobody casts. */
 export const sources = {
@@ -6,3 +7,8 @@ export const sources = {
 } as const;
 
 export type SourceKind = keyof typeof sources;
+
+/** The definition of a kind that a configuration names, undefined when there is none. */
+export function sourceDefinition(kind: string): SourceDefinition | undefined {
+  return Object.hasOwn(sources, kind) ? sources[kind as SourceKind] : undefined;
+}

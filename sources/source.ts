@@ -133,7 +133,7 @@ export interface SourceDefinition<Config extends z.ZodType = z.ZodType> {
   config: Config;
   capabilities: SourceCapabilities;
   /** Secrets in `config` are resolved already. Makes no call yet. */
-  connect: (config: z.output<Config>, context: SourceContext) => Source;
+  connect(config: z.output<Config>, context: SourceContext): Source;
 }
 
 export function defineSource<Config extends z.ZodType>(

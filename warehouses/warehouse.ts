@@ -92,7 +92,7 @@ export interface WarehouseContext {
 export interface WarehouseDefinition<Config extends z.ZodType = z.ZodType> {
   kind: string;
   config: Config;
-  connect: (config: z.output<Config>, context: WarehouseContext) => Promise<Warehouse>;
+  connect(config: z.output<Config>, context: WarehouseContext): Promise<Warehouse>;
 }
 
 export function defineWarehouse<Config extends z.ZodType>(

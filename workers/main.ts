@@ -1,0 +1,69 @@
+// The worker process: read the configuration, wire, run, drain.
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { Client, Connection } from '@temporalio/client';
+import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { createActivities } from '../activities/index.ts';
+import { loadConfig } from '../config/load-config.ts';
+import { HeadwaterError } from '../rules/errors.ts';
+import { serveControl } from './control.ts';
+import { fileLog } from './log.ts';
+import { wire } from './wiring.ts';
+import { workflowBundle } from './workflow-bundle.ts';
+
+/** Activities at once; lanes bound the work inside them. */
+const ACTIVITIES_MAX = 16;
+const WORKFLOW_TASKS_MAX = 16;
+/** Running steps get this long to reach a durable point when the worker stops. */
+const SHUTDOWN_GRACE_MS = 10_000;
+const SHUTDOWN_FORCE_MS = 30_000;
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { config: { type: 'string' } } });
+  const loaded = await loadConfig(values.config === undefined ? {} : { path: values.config });
+  const { config, home } = loaded;
+  const log = fileLog(join(home, 'logs', 'worker.ndjson'));
+  Runtime.install({ shutdownSignals: ['SIGTERM', 'SIGINT'] });
+  const profile = loadClientConnectConfig();
+  const address = profile.connectionOptions.address ?? config.temporal.address ?? '127.0.0.1:7233';
+  const namespace = profile.namespace ?? config.temporal.namespace ?? 'default';
+  const options = { ...profile.connectionOptions, address };
+  const [connection, clientConnection, workflowCode] = await Promise.all([
+    NativeConnection.connect(options),
+    Connection.connect(options),
+    workflowBundle(join(home, 'cache')),
+  ]);
+  const client = new Client({ connection: clientConnection, namespace });
+  const wiring = await wire(loaded, log, () => client);
+  const control = await serveControl(join(home, 'worker.sock'), wiring.dependencies.warehouse);
+  try {
+    const worker = await Worker.create({
+      connection,
+      namespace,
+      taskQueue: config.temporal.taskQueue,
+      workflowBundle: workflowCode,
+      activities: createActivities(wiring.dependencies),
+      maxConcurrentActivityTaskExecutions: ACTIVITIES_MAX,
+      maxConcurrentWorkflowTaskExecutions: WORKFLOW_TASKS_MAX,
+      shutdownGraceTime: SHUTDOWN_GRACE_MS,
+      shutdownForceTime: SHUTDOWN_FORCE_MS,
+      maxHeartbeatThrottleInterval: '5s',
+      defaultHeartbeatThrottleInterval: '2s',
+    });
+    process.stdout.write(`${JSON.stringify({ event: 'ready', pid: process.pid, taskQueue: config.temporal.taskQueue })}\n`);
+    await worker.run();
+  } finally {
+    control.close();
+    await wiring.close();
+    await connection.close();
+    await clientConnection.close();
+  }
+}
+
+main().catch((error: unknown) => {
+  const known = error instanceof HeadwaterError ? error : undefined;
+  const text = known === undefined ? String(error instanceof Error ? error.stack : error) : `${known.code} ${known.message} → ${known.remedy}`;
+  process.stderr.write(`${text}\n`);
+  process.exitCode = known?.code === 'CONFIG_INVALID' ? 2 : 1;
+});

@@ -1,0 +1,159 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { WorkflowNotFoundError, type Client } from '@temporalio/client';
+import { createLanes } from '../activities/lanes.ts';
+import type { ConnectionSettings, Dependencies, Log } from '../activities/dependencies.ts';
+import { sinkOf, sourceConfig, warehouseConfig } from '../config/connection-config.ts';
+import type { LoadedConfig } from '../config/load-config.ts';
+import type { ConnectionConfig } from '../config/schema.ts';
+import { HeadwaterError } from '../rules/errors.ts';
+import type { CallClass } from '../schemas/quota.ts';
+import type { Owner } from '../schemas/window.ts';
+import { createShaper } from '../shaper/duckdb-shaper.ts';
+import { sourceDefinition } from '../sources/registry.ts';
+import type { Source } from '../sources/source.ts';
+import type { Ledger } from '../stores/ledger/ledger.ts';
+import { openSqliteLedger } from '../stores/ledger/sqlite.ts';
+import { openDiskStage } from '../stores/stage/disk.ts';
+import { warehouseDefinition } from '../warehouses/registry.ts';
+
+/** Of the worker's DuckDB memory the shaper gets this share; the warehouse, which joins and merges, the rest. */
+const SHAPER_MEMORY_SHARE = 0.5;
+/** Longest sleep between two looks at an empty token bucket, ms. */
+const TOKEN_WAIT_MS_MAX = 5_000;
+
+export interface Wiring {
+  dependencies: Dependencies;
+  close(): Promise<void>;
+}
+
+/** Opens everything that the steps need. What is opened is closed again if a later part fails. */
+export async function wire(loaded: LoadedConfig, log: Log, client: () => Client): Promise<Wiring> {
+  const { config, home } = loaded;
+  mkdirSync(home, { recursive: true, mode: 0o700 });
+  const tempDirectory = join(home, 'spill');
+  mkdirSync(tempDirectory, { recursive: true, mode: 0o700 });
+  const opened: { close(): Promise<void> }[] = [];
+  try {
+    const ledger = await openSqliteLedger({ path: config.ledger.path });
+    opened.push(ledger);
+    const stage = await openDiskStage({ root: config.stage.path });
+    await claimStage(ledger, await stage.id());
+    const shaperMemoryMb = Math.round(config.worker.memoryMb * SHAPER_MEMORY_SHARE);
+    const { threads } = config.worker;
+    const shaper = await createShaper({ tempDirectory, memoryMbMax: shaperMemoryMb, threads });
+    opened.push(shaper);
+    const kind = warehouseDefinition(config.warehouse.kind);
+    if (kind === undefined) throw new HeadwaterError('CONFIG_INVALID', `warehouse.kind: ${config.warehouse.kind} is unknown`);
+    const warehouse = await kind.connect(warehouseConfig(kind, config), {
+      now: Date.now,
+      log: (message, fields) => log('info', message, fields),
+      tempDirectory,
+      memoryMbMax: config.worker.memoryMb - shaperMemoryMb,
+      threads,
+    });
+    opened.push(warehouse);
+    const connections = new Map(
+      Object.values(config.connections).map((connection) => [connection.name, settingsOf(connection, ledger, log)]),
+    );
+    return {
+      dependencies: {
+        connections,
+        ledger,
+        stage,
+        shaper,
+        warehouse,
+        sink: sinkOf(config),
+        lanes: createLanes(),
+        now: Date.now,
+        log,
+        closedOwners: (owners) => closedOwners(client(), owners),
+        freeBytesMin: config.stage.freeBytesMin,
+        objectsInParallel: config.worker.objectsInParallel,
+      },
+      close: () => closeAll(opened),
+    };
+  } catch (error) {
+    await closeAll(opened);
+    throw error;
+  }
+}
+
+async function closeAll(opened: { close(): Promise<void> }[]): Promise<void> {
+  for (const part of opened.reverse()) await part.close();
+}
+
+/** The stage root carries a random id that the ledger knows: a worker with another machine's folder must refuse. */
+async function claimStage(ledger: Ledger, id: string): Promise<void> {
+  const known = await ledger.meta('stage');
+  if (known === null) await ledger.setMeta('stage', id);
+  else if (known !== id) throw new HeadwaterError('STAGE_FOREIGN', `the ledger knows the stage ${known}, this one is ${id}`);
+}
+
+function settingsOf(connection: ConnectionConfig, ledger: Ledger, log: Log): ConnectionSettings {
+  const definition = sourceDefinition(connection.kind);
+  if (definition === undefined) {
+    throw new HeadwaterError('CONFIG_INVALID', `connections.${connection.name}.kind: ${connection.kind} is unknown`);
+  }
+  const bucket = {
+    perSecond: connection.limits.perSecond,
+    burst: connection.limits.burst,
+    quotaShareMax: connection.limits.quotaShareMax,
+  };
+  return {
+    name: connection.name,
+    capabilities: definition.capabilities,
+    objects: connection.objects,
+    exclude: connection.exclude,
+    everyMs: connection.schedule.everyMs,
+    lookbackMs: connection.lookbackMs,
+    policy: connection.policy,
+    badShareMax: connection.badRows.shareMax,
+    badRowsMax: connection.badRows.rowsMax,
+    bucket,
+    open: (callClass): Promise<Source> =>
+      // Async on purpose: a missing secret is the error of the step that needs it, not of the worker.
+      Promise.resolve().then(() =>
+        definition.connect(sourceConfig(definition, connection), {
+          connection: connection.name,
+          now: Date.now,
+          acquire: (calls, signal) => acquire(ledger, connection.name, callClass, bucket, calls, signal),
+          reportQuota: (quota) => void ledger.reportQuota(connection.name, quota, Date.now()),
+          log: (message, fields) => log('info', message, { connection: connection.name, ...fields }),
+        }),
+      ),
+  };
+}
+
+/** One token bucket per connection in the ledger, shared by every worker and every class of call. */
+async function acquire(
+  ledger: Ledger,
+  connection: string,
+  callClass: CallClass,
+  bucket: ConnectionSettings['bucket'],
+  calls: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  for (;;) {
+    signal?.throwIfAborted();
+    const grant = await ledger.take(connection, calls, callClass, bucket, Date.now());
+    if (grant.granted) return;
+    await new Promise((resolve) => setTimeout(resolve, Math.min(grant.waitMs, TOKEN_WAIT_MS_MAX)));
+  }
+}
+
+/** A workflow execution that the server no longer knows has ended too: its retention is over. */
+async function closedOwners(client: Client, owners: Owner[]): Promise<Owner[]> {
+  const states = await Promise.all(
+    owners.map(async (owner) => {
+      try {
+        const description = await client.workflow.getHandle(owner.workflowId, owner.runId).describe();
+        return description.status.name !== 'RUNNING' && description.status.name !== 'PAUSED';
+      } catch (error) {
+        if (error instanceof WorkflowNotFoundError) return true;
+        throw error;
+      }
+    }),
+  );
+  return owners.filter((_, index) => states[index]);
+}

@@ -1,0 +1,191 @@
+// Reads a past range again, or what is missing of it: windows of a bounded size, a few at once, pausable, with a dry run.
+import {
+  CancellationScope,
+  condition,
+  executeChild,
+  ParentClosePolicy,
+  setCurrentDetails,
+  setHandler,
+  upsertMemo,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { BackfillPlan, BackfillWindow } from '../activities/plan-backfill.ts';
+import { runOutcome, FAILING_OUTCOMES } from '../rules/outcome.ts';
+import { formatCount, formatWindow, runReport } from '../rules/report.ts';
+import type { BackfillInput } from '../schemas/inputs.ts';
+import type { ObjectSummary, RunSummary } from '../schemas/run.ts';
+import { CONNECTION, CRM_OBJECT, DATA_INTERVAL_START, OUTCOME, PHASE, ROWS_LOADED, TRIGGER } from './attributes.ts';
+import { runFailure, summariesIn, troubleOf } from './failures.ts';
+import { pauseUpdate, progressQuery, resumeUpdate } from './messages.ts';
+import { inParallel } from './parallel.ts';
+import { activityCalls, type Calls } from './proxies.ts';
+import { syncObject } from './sync-object.ts';
+
+/** What the dry run and the run itself give back; the intervals are sizes and times, never rows. */
+export interface BackfillResult {
+  plan: BackfillPlan;
+  run: RunSummary | null;
+}
+
+export async function backfill(input: BackfillInput): Promise<BackfillResult> {
+  const info = workflowInfo();
+  const run: RunSummary = {
+    connection: String(input?.connection ?? ''),
+    workflowId: info.workflowId,
+    runId: info.runId,
+    trigger: 'backfill',
+    outcome: 'ok',
+    startedAt: info.startTime.toISOString(),
+    endedAt: null,
+    idle: 0,
+    objects: [],
+  };
+  let paused = false;
+  setHandler(progressQuery, () => run);
+  setHandler(pauseUpdate, () => {
+    paused = true;
+    return 'paused' as const;
+  });
+  setHandler(resumeUpdate, () => {
+    paused = false;
+    return 'running' as const;
+  });
+  const calls = activityCalls({ tuning: input?.tuning, priority: 5, deadlineMs: undefined });
+  upsertSearchAttributes([
+    { key: CONNECTION, value: run.connection },
+    { key: TRIGGER, value: 'backfill' },
+    { key: PHASE, value: 'plan' },
+  ]);
+  setCurrentDetails('planning');
+  const plan = await calls.planBackfill(`plan backfill ${run.connection} · ${input.from} → ${input.to}`, { given: input });
+  if (plan.dryRun) {
+    upsertMemo({ summary: planReport(plan) });
+    finish(run, plan, 'dry run');
+    return { plan, run: null };
+  }
+  await moveAll(calls, run, input, plan, () => paused);
+  run.outcome = runOutcome(run.objects, run.idle);
+  run.endedAt = new Date().toISOString();
+  upsertMemo({ summary: runReport(run, run.outcome) });
+  finish(run, plan, run.outcome);
+  await calls.finish(`record the backfill · ${run.outcome}`, run);
+  if (FAILING_OUTCOMES.includes(run.outcome)) throw runFailure(run);
+  return { plan, run };
+}
+
+async function moveAll(
+  calls: Calls,
+  run: RunSummary,
+  input: BackfillInput,
+  plan: BackfillPlan,
+  isPaused: () => boolean,
+): Promise<void> {
+  let doneCount = 0;
+  const show = () =>
+    setCurrentDetails(`${isPaused() ? '⏸ paused · ' : ''}${doneCount} of ${plan.windows.length} windows\n\n${runReport(run, 'moving')}`);
+  show();
+  try {
+    await inParallel(plan.windows, plan.maxActive, async (window) => {
+      if (isPaused()) show();
+      await condition(() => !isPaused());
+      run.objects.push(...(await moveWindow(calls, run, input, window)));
+      doneCount += 1;
+      show();
+    });
+  } catch (error) {
+    run.outcome = 'cancelled';
+    run.endedAt = new Date().toISOString();
+    await CancellationScope.nonCancellable(() => calls.finish('record the backfill · cancelled', run));
+    throw error;
+  }
+}
+
+/** One interval: planned by rule 4 (past), then moved like any other window. */
+async function moveWindow(calls: Calls, run: RunSummary, input: BackfillInput, window: BackfillWindow): Promise<ObjectSummary[]> {
+  const { connection } = run;
+  const label = `${window.object} · ${formatWindow(window.from, window.until)}`;
+  try {
+    const planned = await calls.plan(`plan ${label}`, {
+      connection,
+      objects: [window.object],
+      offset: 0,
+      trigger: 'backfill',
+      nominal: null,
+      past: { from: window.from, until: window.until },
+      allowShrink: false,
+      part: true,
+      given: { connection },
+      startedAt: run.startedAt,
+    });
+    if (planned.windows.length === 0) return planned.settled;
+    return await executeChild(syncObject, {
+      workflowId: `backfill/${connection}/${window.object}/${window.from}`,
+      parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
+      staticSummary: `${label} · ${window.cells} intervals`,
+      typedSearchAttributes: [
+        { key: CONNECTION, value: connection },
+        { key: CRM_OBJECT, value: window.object },
+        { key: TRIGGER, value: 'backfill' },
+        { key: DATA_INTERVAL_START, value: new Date(window.from) },
+      ],
+      args: [
+        {
+          connection,
+          object: window.object,
+          windows: planned.windows,
+          callClass: 'backfill',
+          ...(input.tuning === undefined ? {} : { tuning: input.tuning }),
+        },
+      ],
+    });
+  } catch (error) {
+    const trouble = troubleOf(error);
+    if (trouble.state === 'cancelled') throw error;
+    const reported = summariesIn(error);
+    if (reported.length > 0) return reported;
+    return [{ ...emptyLine(window), state: trouble.state, code: trouble.code, message: trouble.message }];
+  }
+}
+
+function emptyLine(window: BackfillWindow): ObjectSummary {
+  return {
+    object: window.object,
+    window: null,
+    from: window.from,
+    until: window.until,
+    state: 'failed',
+    rows: 0,
+    inserted: 0,
+    updated: 0,
+    unchanged: 0,
+    deleted: 0,
+    quarantined: 0,
+    verdict: null,
+    seconds: 0,
+  };
+}
+
+function finish(run: RunSummary, plan: BackfillPlan, outcome: string): void {
+  setCurrentDetails(`${planReport(plan)}\n\n${plan.dryRun ? '' : runReport(run, outcome)}`);
+  upsertSearchAttributes([
+    { key: OUTCOME, value: plan.dryRun ? 'ok' : run.outcome },
+    { key: PHASE, value: 'done' },
+    { key: ROWS_LOADED, value: run.objects.reduce((rows, line) => rows + line.inserted + line.updated, 0) },
+  ]);
+}
+
+/** What a dry run shows: intervals by state, windows, rows and calls. */
+export function planReport(plan: BackfillPlan): string {
+  const lines = [
+    `**Backfill of ${plan.connection}** · ${formatWindow(plan.from, plan.to)} (UTC) · ${plan.windows.length} windows · about ${formatCount(plan.calls)} calls`,
+    '',
+    '| object | missing | covered | failed | open | rows to read |',
+    '|---|--:|--:|--:|--:|--:|',
+    ...plan.objects.map(({ object, cells, rowsEstimate }) =>
+      `| ${object} | ${cells.missing} | ${cells.covered} | ${cells.failed} | ${cells.open} | ${rowsEstimate === null ? 'unknown' : formatCount(rowsEstimate)} |`,
+    ),
+  ];
+  if (plan.quota !== null) lines.push('', `Quota today: ${formatCount(plan.quota.used)} of ${formatCount(plan.quota.limit)} calls used.`);
+  return lines.join('\n');
+}

@@ -1,0 +1,91 @@
+// Turns what a child or an activity threw into one line of the run's summary, and a summary into the failure that closes a run.
+import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure, isCancellation, TimeoutFailure } from '@temporalio/workflow';
+import type { PlannedWindow } from '../activities/plan.ts';
+import type { ObjectSummary, RunSummary } from '../schemas/run.ts';
+
+/** Message of a failed run; longer ones are cut, the run's table has every line. */
+const MESSAGE_CHARACTERS_MAX = 2_000;
+
+export interface Trouble {
+  code: string;
+  message: string;
+  state: ObjectSummary['state'];
+}
+
+/** Codes after which a window that is staged simply waits for its warehouse. */
+const WAREHOUSE_AWAY = new Set(['WAREHOUSE_LOCKED', 'WAREHOUSE_UNAVAILABLE']);
+
+export function troubleOf(error: unknown): Trouble {
+  if (isCancellation(error)) return { code: 'CANCELLED', message: 'cancelled', state: 'cancelled' };
+  const cause = rootCause(error);
+  if (cause instanceof ApplicationFailure) {
+    const code = cause.type ?? 'INTERNAL';
+    const state = code === 'QUOTA_EXHAUSTED' ? 'deferred' : WAREHOUSE_AWAY.has(code) ? 'staged' : 'failed';
+    return { code, message: cause.message, state };
+  }
+  if (cause instanceof TimeoutFailure) {
+    return { code: 'TIMEOUT', message: 'no step finished before the run had to end; the next run goes on here', state: 'failed' };
+  }
+  return { code: 'INTERNAL', message: 'an unexpected error; the worker\'s log has the rest', state: 'failed' };
+}
+
+function rootCause(error: unknown): unknown {
+  let cause = error;
+  for (let depth = 0; depth < 5; depth += 1) {
+    if (!(cause instanceof ActivityFailure || cause instanceof ChildWorkflowFailure)) break;
+    if (cause.cause === undefined) break;
+    cause = cause.cause;
+  }
+  return cause;
+}
+
+/** The child's own summaries travel in its failure's details, so that the parent's table has what did land. */
+export function summariesIn(error: unknown): ObjectSummary[] {
+  const cause = rootCause(error);
+  if (!(cause instanceof ApplicationFailure)) return [];
+  const [details] = cause.details ?? [];
+  return Array.isArray(details) ? (details as ObjectSummary[]) : [];
+}
+
+export function objectFailure(trouble: Trouble, summaries: ObjectSummary[]): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: trouble.code,
+    message: trouble.message,
+    nonRetryable: true,
+    details: [summaries],
+  });
+}
+
+/** A run with failed objects closes as Failed; the message names each object, its code and the remedy. */
+export function runFailure(run: RunSummary): ApplicationFailure {
+  const failed = run.objects.filter((line) => line.state === 'failed');
+  const lines = failed.map((line) => `${line.object} ${line.code ?? ''}: ${line.message ?? ''}`);
+  const [only] = failed;
+  return ApplicationFailure.create({
+    type: run.outcome === 'failed' && failed.length === 1 && only?.code !== undefined ? only.code : 'PARTIAL',
+    message: lines.join('\n').slice(0, MESSAGE_CHARACTERS_MAX),
+    nonRetryable: true,
+    details: [run],
+  });
+}
+
+/** The line of a window that did not land. */
+export function unfinished(object: string, window: PlannedWindow, trouble: Trouble): ObjectSummary {
+  return {
+    object,
+    window: window.window,
+    from: window.from,
+    until: window.until,
+    state: trouble.state,
+    rows: 0,
+    inserted: 0,
+    updated: 0,
+    unchanged: 0,
+    deleted: 0,
+    quarantined: 0,
+    verdict: null,
+    seconds: 0,
+    ...(trouble.code === '' ? {} : { code: trouble.code }),
+    message: trouble.message,
+  };
+}

@@ -1,0 +1,10 @@
+// Queries, signals and updates that operators and the command line use; names are part of the product's interface.
+import { defineQuery, defineUpdate } from '@temporalio/workflow';
+import type { RunSummary } from '../schemas/run.ts';
+
+/** The run's table so far; answered by every workflow that moves windows. */
+export const progressQuery = defineQuery<RunSummary>('progress');
+
+/** A backfill starts no new window until it is resumed; windows in flight end by themselves. */
+export const pauseUpdate = defineUpdate<'paused'>('pause');
+export const resumeUpdate = defineUpdate<'running'>('resume');

@@ -1,0 +1,44 @@
+// How workflows call activities: time limits, retries and what the Temporal UI shows on each bar of the timeline.
+import { ActivityCancellationType, proxyActivities, type ActivityOptions } from '@temporalio/workflow';
+import type { Activities } from '../activities/index.ts';
+import type { Tuning } from '../schemas/inputs.ts';
+
+/** A step that stops beating is started again elsewhere after this long. */
+const HEARTBEAT_MS = 20_000;
+const RETRY_MS = 1_000;
+const RETRY_MS_MAX = 60_000;
+/** Tries of one step: a payload that never fits or a defect must not retry for ever. */
+const ATTEMPTS_MAX = 30;
+/** Summaries are labels; the UI cuts what is longer. */
+const SUMMARY_CHARACTERS_MAX = 120;
+
+export type Calls = { [Name in keyof Activities]: (label: string, input: Parameters<Activities[Name]>[0]) => ReturnType<Activities[Name]> };
+
+export interface CallLimits {
+  tuning: Tuning | undefined;
+  /** 1 is most urgent, 5 least: webhooks 1, hourly runs 3, backfills 5. */
+  priority: number;
+  /** All tries of one step end by then; undefined: a day. */
+  deadlineMs: number | undefined;
+}
+
+export function activityCalls(limits: CallLimits): Calls {
+  const options: ActivityOptions = {
+    startToCloseTimeout: '24h',
+    scheduleToCloseTimeout: limits.deadlineMs ?? '24h',
+    heartbeatTimeout: limits.tuning?.heartbeatMs ?? HEARTBEAT_MS,
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    priority: { priorityKey: limits.priority },
+    retry: {
+      initialInterval: limits.tuning?.retryMs ?? RETRY_MS,
+      maximumInterval: RETRY_MS_MAX,
+      backoffCoefficient: 2,
+      maximumAttempts: ATTEMPTS_MAX,
+    },
+  };
+  const proxies = proxyActivities<Activities>(options);
+  return new Proxy({} as Calls, {
+    get: (_, name: keyof Activities) => (label: string, input: never) =>
+      proxies[name].executeWithOptions({ summary: label.slice(0, SUMMARY_CHARACTERS_MAX) }, [input] as never),
+  });
+}
