@@ -74,3 +74,8 @@ function withoutLiteral(value: unknown, key: string): unknown {
   if (Array.isArray(value)) return value.map((item) => withoutLiteral(item, key));
   return isRecord(value) && !isSecretReference(value) ? withoutLiterals(value) : value;
 }
+
+/** The name under which the ledger keeps what the configured warehouse has landed. */
+export function sinkOf(config: Pick<Config, 'warehouse'>): string {
+  return config.warehouse.kind;
+}

@@ -59,7 +59,7 @@ export const CONNECTION_SHAPE = {
   /** The source system, such as 'salesforce'. */
   kind: z.string(),
   schedule: scheduleSchema.prefault({}),
-  /** 'all', or names as the source writes them; `*` stands for any text. */
+  /** 'all', or names as the source writes them. */
   objects: z.union([z.literal('all'), z.array(z.string().min(1)).min(1)]),
   exclude: z.array(z.string().min(1)).default([]),
   /** Per object the fields to take or to leave out. Key, stamp and deleted flag are always taken. */

@@ -13,24 +13,21 @@ export interface Selection {
   objects: string[];
   /** Why each of the others is left out. */
   leftOut: { object: string; reason: string }[];
-  /** Names in the configuration that the source does not have; a pattern that matches nothing is no mistake. */
+  /** Names in the configuration that the source does not have. */
   unknown: { object: string; nearest: string | undefined }[];
 }
 
-/** Pure: which of the source's objects a connection syncs. A name written out wins over a pattern in `exclude`. */
+/** Pure: which of the source's objects a connection syncs. `exclude` wins over `objects`. */
 export function selectObjects(
   connection: Pick<ConnectionConfig, 'objects' | 'exclude'>,
   listings: readonly Listed[],
 ): Selection {
-  const wanted = connection.objects === 'all' ? ['*'] : connection.objects;
+  const { objects: wanted, exclude } = connection;
   const selection: Selection = { objects: [], leftOut: [], unknown: [] };
   for (const { object, syncable, reason } of listings) {
-    const named = wanted.includes(object);
-    if (!wanted.some((pattern) => matches(pattern, object))) {
+    if (wanted !== 'all' && !wanted.includes(object)) {
       selection.leftOut.push({ object, reason: 'not in the configuration' });
-    } else if (
-      connection.exclude.some((pattern) => pattern === object || (!named && matches(pattern, object)))
-    ) {
+    } else if (exclude.includes(object)) {
       selection.leftOut.push({ object, reason: 'excluded by the configuration' });
     } else if (syncable) {
       selection.objects.push(object);
@@ -39,26 +36,9 @@ export function selectObjects(
     }
   }
   const known = listings.map(({ object }) => object);
-  selection.unknown = wanted
-    .filter((name) => !name.includes('*') && !known.includes(name))
+  const named = wanted === 'all' ? [] : wanted;
+  selection.unknown = named
+    .filter((name) => !known.includes(name))
     .map((object) => ({ object, nearest: nearest(object, known) }));
   return selection;
-}
-
-/** `*` stands for any text, `Contact` for itself. Linear in the text: no backtracking over a hostile pattern. */
-export function matches(pattern: string, text: string): boolean {
-  const parts = pattern.split('*');
-  if (parts.length === 1) return pattern === text;
-  const first = parts[0] ?? '';
-  const last = parts.at(-1) ?? '';
-  if (!text.startsWith(first) || !text.endsWith(last) || text.length < first.length + last.length)
-    return false;
-  let at = first.length;
-  const end = text.length - last.length;
-  for (const part of parts.slice(1, -1)) {
-    const found = text.indexOf(part, at);
-    if (found < 0 || found + part.length > end) return false;
-    at = found + part.length;
-  }
-  return true;
 }

@@ -3,37 +3,127 @@
  * `docs/errors.md` matches it by test; activities/failure.ts alone turns it into a Temporal failure.
  */
 export const ERRORS = {
-  CONFIG_INVALID: { retryable: false, remedy: 'Correct the named path in headwater.config.ts, then run `npx headwater check`.' },
+  CONFIG_INVALID: {
+    retryable: false,
+    remedy: 'Correct the named path in headwater.config.ts, then run `npx headwater check`.',
+  },
   INPUT_INVALID: { retryable: false, remedy: 'Correct the named input; nothing was changed.' },
-  SECRET_MISSING: { retryable: false, remedy: 'Set the named environment variable or file for the worker and restart it.' },
-  AUTH_FAILED: { retryable: false, remedy: 'Check the client id, secret and login URL, then run `npx headwater check <connection>`.' },
-  PERMISSION_DENIED: { retryable: false, remedy: 'Grant the named permission to the integration user in the source.' },
-  OBJECT_UNKNOWN: { retryable: false, remedy: 'Run `npx headwater discover <connection>` and correct the objects in the configuration.' },
-  SOURCE_REJECTED: { retryable: false, remedy: 'The source refuses this request; read its answer in the message.' },
-  SOURCE_UNAVAILABLE: { retryable: true, remedy: 'The source is down or unreachable; the window is tried again.' },
-  SOURCE_THROTTLED: { retryable: true, remedy: 'The source asks to slow down; the window continues by itself.' },
-  SOURCE_PROTOCOL: { retryable: true, remedy: 'The source answered in a way that its documents rule out; see the message.' },
-  QUOTA_EXHAUSTED: { retryable: false, remedy: 'The daily call limit is reached; the next run resumes this window.' },
-  JOB_LOST: { retryable: true, remedy: 'The bulk job is gone; the slice restarts from its last staged page.' },
-  RECEIPT_TRANSPORT: { retryable: true, remedy: 'Rows sent and rows received differ; the slice is read again.' },
-  RECEIPT_SOURCE: { retryable: false, remedy: 'Rows are missing without explanation. Compare with `npx headwater receipts <connection>`; release with `receipts accept --reason`.' },
-  RECEIPT_DESTINATION: { retryable: true, remedy: 'Keys are not in the warehouse at the expected version; the load is repeated.' },
-  TOO_MANY_BAD_ROWS: { retryable: false, remedy: 'Look at `npx headwater quarantine list`, correct the field or the policy, then `npx headwater retry`.' },
-  SCHEMA_FROZEN: { retryable: false, remedy: 'The source changed a frozen schema; allow it in the policy or leave the field out.' },
-  SHRINK_GUARD: { retryable: false, remedy: 'The source suddenly has far fewer rows. If that is true, run `npx headwater sync <connection> --allow-shrink`.' },
-  SINK_REWOUND: { retryable: false, remedy: 'The warehouse is older than the ledger. Run `npx headwater repair <connection> --from-stage`, or start again with a first load.' },
+  SECRET_MISSING: {
+    retryable: false,
+    remedy: 'Set the named environment variable or file for the worker and restart it.',
+  },
+  AUTH_FAILED: {
+    retryable: false,
+    remedy: 'Check the client id, secret and login URL, then run `npx headwater check <connection>`.',
+  },
+  PERMISSION_DENIED: {
+    retryable: false,
+    remedy: 'Grant the named permission to the integration user in the source.',
+  },
+  OBJECT_UNKNOWN: {
+    retryable: false,
+    remedy: 'Run `npx headwater discover <connection>` and correct the objects in the configuration.',
+  },
+  SOURCE_REJECTED: {
+    retryable: false,
+    remedy: 'The source refuses this request; read its answer in the message.',
+  },
+  SOURCE_UNAVAILABLE: {
+    retryable: true,
+    remedy: 'The source is down or unreachable; the window is tried again.',
+  },
+  SOURCE_THROTTLED: {
+    retryable: true,
+    remedy: 'The source asks to slow down; the window continues by itself.',
+  },
+  SOURCE_PROTOCOL: {
+    retryable: true,
+    remedy: 'The source answered in a way that its documents rule out; see the message.',
+  },
+  QUOTA_EXHAUSTED: {
+    retryable: false,
+    remedy: 'The daily call limit is reached; the next run resumes this window.',
+  },
+  JOB_LOST: {
+    retryable: true,
+    remedy: 'The bulk job is gone; the slice restarts from its last staged page.',
+  },
+  RECEIPT_TRANSPORT: {
+    retryable: true,
+    remedy: 'Rows sent and rows received differ; the slice is read again.',
+  },
+  RECEIPT_SOURCE: {
+    retryable: false,
+    remedy:
+      'Rows are missing without explanation. Compare with `npx headwater receipts <connection>`; release with `receipts accept --reason`.',
+  },
+  RECEIPT_DESTINATION: {
+    retryable: true,
+    remedy: 'Keys are not in the warehouse at the expected version; the load is repeated.',
+  },
+  TOO_MANY_BAD_ROWS: {
+    retryable: false,
+    remedy:
+      'Look at `npx headwater quarantine list`, correct the field or the policy, then `npx headwater retry`.',
+  },
+  SCHEMA_FROZEN: {
+    retryable: false,
+    remedy: 'The source changed a frozen schema; allow it in the policy or leave the field out.',
+  },
+  SHRINK_GUARD: {
+    retryable: false,
+    remedy:
+      'The source suddenly has far fewer rows. If that is true, run `npx headwater sync <connection> --allow-shrink`.',
+  },
+  SINK_REWOUND: {
+    retryable: false,
+    remedy:
+      'The warehouse is older than the ledger. Run `npx headwater repair <connection> --from-stage`, or start again with a first load.',
+  },
   WAREHOUSE_LOCKED: { retryable: true, remedy: 'Another process owns the warehouse file; stop it or wait.' },
-  WAREHOUSE_UNAVAILABLE: { retryable: true, remedy: 'The warehouse does not answer; staged windows are delivered when it does.' },
-  WAREHOUSE_REJECTED: { retryable: false, remedy: 'The warehouse refuses the statement; read its answer in the message.' },
-  STAGE_FULL: { retryable: true, remedy: 'The disk of the stage is nearly full; free space or move the stage.' },
-  STAGE_MISSING: { retryable: false, remedy: 'A staged file is gone; the window is extracted again by the next run.' },
-  STAGE_FOREIGN: { retryable: false, remedy: 'This stage belongs to another ledger; use the stage of this installation.' },
-  LEDGER_FOREIGN: { retryable: false, remedy: 'This ledger belongs to another Temporal cluster or namespace; use that one or pass --adopt.' },
+  WAREHOUSE_UNAVAILABLE: {
+    retryable: true,
+    remedy: 'The warehouse does not answer; staged windows are delivered when it does.',
+  },
+  WAREHOUSE_REJECTED: {
+    retryable: false,
+    remedy: 'The warehouse refuses the statement; read its answer in the message.',
+  },
+  STAGE_FULL: {
+    retryable: true,
+    remedy: 'The disk of the stage is nearly full; free space or move the stage.',
+  },
+  STAGE_MISSING: {
+    retryable: false,
+    remedy: 'A staged file is gone; the window is extracted again by the next run.',
+  },
+  STAGE_FOREIGN: {
+    retryable: false,
+    remedy: 'This stage belongs to another ledger; use the stage of this installation.',
+  },
+  LEDGER_FOREIGN: {
+    retryable: false,
+    remedy: 'This ledger belongs to another Temporal cluster or namespace; use that one or pass --adopt.',
+  },
   ATTEMPT_OUTDATED: { retryable: false, remedy: 'A newer run took this window over; nothing is lost.' },
   WINDOW_IN_PROGRESS: { retryable: false, remedy: 'The named workflow works on this interval; wait for it.' },
-  FIRST_LOAD_MISSING: { retryable: false, remedy: 'Run the first load first: `npx headwater sync <connection>`.' },
-  PARTIAL: { retryable: false, remedy: 'Some objects failed; each line names the code and the fix. The next run resumes them.' },
-  INTERNAL: { retryable: true, remedy: 'This is a defect of Headwater; please report it with the log of the run.' },
+  FIRST_LOAD_MISSING: {
+    retryable: false,
+    remedy: 'Run the first load first: `npx headwater sync <connection>`.',
+  },
+  TEMPORAL_UNAVAILABLE: {
+    retryable: true,
+    remedy:
+      'Start Headwater with `npx headwater start`, or set TEMPORAL_ADDRESS to a Temporal service that runs.',
+  },
+  PARTIAL: {
+    retryable: false,
+    remedy: 'Some objects failed; each line names the code and the fix. The next run resumes them.',
+  },
+  INTERNAL: {
+    retryable: true,
+    remedy: 'This is a defect of Headwater; please report it with the log of the run.',
+  },
 } as const satisfies Record<string, { retryable: boolean; remedy: string }>;
 
 export type ErrorCode = keyof typeof ERRORS;
@@ -52,7 +142,12 @@ export class HeadwaterError extends Error {
   constructor(
     code: ErrorCode,
     message: string,
-    options: { details?: Record<string, unknown>; cause?: unknown; remedy?: string; retryAfterMs?: number } = {},
+    options: {
+      details?: Record<string, unknown>;
+      cause?: unknown;
+      remedy?: string;
+      retryAfterMs?: number;
+    } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'HeadwaterError';

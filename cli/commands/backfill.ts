@@ -1,0 +1,189 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { HeadwaterError } from '../../rules/errors.ts';
+import { formatCount, formatInstant, formatWindow } from '../../rules/report.ts';
+import { backfillInputSchema, type BackfillRequest } from '../../schemas/inputs.ts';
+import { runSummarySchema, type RunSummary } from '../../schemas/run.ts';
+import { oneConnection, oneOf, wholeNumber } from '../chosen.ts';
+import { MANY, type Call, type Command } from '../command.ts';
+import { EXIT, exitCodeOf, OUTCOME_EXIT } from '../exit-codes.ts';
+import { tableLines } from '../output.ts';
+import { withTemporal, workflowUrl, type TemporalClient } from '../temporal-client.ts';
+import { asRun, failureOf, watchWorkflow, type Ended } from '../watch.ts';
+import { printRun, RUN_COLUMNS, runRow } from '../words.ts';
+
+const HASH_CHARACTERS = 12;
+
+const cellsSchema = z.object({
+  missing: z.number(),
+  covered: z.number(),
+  failed: z.number(),
+  open: z.number(),
+});
+const resultSchema = z.object({
+  plan: z.object({
+    connection: z.string(),
+    from: z.string(),
+    to: z.string(),
+    windows: z.array(z.unknown()),
+    objects: z.array(
+      z.object({ object: z.string(), cells: cellsSchema, rowsEstimate: z.number().nullable() }),
+    ),
+    calls: z.number(),
+    dryRun: z.boolean(),
+  }),
+  run: runSummarySchema.nullable(),
+});
+type BackfillPlan = z.infer<typeof resultSchema>['plan'];
+
+export const backfill: Command = {
+  name: 'backfill',
+  summary: 'Read a past range again, or what is missing of it',
+  usage: '[connection] [object…] --from <time> [--to <time>]',
+  example: 'backfill salesforce Contact --from 2026-11-01 --to 2026-11-08 --dry-run',
+  about: 'A past window lands the current values of the rows whose last change lies in it. Times are UTC.',
+  options: {
+    from: { type: 'string', value: '<time>', help: 'Start of the range, included' },
+    to: { type: 'string', value: '<time>', help: 'End of the range, excluded; default now' },
+    reprocess: { type: 'string', value: '<what>', help: 'missing, failed or all; default missing' },
+    'max-active': { type: 'string', value: '<n>', help: 'Windows at once, 1 to 16; default 2' },
+    'newest-first': { type: 'boolean', help: 'Begin at the end of the range' },
+    'dry-run': { type: 'boolean', help: 'Show intervals, windows, rows and calls, and change nothing' },
+    detach: { type: 'boolean', help: 'Start it and return at once' },
+  },
+  arguments: { min: 0, max: MANY },
+  async run(call) {
+    const loaded = await call.load();
+    const [name, ...objects] = call.arguments;
+    const request = requestOf(call, oneConnection(loaded.config, name).name, objects);
+    const workflowId = backfillId(request);
+    call.output.note(startCommand(workflowId, loaded.config.temporal.taskQueue, request));
+    return withTemporal(loaded, call.environment, (temporal) => start(call, temporal, workflowId, request));
+  },
+};
+
+function requestOf(call: Call, connection: string, objects: string[]): BackfillRequest {
+  const { options } = call;
+  const from = options.text('from');
+  if (from === undefined) {
+    throw new HeadwaterError('INPUT_INVALID', 'a backfill needs a range', {
+      remedy: 'Write --from 2026-11-01.',
+    });
+  }
+  const parsed = backfillInputSchema.safeParse({
+    connection,
+    ...(objects.length > 0 ? { objects } : {}),
+    from: instantOf('--from', from),
+    to: instantOf('--to', options.text('to') ?? new Date().toISOString()),
+    reprocess: oneOf('--reprocess', options.text('reprocess') ?? 'missing', ['missing', 'failed', 'all']),
+    maxActive: wholeNumber('--max-active', options.text('max-active'), { min: 1, max: 16, or: 2 }),
+    newestFirst: options.flag('newest-first'),
+    dryRun: options.flag('dry-run'),
+  });
+  if (parsed.success && parsed.data.from < parsed.data.to) return parsed.data;
+  throw new HeadwaterError('INPUT_INVALID', 'the range is empty', {
+    remedy: 'Write a --to that is after --from.',
+  });
+}
+
+/** A time as people type it, UTC when it names no zone. */
+export function instantOf(what: string, text: string): string {
+  const zoned = /([zZ]|[+-]\d\d:?\d\d)$/.test(text) || /^\d{4}-\d\d-\d\d$/.test(text) ? text : `${text}Z`;
+  const ms = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(zoned) : Number.NaN;
+  if (!Number.isNaN(ms)) return new Date(ms).toISOString();
+  throw new HeadwaterError('INPUT_INVALID', `${what} cannot be ${JSON.stringify(text)}`, {
+    remedy: 'Write a UTC time such as 2026-11-01 or 2026-11-01T08:00.',
+  });
+}
+
+/** The same request has the same id, so asking twice shows the one that runs. */
+export function backfillId(request: BackfillRequest): string {
+  const canonical = JSON.stringify(
+    Object.entries(request).toSorted(([left], [right]) => (left < right ? -1 : 1)),
+  );
+  return `backfill/${request.connection}/${createHash('sha256').update(canonical).digest('hex').slice(0, HASH_CHARACTERS)}`;
+}
+
+function startCommand(workflowId: string, taskQueue: string, request: BackfillRequest): string {
+  const input = JSON.stringify(request).replaceAll("'", String.raw`'\''`);
+  return `npx headwater temporal workflow start --type backfill --task-queue ${taskQueue} --workflow-id ${workflowId} --input '${input}'`;
+}
+
+async function start(
+  call: Call,
+  temporal: TemporalClient,
+  workflowId: string,
+  request: BackfillRequest,
+): Promise<number> {
+  const handle = await temporal.client.workflow.start('backfill', {
+    workflowId,
+    taskQueue: temporal.taskQueue,
+    workflowIdConflictPolicy: 'USE_EXISTING',
+    staticSummary: `${request.connection}: backfill ${formatWindow(request.from, request.to)}${request.dryRun ? ', dry run' : ''}`,
+    args: [request],
+  });
+  const url = workflowUrl(temporal.target, workflowId);
+  if (url !== undefined) call.output.note(url);
+  if (call.options.flag('detach')) {
+    if (call.json) call.output.json({ workflowId });
+    return EXIT.ok;
+  }
+  let latest: RunSummary | undefined;
+  const ended = await watchWorkflow(handle, {
+    signal: call.signal,
+    output: call.output,
+    onProgress: (progress) => {
+      latest = asRun(progress) ?? latest;
+      if (latest) call.output.progress(tableLines(RUN_COLUMNS, latest.objects.map(runRow)));
+    },
+  });
+  return end(call, workflowId, ended, latest);
+}
+
+function end(call: Call, workflowId: string, ended: Ended, latest: RunSummary | undefined): number {
+  if (ended.kind === 'detached') {
+    call.output.note(
+      `The backfill goes on. Cancel it with \`npx headwater temporal workflow cancel --workflow-id ${workflowId}\`.`,
+    );
+    return EXIT.failed;
+  }
+  if (ended.kind === 'cancelled') {
+    call.output.note('The backfill was cancelled; asking for the same range continues it.');
+    return EXIT.failed;
+  }
+  if (ended.kind === 'failed') {
+    const run = ended.details.map(asRun).find(Boolean) ?? latest;
+    if (call.json) call.output.json(run ?? ended);
+    else if (run && run.objects.length > 0) printRun(call.output, run);
+    call.output.error(failureOf(ended));
+    return exitCodeOf(ended.code);
+  }
+  const result = resultSchema.safeParse(ended.result).data;
+  if (call.json || result === undefined) call.output.json(ended.result);
+  else {
+    printPlan(call, result.plan);
+    if (result.run) printRun(call.output, result.run);
+  }
+  return result?.run ? OUTCOME_EXIT[result.run.outcome] : EXIT.ok;
+}
+
+function printPlan({ output }: Call, plan: BackfillPlan): void {
+  output.table(
+    [
+      { title: 'object' },
+      { title: 'missing', align: 'right' },
+      { title: 'covered', align: 'right' },
+      { title: 'failed', align: 'right' },
+      { title: 'open', align: 'right' },
+      { title: 'rows to read', align: 'right' },
+    ],
+    plan.objects.map(({ object, cells, rowsEstimate }) => [
+      object,
+      ...[cells.missing, cells.covered, cells.failed, cells.open].map(formatCount),
+      rowsEstimate === null ? 'unknown' : formatCount(rowsEstimate),
+    ]),
+  );
+  output.line(
+    `${formatInstant(plan.from)} → ${formatInstant(plan.to)} UTC: ${plan.windows.length} windows, about ${formatCount(plan.calls)} calls${plan.dryRun ? '; a dry run, nothing was read' : ''}`,
+  );
+}

@@ -1,0 +1,104 @@
+import type { WorkflowHandle } from '@temporalio/client';
+import type { RunSummary } from '../../schemas/run.ts';
+import { oneConnection } from '../chosen.ts';
+import { MANY, type Call, type Command } from '../command.ts';
+import { EXIT, exitCodeOf, OUTCOME_EXIT } from '../exit-codes.ts';
+import { tableLines } from '../output.ts';
+import { withTemporal, workflowUrl, type TemporalClient } from '../temporal-client.ts';
+import { asRun, failureOf, watchWorkflow, type Ended } from '../watch.ts';
+import { printRun, RUN_COLUMNS, runRow } from '../words.ts';
+
+/** An execution that is so much older than our start was there before. */
+const ATTACHED_MS_MIN = 2_000;
+
+export const sync: Command = {
+  name: 'sync',
+  summary: 'Sync a connection now and show how it goes',
+  usage: '[connection] [object…]',
+  example: 'sync salesforce Contact',
+  about: 'A second call while one runs shows the same run. Interrupting stops the view, not the run.',
+  options: {
+    'allow-shrink': { type: 'boolean', help: 'Accept that the source suddenly has far fewer rows' },
+    detach: { type: 'boolean', help: 'Start it and return at once' },
+  },
+  arguments: { min: 0, max: MANY },
+  async run(call) {
+    const loaded = await call.load();
+    const [name, ...objects] = call.arguments;
+    const connection = oneConnection(loaded.config, name).name;
+    return withTemporal(loaded, call.environment, (temporal) =>
+      startSync(call, temporal, { connection, objects, allowShrink: call.options.flag('allow-shrink') }),
+    );
+  },
+};
+
+export interface SyncRequest {
+  connection: string;
+  /** Empty: all that are configured. */
+  objects: readonly string[];
+  allowShrink: boolean;
+}
+
+/** Starts or joins the run by hand of a connection, follows it and prints its table. */
+export async function startSync(call: Call, temporal: TemporalClient, request: SyncRequest): Promise<number> {
+  const { connection, objects, allowShrink } = request;
+  const workflowId = `sync/${connection}/now`;
+  const handle = await temporal.client.workflow.start('syncConnection', {
+    workflowId,
+    taskQueue: temporal.taskQueue,
+    workflowIdConflictPolicy: 'USE_EXISTING',
+    staticSummary: `${connection}: by hand`,
+    args: [
+      {
+        connection,
+        trigger: 'manual',
+        ...(objects.length > 0 ? { objects } : {}),
+        ...(allowShrink ? { allowShrink } : {}),
+      },
+    ],
+  });
+  const { startTime, runId } = await handle.describe();
+  if (Date.now() - startTime.getTime() > ATTACHED_MS_MIN)
+    call.output.note(`This shows ${workflowId}, which runs already.`);
+  const url = workflowUrl(temporal.target, workflowId, runId);
+  if (url !== undefined) call.output.note(url);
+  if (call.options.flag('detach')) {
+    if (call.json) call.output.json({ workflowId, runId });
+    return EXIT.ok;
+  }
+  return followRun(call, handle);
+}
+
+/** Shows a syncConnection run until it ends; the exit code says how. */
+export async function followRun(call: Call, handle: WorkflowHandle): Promise<number> {
+  let latest: RunSummary | undefined;
+  const ended = await watchWorkflow(handle, {
+    signal: call.signal,
+    output: call.output,
+    onProgress: (progress) => {
+      latest = asRun(progress) ?? latest;
+      if (latest) call.output.progress(tableLines(RUN_COLUMNS, latest.objects.map(runRow)));
+    },
+  });
+  return endRun(call, handle.workflowId, ended, latest);
+}
+
+function endRun(call: Call, workflowId: string, ended: Ended, latest: RunSummary | undefined): number {
+  if (ended.kind === 'detached') {
+    call.output.note(
+      `The run goes on. Cancel it with \`npx headwater temporal workflow cancel --workflow-id ${workflowId}\`.`,
+    );
+    return EXIT.failed;
+  }
+  if (ended.kind === 'cancelled') {
+    call.output.note('The run was cancelled; the next one continues the same windows.');
+    return EXIT.failed;
+  }
+  const run =
+    ended.kind === 'result' ? asRun(ended.result) : (ended.details.map(asRun).find(Boolean) ?? latest);
+  if (call.json) call.output.json(run ?? ended);
+  else if (run) printRun(call.output, run);
+  if (ended.kind === 'result') return run ? OUTCOME_EXIT[run.outcome] : EXIT.ok;
+  call.output.error(failureOf(ended));
+  return exitCodeOf(ended.code);
+}

@@ -1,0 +1,119 @@
+import process from 'node:process';
+import { loadConfig, type LoadedConfig } from '../config/load-config.ts';
+import { nearest } from '../config/nearest.ts';
+import { HeadwaterError } from '../rules/errors.ts';
+import { COMMANDS, GROUPS } from './commands.ts';
+import { helpOf, parseCall, type Call, type Command } from './command.ts';
+import { EXIT, exitCodeOf } from './exit-codes.ts';
+import { createOutput, type Output } from './output.ts';
+
+/** Ends a command whose interrupt was not enough. */
+const INTERRUPT_EXIT = 130;
+
+/** Finds the command, parses its line, runs it. Every failure is one line on stderr and an exit code. */
+export async function main(
+  words: readonly string[],
+  environment: NodeJS.ProcessEnv = process.env,
+): Promise<number> {
+  const output = createOutput({ stdout: process.stdout, stderr: process.stderr, environment });
+  const interruption = new AbortController();
+  const json = words.includes('--json');
+  try {
+    const [name, ...rest] = words;
+    if (name === undefined || name === 'help' || name === '--help' || name === '-h')
+      return help(rest[0], output);
+    if (name === '--version' || name === 'version') return await version(output);
+    const command = commandNamed(name);
+    if (command.passThrough) {
+      const call = callOf(command, { output, environment, signal: interruption.signal, words: [] });
+      return await command.run({ ...call, arguments: rest });
+    }
+    const call = callOf(command, { output, environment, signal: interruption.signal, words: rest });
+    if (call.options.flag('help')) return help(name, output);
+    // `start` ends its own processes in order; every other command may be interrupted at any point.
+    if (command.name !== 'start') onInterrupt(interruption);
+    return await command.run(call);
+  } catch (error) {
+    if (interruption.signal.aborted) return INTERRUPT_EXIT;
+    if (json) output.json({ error: jsonError(error) });
+    output.error(error);
+    if (environment['HEADWATER_DEBUG'] && error instanceof Error) output.note(error.stack ?? '');
+    return error instanceof HeadwaterError ? exitCodeOf(error.code) : EXIT.failed;
+  } finally {
+    output.endProgress();
+  }
+}
+
+function callOf(
+  command: Command,
+  given: { words: readonly string[]; output: Output; environment: NodeJS.ProcessEnv; signal: AbortSignal },
+): Call {
+  const { words, output, environment, signal } = given;
+  const { arguments: positional, options } = parseCall(command, words);
+  let loaded: Promise<LoadedConfig> | undefined;
+  const path = options.text('config');
+  return {
+    arguments: positional,
+    options,
+    output,
+    environment,
+    signal,
+    json: options.flag('json'),
+    load: () => (loaded ??= loadConfig({ environment, ...(path === undefined ? {} : { path }) })),
+  };
+}
+
+function commandNamed(name: string): Command {
+  const command = COMMANDS.find((candidate) => candidate.name === name);
+  if (command) return command;
+  const guess = nearest(
+    name,
+    COMMANDS.map((candidate) => candidate.name),
+  );
+  throw new HeadwaterError('INPUT_INVALID', `there is no command ${JSON.stringify(name)}`, {
+    remedy: guess ? `Did you mean \`npx headwater ${guess}\`?` : 'See `npx headwater --help`.',
+  });
+}
+
+function help(name: string | undefined, output: Output): number {
+  if (name !== undefined && !name.startsWith('-')) {
+    output.line(helpOf(commandNamed(name)));
+    return EXIT.ok;
+  }
+  const width = Math.max(...COMMANDS.map((command) => command.name.length));
+  output.line('Headwater keeps customer data correct and fresh where it is used.');
+  output.line();
+  output.line('headwater <command> [options]');
+  for (const [group, commands] of Object.entries(GROUPS)) {
+    output.line();
+    output.line(output.style('bold', group));
+    for (const command of commands) {
+      output.line(`  ${command.name.padEnd(width)}   ${command.summary}`);
+    }
+  }
+  output.line();
+  output.line('Each command takes --help, --json and --config <file>.');
+  return EXIT.ok;
+}
+
+async function version(output: Output): Promise<number> {
+  const { readPackage } = await import('./package-file.ts');
+  output.line(readPackage().version);
+  return EXIT.ok;
+}
+
+function jsonError(error: unknown): Record<string, unknown> {
+  if (!(error instanceof HeadwaterError)) return { code: 'INTERNAL', message: String(error) };
+  const { code, message, remedy, details } = error;
+  return { code, message, remedy, ...(Array.isArray(details['lines']) ? { lines: details['lines'] } : {}) };
+}
+
+/** The first interrupt lets the command end its work; the second ends the process. */
+function onInterrupt(interruption: AbortController): void {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      if (interruption.signal.aborted) process.exit(INTERRUPT_EXIT);
+      interruption.abort();
+    });
+  }
+}

@@ -1,0 +1,161 @@
+import { dirname, join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { Client, Connection } from '@temporalio/client';
+import { loadConfig, type LoadedConfig } from '../config/load-config.ts';
+import type { RunSummary } from '../schemas/run.ts';
+import { claim, type RunClaim } from './dev/run-file.ts';
+import { createOutput, type Output } from './output.ts';
+import { applySchedules } from './schedules.ts';
+import { startServices, type Services } from './start/services.ts';
+import { showNext, showReady, showRun } from './start/screen.ts';
+import { asRun, watchWorkflow } from './watch.ts';
+
+/** The demo's own configuration lies beside the code; with it the sandbox is started too. */
+const DEMO_CONFIG = join(dirname(fileURLToPath(import.meta.url)), '..', 'headwater.config.ts');
+/** Until the second sync of the demo, which shows what has changed meanwhile. */
+const SECOND_SYNC_AFTER_MS = 30_000;
+/** How often finished runs of the schedules are looked for, to print a line about them. */
+const LOOK_EVERY_MS = 5_000;
+const RUNS_SHOWN_MAX = 20;
+
+export interface StartOptions {
+  once: boolean;
+  json: boolean;
+  config?: string;
+  records?: number;
+}
+
+interface Session {
+  loaded: LoadedConfig;
+  services: Services;
+  client: Client;
+  output: Output;
+  interrupted: AbortSignal;
+}
+
+/** Brings everything up, syncs every connection, shows what landed; stays until Ctrl-C unless `once`. Returns the exit code. */
+export async function start(options: StartOptions): Promise<number> {
+  const startedMs = Date.now();
+  const output = createOutput({ stdout: process.stdout, stderr: process.stderr, environment: process.env });
+  const tell = (message: string) => output.note(`  ${message}`);
+  const interruption = new AbortController();
+  const interrupt = () => interruption.abort();
+  process.on('SIGINT', interrupt);
+  process.on('SIGTERM', interrupt);
+  process.on('SIGHUP', interrupt);
+  const path = options.config ?? process.env['HEADWATER_CONFIG'];
+  const loaded = await loadConfig(path === undefined ? {} : { path });
+  const run: RunClaim = await claim(loaded.home, tell);
+  let services: Services | undefined;
+  let connection: Connection | undefined;
+  try {
+    const demo = resolve(loaded.path) === DEMO_CONFIG;
+    services = await startServices({ loaded, run, demo, records: options.records, tell });
+    connection = await Connection.connect({ address: services.temporal.address });
+    const client = new Client({ connection, namespace: services.temporal.namespace });
+    await applySchedules(client, loaded.config, {});
+    const session: Session = { loaded, services, client, output, interrupted: interruption.signal };
+    const runs = await syncAll(session, options.json);
+    if (options.json) output.json({ ok: runs.every(isGood), seconds: secondsSince(startedMs), ui: services.temporal.uiUrl ?? null, runs });
+    else showReady(output, { runs, temporal: services.temporal, seconds: secondsSince(startedMs), home: loaded.home });
+    if (!options.once) await stay(session, options.json);
+    return runs.every(isGood) ? 0 : 1;
+  } catch (error) {
+    if (interruption.signal.aborted) return 0;
+    throw error;
+  } finally {
+    await connection?.close();
+    await services?.stop(options.json ? () => {} : tell);
+    run.release();
+    process.off('SIGINT', interrupt);
+    process.off('SIGTERM', interrupt);
+    process.off('SIGHUP', interrupt);
+  }
+}
+
+function isGood(run: RunSummary): boolean {
+  return run.outcome === 'ok' || run.outcome === 'deferred';
+}
+
+function secondsSince(startedMs: number): number {
+  return Math.round((Date.now() - startedMs) / 100) / 10;
+}
+
+async function syncAll(session: Session, quiet: boolean): Promise<RunSummary[]> {
+  const { loaded, client, output, interrupted } = session;
+  const runs: RunSummary[] = [];
+  for (const connection of Object.keys(loaded.config.connections)) {
+    if (!quiet) output.note(`  Syncing ${connection} …`);
+    const handle = await client.workflow.start('syncConnection', {
+      workflowId: `sync/${connection}/now`,
+      taskQueue: loaded.config.temporal.taskQueue,
+      workflowIdConflictPolicy: 'USE_EXISTING',
+      staticSummary: `${connection}: by hand`,
+      args: [{ connection, trigger: 'manual' }],
+    });
+    let latest: RunSummary | undefined;
+    const ended = await watchWorkflow(handle, {
+      signal: interrupted,
+      output,
+      onProgress: (progress) => {
+        latest = asRun(progress) ?? latest;
+        if (!quiet && latest) output.progress(latest.objects.map((line) => `  ${line.object}: ${line.rows} rows`));
+      },
+    });
+    interrupted.throwIfAborted();
+    const run = ended.kind === 'result' ? asRun(ended.result) : ended.kind === 'failed' ? asRun(ended.details[0]) : undefined;
+    if (run) runs.push(run);
+    else if (ended.kind === 'failed') {
+      output.note(`✗ ${ended.code} ${ended.message}`);
+      runs.push(failedRun(connection, handle.workflowId, latest));
+    }
+  }
+  return runs;
+}
+
+function failedRun(connection: string, workflowId: string, latest: RunSummary | undefined): RunSummary {
+  const at = new Date().toISOString();
+  const empty = { connection, workflowId, runId: '', trigger: 'manual' as const, startedAt: at, idle: 0, objects: [] };
+  return { ...empty, ...latest, outcome: 'failed', endedAt: at };
+}
+
+/** The living demo: a second sync after half a minute, then a line for every run that the schedules finish. */
+async function stay(session: Session, quiet: boolean): Promise<void> {
+  const { output, services, interrupted } = session;
+  const lost = services.lost.then((why) => {
+    if (!interrupted.aborted) throw new Error(why);
+  });
+  const living = live(session, quiet);
+  await Promise.race([lost, living]);
+  if (!quiet) output.note('');
+}
+
+async function live(session: Session, quiet: boolean): Promise<void> {
+  const { output, interrupted, client, loaded } = session;
+  if (!quiet) output.note(`  In ${SECOND_SYNC_AFTER_MS / 1000} seconds a second sync shows what has changed since …`);
+  await pause(SECOND_SYNC_AFTER_MS, interrupted);
+  if (interrupted.aborted) return;
+  const runs = await syncAll(session, quiet).catch(() => []);
+  if (!quiet) for (const run of runs) showRun(output, run);
+  if (!quiet) showNext(output, loaded);
+  const seen = new Set<string>();
+  const sinceIso = new Date().toISOString();
+  while (!interrupted.aborted) {
+    await pause(LOOK_EVERY_MS, interrupted);
+    if (interrupted.aborted) return;
+    const query = `WorkflowType = 'syncConnection' AND CloseTime > '${sinceIso}'`;
+    let shown = 0;
+    for await (const execution of client.workflow.list({ query })) {
+      shown += 1;
+      if (shown > RUNS_SHOWN_MAX) break;
+      if (seen.has(execution.runId)) continue;
+      seen.add(execution.runId);
+      if (!quiet) output.note(`  ${new Date().toISOString().slice(11, 19)} ${execution.workflowId}: ${execution.status.name.toLowerCase()}`);
+    }
+  }
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => {});
+}

@@ -1,0 +1,108 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { ERRORS, HeadwaterError, type ErrorCode } from '../rules/errors.ts';
+import { runSummarySchema, type RunSummary } from '../schemas/run.ts';
+import type { Output } from './output.ts';
+
+const POLL_MS = 700;
+/** So long without an answer to a query, and the operator is told that no worker answers. */
+const SILENT_MS_MAX = 8_000;
+
+export type Ended =
+  | { kind: 'result'; result: unknown }
+  | { kind: 'failed'; code: ErrorCode; message: string; details: unknown[] }
+  | { kind: 'cancelled' }
+  /** The operator stopped looking; the run goes on. */
+  | { kind: 'detached' };
+
+/** Follows a workflow to its end and hands each progress that it tells to `onProgress`. */
+export async function watchWorkflow(
+  handle: WorkflowHandle,
+  options: { signal: AbortSignal; output: Output; onProgress: (progress: unknown) => void },
+): Promise<Ended> {
+  const watching = new AbortController();
+  const ended = endOf(handle);
+  const detached = new Promise<Ended>((resolve) => {
+    options.signal.addEventListener('abort', () => resolve({ kind: 'detached' }), { once: true });
+  });
+  const polling = poll(handle, watching.signal, options);
+  try {
+    return await Promise.race([ended, detached]);
+  } finally {
+    watching.abort();
+    await polling;
+    options.output.endProgress();
+  }
+}
+
+async function poll(
+  handle: WorkflowHandle,
+  signal: AbortSignal,
+  { output, onProgress }: { output: Output; onProgress: (progress: unknown) => void },
+): Promise<void> {
+  let answeredAt = Date.now();
+  let told = false;
+  while (!signal.aborted) {
+    try {
+      const progress = await Promise.race([
+        handle.query<unknown>('progress'),
+        sleep(SILENT_MS_MAX, undefined, { signal }),
+      ]);
+      if (progress !== undefined && !signal.aborted) {
+        answeredAt = Date.now();
+        onProgress(progress);
+      }
+    } catch {
+      // Not started yet, or no worker: told below once it lasts.
+    }
+    if (!signal.aborted && !told && Date.now() - answeredAt >= SILENT_MS_MAX) {
+      told = true;
+      output.note('No worker answers yet. Is one running? Start it with `npx headwater start`.');
+    }
+    await sleep(POLL_MS, undefined, { signal }).catch(() => {});
+  }
+}
+
+async function endOf(handle: WorkflowHandle): Promise<Ended> {
+  try {
+    return { kind: 'result', result: await handle.result() };
+  } catch (error) {
+    if (!(error instanceof WorkflowFailedError)) throw error;
+    const { cause } = error;
+    if (cause instanceof CancelledFailure) return { kind: 'cancelled' };
+    const failure = innermost(cause);
+    const type = failure?.type ?? '';
+    return {
+      kind: 'failed',
+      code: isErrorCode(type) ? type : 'INTERNAL',
+      message: failure?.message ?? error.message,
+      details: failure?.details ?? [],
+    };
+  }
+}
+
+/** The failure that carries our code: activities and children wrap it. */
+function innermost(cause: unknown): ApplicationFailure | undefined {
+  let found: ApplicationFailure | undefined;
+  let current = cause;
+  for (let depth = 0; depth < 10 && current instanceof Error; depth += 1) {
+    if (current instanceof ApplicationFailure && (found === undefined || isErrorCode(current.type ?? '')))
+      found = current;
+    current = current.cause;
+  }
+  return found;
+}
+
+function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(ERRORS, text);
+}
+
+/** The run's summary, where it is one. */
+export function asRun(value: unknown): RunSummary | undefined {
+  return runSummarySchema.safeParse(value).data;
+}
+
+export function failureOf(ended: Extract<Ended, { kind: 'failed' }>): HeadwaterError {
+  return new HeadwaterError(ended.code, ended.message);
+}

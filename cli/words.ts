@@ -1,0 +1,92 @@
+import type { Verdict } from '../schemas/receipt.ts';
+import type { ObjectSummary, Outcome, RunSummary } from '../schemas/run.ts';
+import { formatCount, formatWindow } from '../rules/report.ts';
+import type { Column, Output } from './output.ts';
+
+const VERDICT_WORDS: Record<Verdict, string> = {
+  proven: '✓ proven',
+  moved: '✓ proven, some moved',
+  'transport-only': '○ transport only',
+  accepted: '! accepted by hand',
+  failed: '✗ failed',
+};
+
+const STATE_WORDS: Record<ObjectSummary['state'], string> = {
+  idle: '✓ nothing changed',
+  current: '✓ up to date',
+  landed: '✓ landed',
+  staged: '… staged, warehouse behind',
+  failed: '✗ failed',
+  deferred: '… deferred',
+  'in-progress': '… in progress',
+  cancelled: '✗ cancelled',
+};
+
+const OUTCOME_STYLE: Record<Outcome, Parameters<Output['style']>[0]> = {
+  ok: 'green',
+  partial: 'yellow',
+  failed: 'red',
+  behind: 'yellow',
+  deferred: 'yellow',
+  cancelled: 'yellow',
+};
+
+export function verdictWords(verdict: Verdict): string {
+  return VERDICT_WORDS[verdict];
+}
+
+export function outcomeWords(output: Output, outcome: Outcome): string {
+  return output.style(OUTCOME_STYLE[outcome], outcome);
+}
+
+/** `42 s`, `3 min`, `2 h 5 min`, `4 d`: for people, never for arithmetic. */
+export function ago(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1_000));
+  if (seconds < 90) return `${seconds} s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 120) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 48) return minutes % 60 === 0 ? `${hours} h` : `${hours} h ${minutes % 60} min`;
+  return `${Math.floor(hours / 24)} d`;
+}
+
+export const RUN_COLUMNS: Column[] = [
+  { title: 'object' },
+  { title: 'rows', align: 'right' },
+  { title: 'new', align: 'right' },
+  { title: 'changed', align: 'right' },
+  { title: 'deleted', align: 'right' },
+  { title: 'quarantined', align: 'right' },
+  { title: 'window (UTC)' },
+  { title: 'seconds', align: 'right' },
+  { title: 'receipt' },
+];
+
+export function runRow(line: ObjectSummary): string[] {
+  return [
+    line.object,
+    formatCount(line.rows),
+    formatCount(line.inserted),
+    formatCount(line.updated),
+    formatCount(line.deleted),
+    formatCount(line.quarantined),
+    formatWindow(line.from, line.until),
+    line.seconds.toFixed(1),
+    line.verdict === null ? STATE_WORDS[line.state] : VERDICT_WORDS[line.verdict],
+  ];
+}
+
+/** The table of one run and the line under it. */
+export function printRun(output: Output, run: RunSummary): void {
+  if (run.objects.length > 0) output.table(RUN_COLUMNS, run.objects.map(runRow));
+  for (const line of run.objects) {
+    if (line.message !== undefined)
+      output.note(`✗ ${line.code ?? line.state} ${line.object}: ${line.message}`);
+  }
+  const rows = run.objects.reduce((sum, line) => sum + line.rows, 0);
+  const took = run.endedAt === null ? '' : ` in ${ago(Date.parse(run.endedAt) - Date.parse(run.startedAt))}`;
+  const idle = run.idle > 0 ? `, ${run.idle} idle` : '';
+  output.line(
+    `${run.connection}: ${outcomeWords(output, run.outcome)}, ${run.objects.length} objects${idle}, ${formatCount(rows)} rows${took}`,
+  );
+}
