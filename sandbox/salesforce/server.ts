@@ -177,6 +177,8 @@ const describeError = (error: unknown): string =>
 async function serveOrg(exchange: Exchange, org: Org, oauth: OauthSettings): Promise<void> {
   const { request, response, path, method } = exchange;
   org.stats.count(callKind(method, path));
+  // Clients read the org's clock from this header, as they do with Salesforce.
+  exchange.setHeader('date', new Date(org.store.clock.now()).toUTCString());
   const url = request.url ?? '/';
   const fault = org.faults.take(method, url);
   exchange.fault = fault;
