@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { add, contains, gapFreeEnd, normalize, overlaps } from '../../../rules/coverage.ts';
 import { addMs, fromMs, ORIGIN } from '../../../rules/time.ts';
 import {
@@ -193,7 +193,7 @@ test('any order of runs, triggers, backfills, crashes, retries and zombies leave
   let refused = 0;
   let inProgress = 0;
   fc.assert(
-    fc.property(fc.array(steps, { minLength: 1, maxLength: 60 }), (list) => {
+    fc.property(fc.array(steps, { minLength: 1, maxLength: 60, size: 'max' }), (list) => {
       const machine = new Machine();
       for (const step of list) {
         apply(machine, step);
