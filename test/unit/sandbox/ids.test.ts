@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { INDEX_MAX, checksumOf, idMaker, indexOfId, isId } from '../../../sandbox/salesforce/ids.ts';
 
 const contactId = idMaker('003');

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { OffsetClock } from '../../../sandbox/salesforce/clock.ts';
 import { CsvCache } from '../../../sandbox/salesforce/csv-cache.ts';
 import { SandboxData } from '../../../sandbox/salesforce/data.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { SortedIndex, type TimeKey } from '../../../sandbox/salesforce/sorted-index.ts';
 
 const ordered = (keys: TimeKey[]): TimeKey[] => keys.toSorted((a, b) => a.time - b.time || a.index - b.index);

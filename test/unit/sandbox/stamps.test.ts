@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { baseStamps } from '../../../sandbox/salesforce/stamps.ts';
 
 const until = Date.UTC(2026, 0, 1);
