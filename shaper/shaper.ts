@@ -4,7 +4,14 @@ import type { ObjectSchema } from '../schemas/object-schema.ts';
 import type { PageFormat } from '../schemas/page.ts';
 
 /** Columns that Headwater adds to every table, always in this order after the source's own. */
-export const SYSTEM_COLUMNS = ['_deleted', '_version', '_confirmed_at', '_hash', '_window', '_loaded_at'] as const;
+export const SYSTEM_COLUMNS = [
+  '_deleted',
+  '_version',
+  '_confirmed_at',
+  '_hash',
+  '_window',
+  '_loaded_at',
+] as const;
 
 export interface ShapeRequest {
   schema: ObjectSchema;
@@ -40,6 +47,12 @@ export interface ShapeResult {
 export interface Shaper {
   shape(request: ShapeRequest, signal: AbortSignal): Promise<ShapeResult>;
   /** How many distinct ones of these ids are in the Parquet files with a `_version` in `[from, until)`. */
-  countKeys(request: { files: string[]; column: string; ids: string[]; from: Instant; until: Instant }): Promise<number>;
+  countKeys(request: {
+    files: string[];
+    column: string;
+    ids: string[];
+    from: Instant;
+    until: Instant;
+  }): Promise<number>;
   close(): Promise<void>;
 }

@@ -1,0 +1,73 @@
+import { mkdir } from 'node:fs/promises';
+import { DuckDBInstance, listValue } from '@duckdb/node-api';
+import type { Shaper } from './shaper.ts';
+import { HeadwaterError } from '../rules/errors.ts';
+import { literal, quote } from '../warehouses/sql.ts';
+import { removeTemporary, shapeSlice } from './slice.ts';
+
+export interface ShaperOptions {
+  tempDirectory: string;
+  memoryMbMax: number;
+  threads: number;
+}
+
+export async function createShaper(options: ShaperOptions): Promise<Shaper> {
+  await mkdir(options.tempDirectory, { recursive: true });
+  const instance = await DuckDBInstance.create(':memory:', {
+    memory_limit: `${options.memoryMbMax}MB`,
+    threads: String(options.threads),
+    temp_directory: options.tempDirectory,
+    // Row order carries no meaning, and keeping it would halve the speed and hold whole row groups back.
+    preserve_insertion_order: 'false',
+    autoinstall_known_extensions: 'false',
+    autoload_known_extensions: 'false',
+  });
+  return {
+    shape: async (request, signal) => {
+      const connection = await instance.connect();
+      const interrupt = (): void => connection.interrupt();
+      signal.addEventListener('abort', interrupt);
+      try {
+        signal.throwIfAborted();
+        return await shapeSlice(connection, request, signal);
+      } catch (error) {
+        // An interrupted statement must not look like bad content.
+        signal.throwIfAborted();
+        throw error instanceof HeadwaterError
+          ? error
+          : new HeadwaterError('INTERNAL', `shaping ${request.schema.object}: ${firstLine(error)}`, {
+              cause: error,
+            });
+      } finally {
+        signal.removeEventListener('abort', interrupt);
+        connection.closeSync();
+        await removeTemporary(request);
+      }
+    },
+    countKeys: async ({ files, column, ids, from, until }) => {
+      if (files.length === 0 || ids.length === 0) return 0;
+      const connection = await instance.connect();
+      try {
+        const found = await connection.runAndReadAll(
+          `SELECT count(DISTINCT ${quote(column)}) FROM read_parquet([${files.map(literal).join(',')}],union_by_name=true) ` +
+            `WHERE _version>=TIMESTAMPTZ ${literal(from)} AND _version<TIMESTAMPTZ ${literal(until)} ` +
+            `AND CAST(${quote(column)} AS VARCHAR) IN (SELECT unnest($1::VARCHAR[]))`,
+          [listValue(ids)],
+        );
+        return Number(found.getRows()[0]?.[0] ?? 0);
+      } catch (error) {
+        throw new HeadwaterError('INTERNAL', `counting keys: ${firstLine(error)}`, { cause: error });
+      } finally {
+        connection.closeSync();
+      }
+    },
+    close: async () => {
+      instance.closeSync();
+    },
+  };
+}
+
+/** DuckDB's messages go on with the offending line, which may hold personal values (I5). */
+function firstLine(error: unknown): string {
+  return error instanceof Error ? (error.message.split('\n', 1)[0] ?? '').slice(0, 200) : 'unknown error';
+}

@@ -1,0 +1,303 @@
+import { rename, rm, stat } from 'node:fs/promises';
+import type { DuckDBConnection } from '@duckdb/node-api';
+import type { ShapeCounts } from '../schemas/batch.ts';
+import type { ShapeRequest, ShapeResult } from './shaper.ts';
+import { HeadwaterError } from '../rules/errors.ts';
+import { checkIdentifiers, literal, quote } from '../warehouses/sql.ts';
+import { groupCsvPages } from './csv-pages.ts';
+import { sortJsonPages, writeCarefully } from './json-pages.ts';
+import {
+  countSql,
+  csvSql,
+  jsonSql,
+  losersSql,
+  quarantineSql,
+  rowsSql,
+  tombstoneRowsSql,
+  tombstonesSql,
+} from './sql.ts';
+import type { CsvGroup } from './sql.ts';
+
+const PARQUET = 'FORMAT parquet,COMPRESSION snappy,ROW_GROUP_SIZE 61440';
+/** A record may hold fields of 17 MB; the normal reader's lines end at 2 MB, which keeps its buffers small. */
+const LINE_BYTES_MAX = 40 * 1024 * 1024;
+/** Broken lines are set aside instead of failing the read. */
+const TOLERANT = `,max_line_size=${LINE_BYTES_MAX},buffer_size=${LINE_BYTES_MAX},ignore_errors=true,store_rejects=true,rejects_limit=0`;
+/** Reasons named in an error; the quarantine holds them all. */
+const REASONS_MAX = 10;
+
+/** Everything that one call leaves on its connection: the connection is closed after the slice. */
+interface Slice {
+  connection: DuckDBConnection;
+  request: ShapeRequest;
+  signal: AbortSignal;
+  /** Rows set aside before the cast: broken lines, damaged text, absent fields. */
+  setAside: number;
+}
+
+const temporary = (request: ShapeRequest) => ({
+  all: `${request.out.rows}.all`,
+  lines: `${request.out.rows}.lines`,
+  badLines: `${request.out.rows}.bad`,
+  text: `${request.out.rows}.text`,
+});
+
+export async function removeTemporary(request: ShapeRequest): Promise<void> {
+  await Promise.all(Object.values(temporary(request)).map((path) => rm(path, { force: true })));
+}
+
+export async function shapeSlice(
+  connection: DuckDBConnection,
+  request: ShapeRequest,
+  signal: AbortSignal,
+): Promise<ShapeResult> {
+  const started = performance.now();
+  checkIdentifiers(request.schema);
+  const slice: Slice = { connection, request, signal, setAside: 0 };
+  await connection.run("SET TimeZone='UTC'");
+  await connection.run(
+    'CREATE TEMP TABLE bad(record VARCHAR,field VARCHAR,value VARCHAR,reason VARCHAR,raw VARCHAR)',
+  );
+  const counts = await shapeRows(slice);
+  counts.tombstones = await shapeTombstones(slice);
+  const { out } = request;
+  return {
+    counts,
+    files: {
+      rows: counts.shaped > 0 ? out.rows : null,
+      tombstones: counts.tombstones > 0 ? out.tombstones : null,
+      quarantine: counts.quarantined > 0 ? out.quarantine : null,
+    },
+    ms: performance.now() - started,
+  };
+}
+
+async function numbers({ connection, signal }: Slice, sql: string): Promise<number[]> {
+  signal.throwIfAborted();
+  const rows = (await connection.runAndReadAll(sql)).getRows();
+  return (rows[0] ?? []).map(Number);
+}
+
+const first = async (slice: Slice, sql: string): Promise<number> => (await numbers(slice, sql))[0] ?? 0;
+
+/** Rows written, as COPY reports them. */
+const copy = (slice: Slice, select: string, path: string): Promise<number> =>
+  first(slice, `COPY (${select}) TO ${literal(path)} (${PARQUET})`);
+
+const paths = (request: ShapeRequest, format: string): string[] =>
+  request.pages.filter((page) => page.format === format).map((page) => page.path);
+
+/** I2: every row that was sent is shaped, superseded, filtered or quarantined, and the sum is checked. */
+async function shapeRows(slice: Slice): Promise<ShapeCounts> {
+  const { request } = slice;
+  const files = temporary(request);
+  const sent = request.pages
+    .filter((page) => page.format !== 'tombstones')
+    .reduce((sum, page) => sum + page.rowsSent, 0);
+  const csv = await groupCsvPages(paths(request, 'csv'), request.schema);
+  const json = await jsonRelation(slice);
+  let relation = union(csv.length > 0 ? [csvSql(request.schema, csv)] : [], json);
+  const counts: ShapeCounts = {
+    ...{ sent, received: 0, shaped: 0, quarantined: 0, superseded: 0 },
+    ...{ suppressed: 0, filtered: 0, reRead: 0, deleted: 0, tombstones: 0 },
+  };
+  if (relation === null) {
+    counts.received = slice.setAside;
+  } else {
+    try {
+      counts.shaped = await copy(slice, rowsSql(request, relation), files.all);
+    } catch (error) {
+      if (csv.length === 0 || !isContent(error)) throw error;
+      relation = union([await tolerantCsv(slice, csv)], json) ?? '';
+      counts.shaped = await copy(slice, rowsSql(request, relation), files.all);
+    }
+    // The sum says that nothing was left out; only otherwise is a second pass needed to say what was.
+    const [received, bad, filtered] =
+      counts.shaped + slice.setAside === sent
+        ? [counts.shaped, 0, 0]
+        : await numbers(slice, countSql(request, relation));
+    counts.received = (received ?? 0) + slice.setAside;
+    counts.quarantined = bad ?? 0;
+    counts.filtered = filtered ?? 0;
+  }
+  await quarantine(slice, counts, relation);
+  if (counts.shaped > 0) await finishRows(slice, counts);
+  return counts;
+}
+
+function union(csv: string[], json: string | null): string | null {
+  const parts = json === null ? csv : [...csv, json];
+  return parts.length === 0 ? null : parts.join(' UNION ALL ');
+}
+
+/** Errors that the pages' bytes cause, as against a full disk or too little memory. */
+const isContent = (error: unknown): boolean =>
+  error instanceof Error && /^(Invalid Input|Conversion) Error/.test(error.message);
+
+/** Reads every line that can be read into a file of texts; the other lines go to `bad`. */
+async function tolerantCsv(slice: Slice, groups: CsvGroup[]): Promise<string> {
+  const { request, connection } = slice;
+  const { text } = temporary(request);
+  await copy(slice, csvSql(request.schema, groups, TOLERANT), text);
+  await connection.run(
+    'INSERT INTO bad SELECT NULL,any_value(column_name),NULL,' +
+      "'broken line: '||lower(any_value(CAST(error_type AS VARCHAR))),CAST(json_object('line',any_value(csv_line)) AS VARCHAR) " +
+      'FROM reject_errors GROUP BY scan_id,file_id,line',
+  );
+  slice.setAside = await first(slice, 'SELECT count(*) FROM bad');
+  return `SELECT * FROM read_parquet(${literal(text)})`;
+}
+
+/** JSON pages are small (a page of an API): they become a table of texts before anything else. */
+async function jsonRelation(slice: Slice): Promise<string | null> {
+  const { request, connection, signal } = slice;
+  const found = paths(request, 'json');
+  if (found.length === 0) return null;
+  const files = temporary(request);
+  const { schema } = request;
+  const pages = await sortJsonPages(found, schema);
+  const columns = schema.fields.map((_, at) => `r${at}`);
+  await connection.run(
+    `CREATE TEMP TABLE json_rows(${columns.map((name) => `${name} VARCHAR`).join(',')},absent VARCHAR,record VARCHAR)`,
+  );
+  signal.throwIfAborted();
+  if (pages.direct.length > 0) {
+    try {
+      await connection.run(`INSERT INTO json_rows ${jsonSql(schema, pages.direct, request.jsonRecords)}`);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isContent(error)) throw error;
+      throw new HeadwaterError('SOURCE_PROTOCOL', `${schema.object}: a json page is not valid JSON`, {
+        cause: error,
+      });
+    }
+  }
+  if (pages.careful.length > 0) {
+    await writeCarefully(pages.careful, schema, request.jsonRecords, {
+      rows: files.lines,
+      bad: files.badLines,
+    });
+    const texts = [...columns, 'absent', 'record'].map((name) => `'${name}':'VARCHAR'`).join(',');
+    const options = `format='newline_delimited',maximum_object_size=${LINE_BYTES_MAX * 2}`;
+    await connection.run(
+      `INSERT INTO json_rows SELECT * FROM read_json(${literal(files.lines)},${options},columns={${texts}})`,
+    );
+    const bad = ['record', 'field', 'value', 'reason', 'raw'].map((name) => `'${name}':'VARCHAR'`).join(',');
+    await connection.run(
+      `INSERT INTO bad SELECT * FROM read_json(${literal(files.badLines)},${options},columns={${bad}})`,
+    );
+  }
+  await refuseAbsent(slice);
+  await connection.run(
+    `INSERT INTO bad SELECT r${schema.fields.findIndex((field) => field.name === schema.key)},absent,NULL,'field is absent',record ` +
+      'FROM json_rows WHERE absent IS NOT NULL',
+  );
+  slice.setAside = await first(slice, 'SELECT count(*) FROM bad');
+  return `SELECT ${columns.join(',')} FROM json_rows WHERE absent IS NULL`;
+}
+
+/** A field that no record carries is the page's fault, not the records': nothing may land with it as NULL. */
+async function refuseAbsent(slice: Slice): Promise<void> {
+  const { request, connection } = slice;
+  const rows = (
+    await connection.runAndReadAll(
+      'SELECT min(absent) FROM json_rows HAVING count(*)=count(absent) AND count(*)>0 AND min(absent)=max(absent)',
+    )
+  ).getRows();
+  const absent = rows[0]?.[0];
+  if (typeof absent === 'string') {
+    throw new HeadwaterError(
+      'SOURCE_PROTOCOL',
+      `${request.schema.object}: no record of the page carries the described field ${absent}`,
+      {
+        details: { missing: [absent] },
+      },
+    );
+  }
+}
+
+async function quarantine(slice: Slice, counts: ShapeCounts, relation: string | null): Promise<void> {
+  const { request, connection } = slice;
+  if (counts.received !== counts.sent) {
+    throw new HeadwaterError(
+      'RECEIPT_TRANSPORT',
+      `${request.schema.object}: the source sent ${counts.sent} rows, the pages hold ${counts.received}`,
+      {
+        details: { sent: counts.sent, received: counts.received },
+      },
+    );
+  }
+  if (counts.quarantined > 0 && relation !== null)
+    await connection.run(`INSERT INTO bad ${quarantineSql(request, relation)}`);
+  counts.quarantined += slice.setAside;
+  if (counts.quarantined === 0) return;
+  if (counts.quarantined > request.badRowsMax && counts.quarantined > request.badShareMax * counts.received) {
+    const reasons = await connection.runAndReadAll(
+      `SELECT coalesce(field,'')||': '||reason||' ('||count(*)||')' FROM bad GROUP BY field,reason ORDER BY count(*) DESC LIMIT ${REASONS_MAX}`,
+    );
+    throw new HeadwaterError(
+      'TOO_MANY_BAD_ROWS',
+      `${request.schema.object}: ${counts.quarantined} of ${counts.received} rows cannot be cast`,
+      {
+        details: {
+          quarantined: counts.quarantined,
+          received: counts.received,
+          reasons: reasons.getRows().flat(),
+        },
+      },
+    );
+  }
+  await copy(slice, 'SELECT * FROM bad', request.out.quarantine);
+}
+
+/** Leaves one row per key in `out.rows` and counts what is in it. */
+async function finishRows(slice: Slice, counts: ShapeCounts): Promise<void> {
+  const { request, connection } = slice;
+  const { all } = temporary(request);
+  const key = request.schema.fields.find((field) => field.name === request.schema.key)?.column ?? '';
+  const statistics = (path: string): string =>
+    `SELECT count(*),count(DISTINCT ${quote(key)}),count(*) FILTER (_version<TIMESTAMPTZ ${literal(request.window.from)}),` +
+    `count(*) FILTER (_deleted) FROM read_parquet(${literal(path)})`;
+  let found = await numbers(slice, statistics(all));
+  const [rows, keys] = found;
+  if (rows === keys) {
+    await rename(all, request.out.rows);
+  } else {
+    await connection.run(`CREATE TEMP TABLE losers AS ${losersSql(key, all)}`);
+    await copy(
+      slice,
+      `SELECT * EXCLUDE (file_row_number) FROM read_parquet(${literal(all)},file_row_number=true) ANTI JOIN losers ON n=file_row_number`,
+      request.out.rows,
+    );
+    found = await numbers(slice, statistics(request.out.rows));
+    counts.superseded = counts.shaped - (found[0] ?? 0);
+  }
+  counts.shaped = found[0] ?? 0;
+  counts.reRead = request.schema.stamp === null ? 0 : (found[2] ?? 0);
+  counts.deleted = found[3] ?? 0;
+}
+
+async function shapeTombstones(slice: Slice): Promise<number> {
+  const { request, connection } = slice;
+  const pages = request.pages.filter((page) => page.format === 'tombstones');
+  const filled: string[] = [];
+  for (const page of pages) if ((await stat(page.path)).size > 0) filled.push(page.path);
+  const sent = pages.reduce((sum, page) => sum + page.rowsSent, 0);
+  if (filled.length > 0) await connection.run(`CREATE TEMP TABLE gone AS ${tombstonesSql(request, filled)}`);
+  const [received, bad] =
+    filled.length > 0
+      ? await numbers(slice, 'SELECT count(*),count(*) FILTER (k IS NULL OR v IS NULL) FROM gone')
+      : [0, 0];
+  if (received !== sent) {
+    throw new HeadwaterError(
+      'RECEIPT_TRANSPORT',
+      `${request.schema.object}: the source sent ${sent} deletions, the pages hold ${received}`,
+    );
+  }
+  if (bad !== 0)
+    throw new HeadwaterError(
+      'SOURCE_PROTOCOL',
+      `${request.schema.object}: ${bad} deletions have no id or no readable time`,
+    );
+  return received > 0 ? copy(slice, tombstoneRowsSql(request, 'gone'), request.out.tombstones) : 0;
+}

@@ -1,0 +1,58 @@
+import type { ObjectSchema } from '../schemas/object-schema.ts';
+import { HeadwaterError } from '../rules/errors.ts';
+
+/** Longest identifier that we write; warehouses with a lower limit shorten on their own. */
+export const IDENTIFIER_CHARS_MAX = 255;
+
+/** An identifier in standard double quotes, so reserved words and any letter are safe. NUL cannot be quoted: refused. */
+export function quote(name: string): string {
+  if (name === '' || name.length > IDENTIFIER_CHARS_MAX || name.includes('\0')) {
+    throw new HeadwaterError(
+      'WAREHOUSE_REJECTED',
+      `an identifier of ${name.length} characters cannot be used`,
+      {
+        remedy: `Use names of 1 to ${IDENTIFIER_CHARS_MAX} characters.`,
+      },
+    );
+  }
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** A text in single quotes. NUL cannot be written in a statement: refused. */
+export function literal(text: string): string {
+  if (text.includes('\0'))
+    throw new HeadwaterError(
+      'WAREHOUSE_REJECTED',
+      'a text with a NUL character cannot be used in a statement',
+    );
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
+export const qualified = (schema: string, table: string): string => `${quote(schema)}.${quote(table)}`;
+
+/** Refuses a schema whose columns would meet once case is folded, or would meet ours. */
+export function checkIdentifiers(schema: ObjectSchema): void {
+  const seen = new Map<string, string>();
+  for (const field of schema.fields) {
+    quote(field.column);
+    const folded = field.column.toLowerCase();
+    const other = seen.get(folded);
+    if (other !== undefined || folded.startsWith('_')) {
+      const what =
+        other === undefined ? 'starts with _, which is reserved' : `means the same column as ${other}`;
+      throw new HeadwaterError(
+        'WAREHOUSE_REJECTED',
+        `${schema.object}.${field.name}: column ${field.column} ${what}`,
+        {
+          remedy: 'Give the field another column name, or leave it out.',
+        },
+      );
+    }
+    seen.set(folded, field.name);
+  }
+  for (const name of [schema.key, schema.stamp, schema.deleted]) {
+    if (name !== null && !schema.fields.some((field) => field.name === name)) {
+      throw new HeadwaterError('WAREHOUSE_REJECTED', `${schema.object}: field ${name} is not described`);
+    }
+  }
+}
