@@ -1,18 +1,27 @@
 import type { Command } from './command.ts';
 import { backfill } from './commands/backfill.ts';
+import { check } from './commands/check.ts';
+import { discover } from './commands/discover.ts';
+import { doctor } from './commands/doctor.ts';
+import { init } from './commands/init.ts';
 import { logs } from './commands/logs.ts';
 import { pause, resume } from './commands/pause.ts';
+import { plan } from './commands/plan.ts';
+import { preview } from './commands/preview.ts';
 import { receipts } from './commands/receipts.ts';
+import { repair } from './commands/repair.ts';
 import { retry } from './commands/retry.ts';
 import { runs } from './commands/runs.ts';
 import { schedule } from './commands/schedule.ts';
+import { start } from './commands/start.ts';
 import { status } from './commands/status.ts';
 import { sync } from './commands/sync.ts';
 import { temporal } from './commands/temporal.ts';
 
 /** Every command, in the order of the help. */
 export const GROUPS: Record<string, readonly Command[]> = {
-  'Move data': [sync, backfill, retry],
+  'Set up': [start, init, check, discover, preview, doctor],
+  'Move data': [plan, sync, backfill, retry, repair],
   'Run it': [schedule, pause, resume, temporal],
   'Look at it': [status, runs, logs, receipts],
 };

@@ -57,8 +57,20 @@ export async function start(options: StartOptions): Promise<number> {
     await applySchedules(client, loaded.config, {});
     const session: Session = { loaded, services, client, output, interrupted: interruption.signal };
     const runs = await syncAll(session, options.json);
-    if (options.json) output.json({ ok: runs.every(isGood), seconds: secondsSince(startedMs), ui: services.temporal.uiUrl ?? null, runs });
-    else showReady(output, { runs, temporal: services.temporal, seconds: secondsSince(startedMs), home: loaded.home });
+    if (options.json)
+      output.json({
+        ok: runs.every(isGood),
+        seconds: secondsSince(startedMs),
+        ui: services.temporal.uiUrl ?? null,
+        runs,
+      });
+    else
+      showReady(output, {
+        runs,
+        temporal: services.temporal,
+        seconds: secondsSince(startedMs),
+        home: loaded.home,
+      });
     if (!options.once) await stay(session, options.json);
     return runs.every(isGood) ? 0 : 1;
   } catch (error) {
@@ -100,11 +112,17 @@ async function syncAll(session: Session, quiet: boolean): Promise<RunSummary[]> 
       output,
       onProgress: (progress) => {
         latest = asRun(progress) ?? latest;
-        if (!quiet && latest) output.progress(latest.objects.map((line) => `  ${line.object}: ${line.rows} rows`));
+        if (!quiet && latest)
+          output.progress(latest.objects.map((line) => `  ${line.object}: ${line.rows} rows`));
       },
     });
     interrupted.throwIfAborted();
-    const run = ended.kind === 'result' ? asRun(ended.result) : ended.kind === 'failed' ? asRun(ended.details[0]) : undefined;
+    const run =
+      ended.kind === 'result'
+        ? asRun(ended.result)
+        : ended.kind === 'failed'
+          ? asRun(ended.details[0])
+          : undefined;
     if (run) runs.push(run);
     else if (ended.kind === 'failed') {
       output.note(`✗ ${ended.code} ${ended.message}`);
@@ -116,7 +134,15 @@ async function syncAll(session: Session, quiet: boolean): Promise<RunSummary[]> 
 
 function failedRun(connection: string, workflowId: string, latest: RunSummary | undefined): RunSummary {
   const at = new Date().toISOString();
-  const empty = { connection, workflowId, runId: '', trigger: 'manual' as const, startedAt: at, idle: 0, objects: [] };
+  const empty = {
+    connection,
+    workflowId,
+    runId: '',
+    trigger: 'manual' as const,
+    startedAt: at,
+    idle: 0,
+    objects: [],
+  };
   return { ...empty, ...latest, outcome: 'failed', endedAt: at };
 }
 
@@ -133,7 +159,8 @@ async function stay(session: Session, quiet: boolean): Promise<void> {
 
 async function live(session: Session, quiet: boolean): Promise<void> {
   const { output, interrupted, client, loaded } = session;
-  if (!quiet) output.note(`  In ${SECOND_SYNC_AFTER_MS / 1000} seconds a second sync shows what has changed since …`);
+  if (!quiet)
+    output.note(`  In ${SECOND_SYNC_AFTER_MS / 1000} seconds a second sync shows what has changed since …`);
   await pause(SECOND_SYNC_AFTER_MS, interrupted);
   if (interrupted.aborted) return;
   const runs = await syncAll(session, quiet).catch(() => []);
@@ -151,7 +178,10 @@ async function live(session: Session, quiet: boolean): Promise<void> {
       if (shown > RUNS_SHOWN_MAX) break;
       if (seen.has(execution.runId)) continue;
       seen.add(execution.runId);
-      if (!quiet) output.note(`  ${new Date().toISOString().slice(11, 19)} ${execution.workflowId}: ${execution.status.name.toLowerCase()}`);
+      if (!quiet)
+        output.note(
+          `  ${new Date().toISOString().slice(11, 19)} ${execution.workflowId}: ${execution.status.name.toLowerCase()}`,
+        );
     }
   }
 }

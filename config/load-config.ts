@@ -23,7 +23,8 @@ export interface LoadedConfig {
 
 /**
  * Reads and checks the configuration. The file is `path`, else HEADWATER_CONFIG, else the one in this folder; the home is
- * `home`, else HEADWATER_HOME, else `.headwater` beside the file. Nothing is created and no secret is resolved.
+ * `home`, else HEADWATER_HOME, else `.headwater` beside the file, or
+ * `.headwater-acme` for a file named acme.config.ts. Nothing is created and no secret is resolved.
  * CONFIG_INVALID carries every mistake in `details.lines`, one line each.
  */
 export async function loadConfig(
@@ -31,13 +32,22 @@ export async function loadConfig(
 ): Promise<LoadedConfig> {
   const { environment = process.env } = options;
   const path = findConfig(options.path ?? environment['HEADWATER_CONFIG']);
-  const home = resolve(options.home ?? (environment['HEADWATER_HOME'] || join(dirname(path), '.headwater')));
+  const home = resolve(options.home ?? (environment['HEADWATER_HOME'] || homeBeside(path)));
   const file = basename(path);
   const input = await importConfig(path, file);
   const kinds = options.kinds ?? registeredKinds();
   const parsed = parseConfig(input, { file, home, kinds });
   if (parsed.ok) return { config: parsed.config, path, home };
   throw invalid(parsed.lines);
+}
+
+/** Two configurations in one folder never share their state. */
+function homeBeside(path: string): string {
+  const [, name] = /^(.+?)(?:\.config)?\.(?:ts|mjs|js|json)$/.exec(basename(path)) ?? [];
+  return join(
+    dirname(path),
+    name === undefined || name === 'headwater' ? '.headwater' : `.headwater-${name}`,
+  );
 }
 
 function findConfig(asked: string | undefined): string {

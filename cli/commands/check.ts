@@ -1,0 +1,60 @@
+import { resolveSecrets } from '../../config/secrets.ts';
+import type { Config, ConnectionConfig } from '../../config/schema.ts';
+import { HeadwaterError } from '../../rules/errors.ts';
+import type { CheckResult } from '../../sources/source.ts';
+import { chosenConnections } from '../chosen.ts';
+import { looking, printChecks, type Check } from '../checks.ts';
+import type { Call, Command } from '../command.ts';
+import { EXIT } from '../exit-codes.ts';
+import { withSource } from '../source.ts';
+
+export const check: Command = {
+  name: 'check',
+  summary: 'Whether configuration, secrets and connections work',
+  usage: '[connection]',
+  example: 'check salesforce',
+  about: 'Logs in and asks; reads no records and writes nothing.',
+  options: {},
+  arguments: { min: 0, max: 1 },
+  async run(call) {
+    const { config, path } = await call.load();
+    const connections = chosenConnections(config, call.arguments[0]);
+    const checks: Check[] = [{ of: 'configuration', check: 'file', ok: true, detail: path }];
+    let secretsMissing = false;
+    for (const connection of connections) {
+      const secrets = missingSecrets(connection);
+      if (secrets.length > 0) {
+        secretsMissing = true;
+        checks.push(...secrets);
+      } else checks.push(...(await checkSource(call, config, connection)));
+    }
+    const code = printChecks(call, checks);
+    return secretsMissing ? EXIT.usage : code;
+  },
+};
+
+function checkSource(call: Call, config: Config, connection: ConnectionConfig): Promise<Check[]> {
+  return looking(connection.name, 'connect', () =>
+    withSource(config, connection, call.signal, ({ source }): Promise<CheckResult[]> => source.check()),
+  );
+}
+
+/** Each missing secret is a line of its own, so that all are set in one go. */
+function missingSecrets({ name, source }: ConnectionConfig): Check[] {
+  const missing: Check[] = [];
+  const look = (value: unknown, at: string): void => {
+    if (typeof value !== 'object' || value === null) return;
+    if (!('$secret' in value)) {
+      for (const [key, inner] of Object.entries(value)) look(inner, `${at}.${key}`);
+      return;
+    }
+    try {
+      resolveSecrets(value, at);
+    } catch (error) {
+      if (!(error instanceof HeadwaterError)) throw error;
+      missing.push({ of: name, check: 'secret', ok: false, detail: error.message, remedy: error.remedy });
+    }
+  };
+  look(source, `connections.${name}`);
+  return missing;
+}

@@ -1,0 +1,160 @@
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { stat, statfs } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { LoadedConfig } from '../../config/load-config.ts';
+import { formatCount } from '../../rules/report.ts';
+import type { CheckResult } from '../../sources/source.ts';
+import { looking, printChecks, type Check } from '../checks.ts';
+import type { Call, Command } from '../command.ts';
+import { askWorker } from '../control-socket.ts';
+import { readLivingRun } from '../dev/run-file.ts';
+import { openLedger } from '../open.ts';
+import { readPackage } from '../package-file.ts';
+import { withTemporal } from '../temporal-client.ts';
+
+const NODE_MAJOR_MIN = 24;
+
+export const doctor: Command = {
+  name: 'doctor',
+  summary: 'Whether this installation is well: Node, disk, ledger, stage, Temporal, worker',
+  usage: '',
+  example: 'doctor',
+  about: 'Changes nothing. `check` looks at the connections.',
+  options: {},
+  arguments: { min: 0, max: 0 },
+  async run(call) {
+    const checks: Check[] = [...(await looking('headwater', 'node', node))];
+    const loaded = await call.load();
+    checks.push(
+      { of: 'headwater', check: 'configuration', ok: true, detail: loaded.path },
+      ...(await looking('home', 'folder', () => home(loaded))),
+      ...(await looking('home', 'disk', () => disk(loaded))),
+      ...(await looking('ledger', 'opens', () => ledger(loaded))),
+      ...(await looking('temporal', 'reachable', () => temporal(call, loaded))),
+      ...(await looking('worker', 'warehouse', () => worker(loaded))),
+    );
+    return printChecks(call, checks);
+  },
+};
+
+function node(): Promise<CheckResult[]> {
+  const { version } = readPackage();
+  const ok = Number(process.versions.node.split('.')[0]) >= NODE_MAJOR_MIN;
+  return Promise.resolve([
+    {
+      check: 'node',
+      ok,
+      detail: `${process.versions.node}, headwater ${version}`,
+      remedy: `Run it as \`npx headwater\`, which uses Node ${NODE_MAJOR_MIN}.`,
+    },
+  ]);
+}
+
+function home({ home: folder }: LoadedConfig): Promise<CheckResult[]> {
+  if (!existsSync(folder)) {
+    return Promise.resolve([{ check: 'folder', ok: true, detail: `${folder} is made by the first start` }]);
+  }
+  const mode = statSync(folder).mode & 0o077;
+  const running = readLivingRun(folder);
+  return Promise.resolve([
+    {
+      check: 'folder',
+      ok: mode === 0,
+      detail: mode === 0 ? folder : `${folder} can be read by others`,
+      remedy: `chmod 700 ${folder}`,
+    },
+    {
+      check: 'started',
+      ok: true,
+      detail: running
+        ? `running as pid ${running.launcher.pid} since ${running.startedAt}`
+        : 'no `headwater start` runs here',
+    },
+  ]);
+}
+
+async function disk({ config, home: folder }: LoadedConfig): Promise<CheckResult[]> {
+  const place = existing(config.stage.path) ?? existing(folder) ?? '/';
+  const { bavail, bsize } = await statfs(place);
+  const freeMb = Math.floor((bavail * bsize) / 1e6);
+  return [
+    {
+      check: 'disk',
+      ok: bavail * bsize > config.stage.freeBytesMin,
+      detail: `${formatCount(freeMb)} MB free for the stage`,
+      remedy: 'Free space, or move stage.path to a larger disk.',
+    },
+  ];
+}
+
+async function ledger({ config }: LoadedConfig): Promise<CheckResult[]> {
+  if (!existsSync(config.ledger.path))
+    return [{ check: 'opens', ok: true, detail: 'is made by the first start' }];
+  const opened = await openLedger(config);
+  try {
+    const { size } = await stat(config.ledger.path);
+    const known = await opened.meta('stage');
+    const idPath = join(config.stage.path, 'stage-id');
+    const found = existsSync(idPath) ? readFileSync(idPath, 'utf8').trim() : null;
+    const ok = known === null || known === found;
+    return [
+      { check: 'opens', ok: true, detail: `${config.ledger.path}, ${formatCount(Math.ceil(size / 1e6))} MB` },
+      {
+        check: 'stage',
+        ok,
+        detail: ok
+          ? 'is the one that the ledger knows'
+          : `the ledger knows the stage ${known}, ${config.stage.path} is another`,
+        remedy: 'Set stage.path to the folder of this installation.',
+      },
+    ];
+  } finally {
+    await opened.close();
+  }
+}
+
+function temporal(call: Call, loaded: LoadedConfig): Promise<CheckResult[]> {
+  return withTemporal(loaded, call.environment, async ({ client, target, taskQueue }) => {
+    const answer = await client.workflowService.describeTaskQueue({
+      namespace: target.namespace,
+      taskQueue: { name: taskQueue },
+    });
+    const pollers = answer.pollers.length;
+    return [
+      {
+        check: 'reachable',
+        ok: true,
+        detail: `${target.address}, namespace ${target.namespace}, from ${target.from}`,
+      },
+      {
+        check: 'task queue',
+        ok: pollers > 0,
+        detail: pollers > 0 ? `a worker polls ${taskQueue}` : `no worker polls ${taskQueue}`,
+        remedy: 'Start one with `npx headwater start`.',
+      },
+    ];
+  });
+}
+
+async function worker({ home: folder }: LoadedConfig): Promise<CheckResult[]> {
+  const answer = await askWorker(folder, '/sql', { sql: 'select 1', rowsMax: 1 });
+  return [
+    {
+      check: 'warehouse',
+      ok: true,
+      detail:
+        answer === undefined ? 'no worker owns the warehouse now' : 'the worker answers from the warehouse',
+    },
+  ];
+}
+
+/** The nearest folder above a path that exists. */
+function existing(path: string): string | undefined {
+  let folder = path;
+  while (!existsSync(folder)) {
+    const parent = dirname(folder);
+    if (parent === folder) return undefined;
+    folder = parent;
+  }
+  return folder;
+}

@@ -1,0 +1,86 @@
+import { existsSync, writeFileSync } from 'node:fs';
+import { dirname, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { HeadwaterError } from '../../rules/errors.ts';
+import type { Command } from '../command.ts';
+import { EXIT } from '../exit-codes.ts';
+
+const NAME = /^[a-z][a-z0-9_]{0,39}$/;
+const VARIABLES = ['SF_LOGIN_URL', 'SF_CLIENT_ID', 'SF_CLIENT_SECRET'];
+
+export const init: Command = {
+  name: 'init',
+  summary: 'Write a configuration for your own Salesforce org',
+  usage: '[connection]',
+  example: 'init acme',
+  about:
+    "Asks nothing and overwrites nothing. The org's name becomes the schema in the warehouse and, beside another\nconfiguration, the file acme.config.ts with a home of its own, .headwater-acme.",
+  options: { file: { type: 'string', value: '<path>', help: 'Where to write it' } },
+  arguments: { min: 0, max: 1 },
+  async run(call) {
+    const name = call.arguments[0] ?? 'salesforce';
+    if (!NAME.test(name)) {
+      throw new HeadwaterError('INPUT_INVALID', `${JSON.stringify(name)} is not a connection name`, {
+        remedy: 'Write a to z, 0 to 9 and _, a letter first.',
+      });
+    }
+    const beside = existsSync(resolve('headwater.config.ts'));
+    const path = resolve(call.options.text('file') ?? (beside ? `${name}.config.ts` : 'headwater.config.ts'));
+    const text = configText(name, path);
+    try {
+      writeFileSync(path, text, { flag: 'wx' });
+    } catch (cause) {
+      throw new HeadwaterError('INPUT_INVALID', `${path} cannot be written: ${reason(cause)}`, {
+        cause,
+        remedy: 'Name another file with --file, or another connection.',
+      });
+    }
+    const shown = relative(process.cwd(), path);
+    const option = shown === 'headwater.config.ts' ? '' : ` --config ${shown}`;
+    if (call.json) call.output.json({ path, variables: VARIABLES });
+    else {
+      call.output.line(`Wrote ${shown}. Next:`);
+      call.output.line(
+        `  1. Set ${VARIABLES.join(', ')} (a connected app with the client credentials flow).`,
+      );
+      call.output.line(`  2. npx headwater check${option}`);
+      call.output.line(`  3. npx headwater start${option}`);
+    }
+    return EXIT.ok;
+  },
+};
+
+/** In a checkout the file imports our own functions; elsewhere it needs nothing but itself. */
+export function configText(name: string, path: string): string {
+  const definition = fileURLToPath(new URL('../../config/define-config.ts', import.meta.url));
+  const root = dirname(dirname(definition));
+  const own =
+    existsSync(definition) && !relative(root, path).startsWith('..') && !root.includes('node_modules');
+  const from = relative(dirname(path), definition);
+  const specifier = from.startsWith('.') ? from : `./${from}`;
+  const secret = (variable: string) => (own ? `env('${variable}')` : `{ $secret: { env: '${variable}' } }`);
+  return `${own ? `import { defineConfig, env } from '${specifier}';\n\n` : ''}export default ${own ? 'defineConfig(' : ''}{
+  connections: {
+    ${name}: {
+      kind: 'salesforce',
+      // Your My Domain, such as https://acme.my.salesforce.com.
+      loginUrl: ${secret('SF_LOGIN_URL')},
+      auth: {
+        grant: 'client_credentials',
+        clientId: ${secret('SF_CLIENT_ID')},
+        clientSecret: ${secret('SF_CLIENT_SECRET')},
+      },
+      // Or 'all'; \`npx headwater discover\` lists them.
+      objects: ['Account', 'Contact', 'Lead', 'Opportunity', 'Case', 'Task', 'User'],
+      schedule: { every: '1h' },
+    },
+  },
+  warehouse: { kind: 'duckdb', path: 'warehouse.duckdb' },
+}${own ? ')' : ''};
+`;
+}
+
+function reason(cause: unknown): string {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+  return code === 'EEXIST' ? 'it exists already' : code || 'no permission';
+}

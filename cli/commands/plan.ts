@@ -1,0 +1,154 @@
+import { sinkOf } from '../../config/connection-config.ts';
+import { selectObjects } from '../../config/selection.ts';
+import type { Config, ConnectionConfig } from '../../config/schema.ts';
+import { formatCount, formatWindow } from '../../rules/report.ts';
+import { addMs, earliest } from '../../rules/time.ts';
+import { decideWindow } from '../../rules/windows.ts';
+import { ORIGIN, type Instant } from '../../schemas/instant.ts';
+import type { Interval, Window } from '../../schemas/window.ts';
+import { chosenConnections } from '../chosen.ts';
+import { MANY, type Call, type Command } from '../command.ts';
+import { EXIT } from '../exit-codes.ts';
+import { withSource, type OpenedSource } from '../source.ts';
+
+/** No run has this owner, so windows of others are never taken for our own. */
+const NOBODY = { workflowId: 'headwater plan', runId: '' };
+
+interface PlannedObject {
+  object: string;
+  what: 'first load' | 'changes' | 'nothing changed' | 'up to date' | 'resume' | 'in progress' | 'paused';
+  from: Instant | null;
+  until: Instant | null;
+  /** By the source's own count; null when it is unknown or nothing is read. */
+  rows: number | null;
+  undelivered: number;
+}
+
+export const plan: Command = {
+  name: 'plan',
+  summary: 'What the next run would do, without doing it',
+  usage: '[connection] [object…]',
+  example: 'plan salesforce',
+  about: 'Asks the source the same questions as a run and counts the rows. Nothing is stored.',
+  options: {},
+  arguments: { min: 0, max: MANY },
+  async run(call) {
+    const { config } = await call.load();
+    const [name, ...objects] = call.arguments;
+    const plans: { connection: string; objects: PlannedObject[] }[] = [];
+    for (const connection of chosenConnections(config, name)) {
+      const planned = await withSource(config, connection, call.signal, (opened) =>
+        planConnection(config, connection, opened, objects, call.signal),
+      );
+      plans.push({ connection: connection.name, objects: planned });
+    }
+    if (call.json) call.output.json(plans);
+    else for (const one of plans) print(call, one.connection, one.objects);
+    return EXIT.ok;
+  },
+};
+
+async function planConnection(
+  config: Config,
+  connection: ConnectionConfig,
+  opened: OpenedSource,
+  asked: readonly string[],
+  signal: AbortSignal,
+): Promise<PlannedObject[]> {
+  const { source, ledger } = opened;
+  const named =
+    connection.objects === 'all'
+      ? selectObjects(connection, await source.list()).objects
+      : connection.objects;
+  const objects = named.filter(
+    (object) => !connection.exclude.includes(object) && (asked.length === 0 || asked.includes(object)),
+  );
+  const now = new Date().toISOString();
+  const states = await Promise.all(
+    objects.map(async (object) => ({
+      object,
+      coverage: (await ledger?.coverage(connection.name, object)) ?? [],
+      paused: (await ledger?.meta(`pause/${connection.name}/${object}`)) === 'paused',
+    })),
+  );
+  const open = (await ledger?.openWindows(connection.name)) ?? [];
+  const undelivered = (await ledger?.undelivered(sinkOf(config), connection.name)) ?? [];
+  const probes = await source.probe(
+    states.map(({ object, coverage }) => ({
+      object,
+      readFrom: addMs(checkpointOf(coverage) ?? ORIGIN, -connection.lookbackMs),
+      until: now,
+    })),
+    signal,
+  );
+  const planned: PlannedObject[] = [];
+  for (const [index, { object, coverage, paused }] of states.entries()) {
+    const until = earliest(now, probes[index]?.visibleUntil ?? now);
+    const own = open.filter((window) => window.object === object);
+    const waiting = undelivered.filter((window) => window.object === object).length;
+    const line = decide(object, { coverage, open: own }, until, probes[index]?.idle === true);
+    const reads = line.from !== null && line.until !== null && line.what !== 'nothing changed' && !paused;
+    const rows = reads
+      ? await countRows(opened, object, { from: line.from ?? ORIGIN, until: line.until ?? until })
+      : null;
+    planned.push({ ...line, rows, undelivered: waiting, ...(paused ? { what: 'paused' as const } : {}) });
+  }
+  return planned;
+}
+
+function decide(
+  object: string,
+  state: { coverage: Interval[]; open: Window[] },
+  until: Instant,
+  idle: boolean,
+): Omit<PlannedObject, 'rows' | 'undelivered'> {
+  const decision = decideWindow(state, { owner: NOBODY, until, closedOwners: [] });
+  if (decision.kind === 'resume') {
+    const { from, until: end } = decision.window;
+    return { object, what: 'resume', from, until: end };
+  }
+  if (decision.kind === 'open') {
+    const { from, until: end } = decision;
+    const what = from === ORIGIN ? 'first load' : idle ? 'nothing changed' : 'changes';
+    return { object, what, from: from, until: end };
+  }
+  return {
+    object,
+    what: decision.kind === 'in-progress' ? 'in progress' : 'up to date',
+    from: null,
+    until: null,
+  };
+}
+
+async function countRows(
+  { source }: OpenedSource,
+  object: string,
+  interval: Interval,
+): Promise<number | null> {
+  const count = await source.count(await source.describe(object), interval);
+  return count === 'unknown' ? null : count;
+}
+
+function checkpointOf(coverage: readonly Interval[]): Instant | null {
+  const [first] = coverage;
+  return first?.from === ORIGIN ? first.until : null;
+}
+
+function print({ output }: Call, connection: string, objects: readonly PlannedObject[]): void {
+  output.table(
+    [
+      { title: connection },
+      { title: 'next run' },
+      { title: 'window (UTC)' },
+      { title: 'rows', align: 'right' },
+      { title: 'to deliver', align: 'right' },
+    ],
+    objects.map((line) => [
+      line.object,
+      line.what,
+      formatWindow(line.from, line.until),
+      line.rows === null ? '–' : formatCount(line.rows),
+      line.undelivered === 0 ? '–' : `${line.undelivered} staged`,
+    ]),
+  );
+}
