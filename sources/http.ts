@@ -1,4 +1,5 @@
 import { Agent, request as undiciRequest, type Dispatcher } from 'undici';
+import { pipeline, type Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { HeadwaterError } from '../rules/errors.ts';
 import type { SourceContext } from './source.ts';
@@ -105,7 +106,7 @@ export class HttpClient {
 
 function wrap(answer: Dispatcher.ResponseData, where: string, signal: AbortSignal | undefined): HttpResponse {
   const headers = flatten(answer.headers);
-  const raw = headers['content-encoding'] === 'gzip' ? answer.body.compose(createGunzip()) : answer.body;
+  const raw = headers['content-encoding'] === 'gzip' ? unpacked(answer.body) : answer.body;
   const body = guarded(raw, where, signal);
   return {
     status: answer.statusCode,
@@ -117,6 +118,11 @@ function wrap(answer: Dispatcher.ResponseData, where: string, signal: AbortSigna
       await answer.body.dump();
     },
   };
+}
+
+/** `pipeline` carries an error of either stream into the other; its callback only keeps it from being unhandled. */
+function unpacked(body: Readable): Readable {
+  return pipeline(body, createGunzip(), () => undefined);
 }
 
 /** A body that breaks off must never look complete: every way it can end early becomes an error here. */
@@ -211,7 +217,7 @@ export function scrub(text: string, secrets: readonly string[] = []): string {
   let clean = text;
   for (const secret of secrets) if (secret.length >= 4) clean = clean.replaceAll(secret, '[secret]');
   return clean
-    .replaceAll(/\b00D[0-9A-Za-z]{12,15}![\w.]+/g, '[secret]')
+    .replaceAll(/\b00D[0-9A-Za-z]{8,15}![\w.]+/g, '[secret]')
     .replaceAll(/\bBearer\s+[\w.!~+/-]+=*/gi, 'Bearer [secret]')
     .replaceAll(/\beyJ[\w-]+\.[\w-]+\.[\w-]+/g, '[secret]')
     .replaceAll(
@@ -248,8 +254,10 @@ function isStaleSocket(error: unknown): boolean {
 }
 
 function codeOf(error: unknown): string {
-  if (!(error instanceof Error)) return 'unknown error';
-  return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
+  // By shape, not by class: an error of another realm is no instance of ours.
+  if (typeof error !== 'object' || error === null) return 'unknown error';
+  if ('code' in error && typeof error.code === 'string') return error.code;
+  return 'name' in error && typeof error.name === 'string' ? error.name : 'unknown error';
 }
 
 function flatten(headers: Record<string, string | string[] | undefined>): Record<string, string> {

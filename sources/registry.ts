@@ -10,5 +10,6 @@ export type SourceKind = keyof typeof sources;
 
 /** The definition of a kind that a configuration names, undefined when there is none. */
 export function sourceDefinition(kind: string): SourceDefinition | undefined {
-  return Object.hasOwn(sources, kind) ? sources[kind as SourceKind] : undefined;
+  const known: Record<string, SourceDefinition> = sources;
+  return Object.hasOwn(known, kind) ? known[kind] : undefined;
 }

@@ -1,5 +1,8 @@
+import { z } from 'zod';
 import type { Cursor } from '../../schemas/page.ts';
 import type { RawPage } from '../../sources/source.ts';
+
+const recordSchema = z.record(z.string(), z.unknown());
 
 export interface ReadPage {
   format: RawPage['format'];
@@ -37,16 +40,19 @@ function parsePage(
     return text
       .split('\n')
       .filter((line) => line !== '')
-      .map((line) => asTexts(JSON.parse(line) as Record<string, unknown>));
+      .map((line) => asTexts(recordSchema.parse(JSON.parse(line))));
   }
-  const document = JSON.parse(text) as Record<string, Record<string, unknown>[]>;
-  return (document[jsonRecords] ?? []).map(asTexts);
+  const document = recordSchema.parse(JSON.parse(text));
+  return z.array(recordSchema).parse(document[jsonRecords]).map(asTexts);
 }
 
 function asTexts(record: Record<string, unknown>): Record<string, string | null> {
-  return Object.fromEntries(
-    Object.entries(record).map(([name, value]) => [name, value === null ? null : String(value)]),
-  );
+  return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, textOrNull(value)]));
+}
+
+function textOrNull(value: unknown): string | null {
+  if (value === null) return null;
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 /** RFC 4180, enough for a test: the header becomes the keys, an empty cell is null. */
