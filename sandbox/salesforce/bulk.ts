@@ -34,7 +34,7 @@ const RESULT_PAGES_MAX = 10_000;
 
 export class BulkJobs {
   readonly jobs = new Map<string, Job>();
-  created = 0;
+  private created = 0;
   private readonly idOf = idMaker('750');
 
   add(job: Omit<Job, 'id'>): Job {
@@ -146,11 +146,11 @@ async function createJob(exchange: Exchange, org: Org, version: string): Promise
   if (delimiter === undefined)
     throw new ApiError(400, 'INVALIDJOB', `unknown columnDelimiter ${String(columnDelimiter)}`);
   if (typeof text !== 'string') throw new ApiError(400, 'INVALIDJOB', 'query must not be empty');
-  if (org.jobs.created >= org.behaviour.bulkQueryJobsMax) {
+  if (org.stats.bulkQueryJobs >= org.behaviour.bulkQueryJobsMax) {
     throw new ApiError(
       400,
       'LIMIT_EXCEEDED',
-      `Max bulk v2 query jobs (${org.behaviour.bulkQueryJobsMax}) per 24 hrs has been reached (${org.jobs.created + 1})`,
+      `Max bulk v2 query jobs (${org.behaviour.bulkQueryJobsMax}) per 24 hrs has been reached (${org.stats.bulkQueryJobs + 1})`,
     );
   }
   const query = parseQuery(text);
@@ -159,6 +159,7 @@ async function createJob(exchange: Exchange, org: Org, version: string): Promise
   const bound = bindQuery(query, org.store.find(query.from.text), operation === 'queryAll');
   refuseObjectForBulk(bound);
   const empty = exchange.fault !== undefined && 'emptyOk' in exchange.fault;
+  org.stats.bulkQueryJobs++;
   const job = org.jobs.add({
     operation,
     delimiterName: String(columnDelimiter),
@@ -232,12 +233,12 @@ async function sendResults(exchange: Exchange, org: Org, job: Job): Promise<void
   const drop = exchange.fault !== undefined && 'lastRowDropped' in exchange.fault && until > from ? 1 : 0;
   exchange.setHeader('sforce-locator', until < entries.length ? locatorOf(until) : 'null');
   exchange.setHeader('sforce-numberofrecords', String(until - from));
-  const slice = { table: bound.table, columns: bound.columns, style, entries, from, until: until - drop };
+  const slice = { shape: bound, style, entries, from, until: until - drop };
   await exchange.stream(200, 'text/csv', page(slice, org));
 }
 
 async function* page(slice: CsvSlice, org: Org): AsyncGenerator<Buffer> {
-  yield Buffer.from(csvHeader(slice.columns, slice.style));
+  yield Buffer.from(csvHeader(slice.shape.columns, slice.style));
   yield* csvChunks(slice, org.cache);
 }
 

@@ -23,6 +23,7 @@ interface ControlBody extends ChangeTimes {
   readonly steps?: number;
   readonly changesPerMinute?: number;
   readonly hidden?: boolean;
+  readonly to?: string;
   readonly added?: NewField;
   readonly behaviour?: Partial<Behaviour>;
   readonly rule?: number;
@@ -138,6 +139,8 @@ function schemaChange(name: string, body: ControlBody, org: Org): void {
   if (name === 'add-field' && body.added !== undefined) data.addField(object, body.added);
   else if (name === 'remove-field') data.removeField(object, field);
   else if (name === 'retype-field' && body.type !== undefined) data.retypeField(object, field, body.type);
+  else if (name === 'rename-field') data.renameField(object, field, body.to ?? field);
+  else if (name === 'hide-object') data.hideObject(object, body.hidden ?? true);
   else if (name === 'hide-field') data.hideField(object, field, body.hidden ?? true);
   else if (name === 'bump-formula') data.bumpFormula(object, field);
   else throw notFound();

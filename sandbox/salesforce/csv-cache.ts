@@ -3,12 +3,15 @@ import { closeSync, mkdtempSync, openSync, readSync, rmSync, unlinkSync, writeSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { FieldSpec } from './fields.ts';
-import { csvRow, type CsvStyle } from './render.ts';
-import type { Table } from './table.ts';
+import { csvRow, type CsvStyle, type RowShape } from './render.ts';
+import type { Reader, Table } from './table.ts';
 
 const ROWS_PER_STEP = 1000;
-const FILES_MAX = 8;
+const FILES_MAX = 4;
+
+export interface CsvShape extends RowShape {
+  readonly schemaVersion: number;
+}
 
 export class BaseCsv {
   private readonly table: Table;
@@ -21,9 +24,9 @@ export class BaseCsv {
   private readers = 0;
   private retired = false;
 
-  constructor(path: string, table: Table, columns: readonly FieldSpec[], style: CsvStyle) {
+  constructor(path: string, table: Table, readers: readonly Reader[], style: CsvStyle) {
     this.table = table;
-    this.write = csvRow(table, columns, style);
+    this.write = csvRow(readers, style);
     this.file = openSync(path, 'w+', 0o600);
     // The open descriptor keeps the bytes; without a name they go away even after a kill.
     unlinkSync(path);
@@ -93,12 +96,13 @@ export class CsvCache {
   private serial = 0;
 
   /** The cache for this object, schema and field list, held for the caller until it is released. */
-  open(table: Table, columns: readonly FieldSpec[], style: CsvStyle): BaseCsv {
-    const key = JSON.stringify([table.name, table.schemaVersion, columns.map((c) => c.name), style]);
+  open(shape: CsvShape, style: CsvStyle): BaseCsv {
+    const { table, columns, readers, schemaVersion } = shape;
+    const key = JSON.stringify([table.name, schemaVersion, columns.map((c) => c.name), style]);
     let found = this.files.get(key);
     if (found === undefined) {
       this.folder ??= mkdtempSync(join(tmpdir(), 'sandbox-csv-'));
-      found = new BaseCsv(join(this.folder, `${this.serial++}.csv`), table, columns, style);
+      found = new BaseCsv(join(this.folder, `${this.serial++}.csv`), table, readers, style);
     }
     this.files.delete(key);
     this.files.set(key, found);

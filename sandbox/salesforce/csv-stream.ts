@@ -1,16 +1,14 @@
 /** Streams a snapshot of rows as CSV: runs of untouched rows come from the cache file, changed rows are rendered. */
 import { csvRow, encodeText, type CsvStyle } from './render.ts';
-import type { BaseCsv, CsvCache } from './csv-cache.ts';
-import type { FieldSpec } from './fields.ts';
-import type { Entry, Table } from './table.ts';
+import type { BaseCsv, CsvCache, CsvShape } from './csv-cache.ts';
+import type { Entry } from './table.ts';
 
 const CHUNK_BYTES = 1 << 20;
 /** Below so many rows the cache is not worth making. */
 const CACHED_ROWS_MIN = 20_000;
 
 export interface CsvSlice {
-  readonly table: Table;
-  readonly columns: readonly FieldSpec[];
+  readonly shape: CsvShape;
   readonly style: CsvStyle;
   readonly entries: readonly Entry[];
   readonly from: number;
@@ -18,12 +16,12 @@ export interface CsvSlice {
 }
 
 export async function* csvChunks(slice: CsvSlice, cache: CsvCache): AsyncGenerator<Buffer> {
-  const { table, columns, style } = slice;
+  const { shape, style } = slice;
   if (slice.entries.length < CACHED_ROWS_MIN) {
     yield* renderedChunks(slice);
     return;
   }
-  const base = cache.open(table, columns, style);
+  const base = cache.open(shape, style);
   try {
     yield* cachedChunks(slice, base);
   } finally {
@@ -32,7 +30,7 @@ export async function* csvChunks(slice: CsvSlice, cache: CsvCache): AsyncGenerat
 }
 
 function* renderedChunks(slice: CsvSlice): Generator<Buffer> {
-  const write = csvRow(slice.table, slice.columns, slice.style);
+  const write = csvRow(slice.shape.readers, slice.style);
   let text = '';
   for (let at = slice.from; at < slice.until; at++) {
     text += write(slice.entries[at]!);
@@ -46,7 +44,7 @@ function* renderedChunks(slice: CsvSlice): Generator<Buffer> {
 
 async function* cachedChunks(slice: CsvSlice, base: BaseCsv): AsyncGenerator<Buffer> {
   const { entries, until } = slice;
-  const write = csvRow(slice.table, slice.columns, slice.style);
+  const write = csvRow(slice.shape.readers, slice.style);
   let chunk = Buffer.allocUnsafe(CHUNK_BYTES);
   let filled = 0;
   for (let at = slice.from; at < until;) {

@@ -17,7 +17,7 @@ const CURSORS_MAX = 200;
 const PAGE_ROWS_DEFAULT = 2000;
 const PAGE_ROWS_MIN = 200;
 /** Wide rows make shorter pages: so many cells at most. */
-const PAGE_CELLS_MAX = 100_000;
+const PAGE_CELLS_MAX = 60_000;
 
 export class Cursors {
   private readonly open = new Map<string, Cursor>();
@@ -66,9 +66,12 @@ export interface PageFaults {
 /** One page of an answer; the total is that of the query, whatever a fault takes away. */
 export function pageJson(cursor: Cursor, from: number, faults: PageFaults): string {
   const { bound, entries, version, locator } = cursor;
+  if (!Number.isSafeInteger(from) || from < 0 || from > entries.length) {
+    throw new ApiError(400, 'INVALID_QUERY_LOCATOR', 'invalid query locator');
+  }
   if (faults.empty) return '{"totalSize":0,"done":true,"records":[]}';
   const until = Math.min(entries.length, from + cursor.pageRowsMax);
-  const write = jsonRow(bound.table, bound.columns, version);
+  const write = jsonRow(bound, version);
   const rows: string[] = [];
   for (let at = from; at < until - (faults.dropLast ? 1 : 0); at++) rows.push(write(entries[at]!));
   const done = until >= entries.length;

@@ -2,10 +2,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { CsvCache } from './csv-cache.ts';
 import { field, type FieldSpec, type FieldType } from './fields.ts';
-import type { Value } from './makers.ts';
+import { makerNameOf, mix, type Value } from './makers.ts';
 import type { Change, Store } from './store.ts';
 import { indexOfEntry, type Entry, type Table } from './table.ts';
-import { mix } from './makers.ts';
 
 /** A row by its index or by its Id (15 or 18 characters). */
 export type RowRef = number | string;
@@ -168,8 +167,25 @@ export class SandboxData {
     const fields = this.store.table(object).allFields();
     this.setFields(
       object,
-      fields.map((f) => (f.name === name ? { ...f, type, ...change } : f)),
+      fields.map((f) => (f.name === name ? { ...f, type, make: makerNameOf(f), ...change } : f)),
     );
+  }
+
+  /** The field goes on under another name, with its values. */
+  renameField(object: string, name: string, to: string): void {
+    const fields = this.store.table(object).allFields();
+    this.setFields(
+      object,
+      fields.map((f) =>
+        f.name === name ? { ...f, name: to, label: to, storedAs: f.storedAs ?? f.name } : f,
+      ),
+    );
+  }
+
+  /** Takes a whole object from the integration user's sight, or gives it back. */
+  hideObject(object: string, hidden = true): void {
+    this.store.setObjectHidden(this.store.table(object).name, hidden);
+    this.store.journal.flush();
   }
 
   /** Takes the field from the integration user's sight, or gives it back; the data stays. */
@@ -223,7 +239,9 @@ export class SandboxData {
     const table = this.store.table(object);
     const visible = table.fields().filter((f) => f.type !== 'address' && f.type !== 'base64');
     const columns = names === undefined ? visible : names.map((name) => fieldOf(table, name));
-    const base = this.cache.open(table, columns, { delimiter: ',', lineEnding: '\n' });
+    const readers = columns.map((spec) => table.reader(spec.name));
+    const shape = { table, columns, readers, schemaVersion: table.schemaVersion };
+    const base = this.cache.open(shape, { delimiter: ',', lineEnding: '\n' });
     await base.ensure(table.baseRows);
     base.release();
     return base.bytesBetween(0, table.baseRows);

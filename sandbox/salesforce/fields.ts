@@ -40,6 +40,8 @@ export interface FieldSpec {
   readonly relationshipName: string | null;
   /** Names the generator of base values; by type when it is left out. */
   readonly make: MakerName | null;
+  /** The name under which values are kept and made, where the field has been renamed. */
+  readonly storedAs: string | null;
   /** One row in so many has null; 0 = never. */
   readonly nullEvery: number;
 }
@@ -93,6 +95,7 @@ export function field(name: string, type: FieldType, extra: Extra = {}): FieldSp
     referenceTo: [],
     relationshipName: null,
     make: null,
+    storedAs: null,
     nullEvery: 8,
     ...extra,
   };

@@ -17,6 +17,7 @@ export type JournalLine =
   | { readonly row: OverlayRow; readonly object: string; readonly settled?: number }
   | { readonly pending: number; readonly change: Change; readonly visibleAt: number }
   | { readonly schema: string; readonly fields: readonly FieldSpec[]; readonly hidden: readonly string[] }
+  | { readonly object: string; readonly hiddenObject: boolean }
   | { readonly clock: number }
   | { readonly living: number };
 

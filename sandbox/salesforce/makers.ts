@@ -204,10 +204,15 @@ const BY_TYPE: Record<FieldType, keyof typeof MAKERS> = {
 
 const isMaker = (name: string): name is keyof typeof MAKERS => name in MAKERS;
 
+/** The generator that a field has, named, so that it can outlast a change of the field's type. */
+export function makerNameOf(spec: FieldSpec): MakerName {
+  return spec.make ?? BY_TYPE[spec.type];
+}
+
 /** The base generator of a field. Fields that are derived from other fields of their row have none: see readers. */
 export function makerOf(context: MakerContext, spec: FieldSpec): Maker {
   const name = spec.make !== null && isMaker(spec.make) ? spec.make : BY_TYPE[spec.type];
-  const seed = seedOf(context.seed, `${context.object}.${spec.name}`);
+  const seed = seedOf(context.seed, `${context.object}.${spec.storedAs ?? spec.name}`);
   const factory: MakerFactory = MAKERS[name];
   const make = factory(seed, context, spec);
   if (spec.nullEvery <= 0) return make;

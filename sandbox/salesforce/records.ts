@@ -37,7 +37,9 @@ export async function answerRecord(
   if (exchange.method === 'GET' || exchange.method === 'HEAD') {
     const stamp = wholeSecond(table.stampOf(entry));
     exchange.setHeader('last-modified', new Date(stamp).toUTCString());
-    await exchange.sendText(200, JSON_TYPE, jsonRow(table, columnsFor(exchange, table), version)(entry));
+    const columns = columnsFor(exchange, table);
+    const readers = columns.map((spec) => table.reader(spec.name));
+    await exchange.sendText(200, JSON_TYPE, jsonRow({ table, columns, readers }, version)(entry));
   } else if (exchange.method === 'PATCH') {
     if (!table.spec.flags.updateable)
       throw new ApiError(405, 'METHOD_NOT_ALLOWED', "HTTP Method 'PATCH' not allowed");

@@ -1,7 +1,7 @@
 /** Writes rows as REST's JSON and as Bulk's CSV. The same value looks different in each, as it does in Salesforce. */
 import { NUMBER_TYPES, type FieldSpec } from './fields.ts';
 import type { Value } from './makers.ts';
-import { indexOfEntry, type Entry, type Table } from './table.ts';
+import { indexOfEntry, type Entry, type Reader, type Table } from './table.ts';
 
 /** Texts that stand in JSON as they are: no quote, backslash, control character or surrogate. */
 const PLAIN_JSON = /^[ !#-[\]-\uD7FF\uE000-\uFFFF]*$/;
@@ -28,10 +28,17 @@ export function jsonCell(spec: FieldSpec): (value: Value) => string {
 
 export type RowWriter = (entry: Entry) => string;
 
-export function jsonRow(table: Table, columns: readonly FieldSpec[], version: string): RowWriter {
+/** What rows are written from: the columns and, in the same order, their readers. */
+export interface RowShape {
+  readonly table: Table;
+  readonly columns: readonly FieldSpec[];
+  readonly readers: readonly Reader[];
+}
+
+export function jsonRow({ table, columns, readers }: RowShape, version: string): RowWriter {
   const head = `{"attributes":{"type":"${table.name}","url":"/services/data/${version}/sobjects/${table.name}/`;
-  const cells = columns.map((spec) => {
-    const read = table.reader(spec.name);
+  const cells = columns.map((spec, n) => {
+    const read = readers[n]!;
     const cell = jsonCell(spec);
     const key = `,"${spec.name}":`;
     if (spec.type === 'base64') {
@@ -62,8 +69,7 @@ export const DELIMITERS: Readonly<Record<string, string>> = {
 };
 
 /** Every field is quoted; null is the empty pair of quotes, so that it cannot be told from an empty text. */
-export function csvRow(table: Table, columns: readonly FieldSpec[], style: CsvStyle): RowWriter {
-  const readers = columns.map((spec) => table.reader(spec.name));
+export function csvRow(readers: readonly Reader[], style: CsvStyle): RowWriter {
   const { delimiter, lineEnding } = style;
   const between = `"${delimiter}"`;
   return (entry) => {

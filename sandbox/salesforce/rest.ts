@@ -4,6 +4,8 @@ import { answerJob, answerJobs } from './bulk.ts';
 import { describeGlobal, describeObject } from './describe.ts';
 import type { Exchange } from './exchange.ts';
 import type { Org } from './org.ts';
+import type { Table } from './table.ts';
+import { wholeSecond } from './clock.ts';
 import { answerMore, answerQuery } from './query-api.ts';
 import { answerCreate, answerExternal, answerRecord } from './records.ts';
 import { answerReplication } from './replication.ts';
@@ -16,7 +18,7 @@ export async function answerRest(exchange: Exchange, org: Org): Promise<void> {
     .split('/')
     .filter((part) => part !== '')
     .slice(2)
-    .map(decodeURIComponent);
+    .map(decoded);
   const version = parts[0];
   if (version === undefined) {
     await exchange.sendJson(200, versions());
@@ -36,9 +38,18 @@ function versions(): { label: string; url: string; version: string }[] {
   });
 }
 
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    throw notFound();
+  }
+}
+
 /** Counts the call against the day's limit. Bulk answers do not carry the usage header. */
 function spend(exchange: Exchange, org: Org, isBulk: boolean): void {
   const { stats, behaviour } = org;
+  stats.startDay(org.store.clock.now());
   if (stats.apiRequests >= behaviour.apiRequestsMax) {
     throw new ApiError(403, 'REQUEST_LIMIT_EXCEEDED', 'TotalRequests Limit exceeded.', {
       'sforce-limit-info': `api-usage=${stats.apiRequests}/${behaviour.apiRequestsMax}`,
@@ -73,17 +84,25 @@ function resources(version: string): Record<string, string> {
 }
 
 function limits(org: Org): Record<string, { Max: number; Remaining: number }> {
-  const { behaviour, stats, jobs } = org;
+  const { behaviour, stats } = org;
   const entry = (max: number, used: number) => ({ Max: max, Remaining: Math.max(0, max - used) });
   return {
     DailyApiRequests: entry(behaviour.apiRequestsMax, stats.apiRequests),
-    DailyBulkV2QueryJobs: entry(behaviour.bulkQueryJobsMax, jobs.created),
+    DailyBulkV2QueryJobs: entry(behaviour.bulkQueryJobsMax, stats.bulkQueryJobs),
     DailyBulkV2QueryFileStorageMB: entry(976_562, 0),
     DailyBulkApiBatches: entry(15_000, 0),
     ConcurrentAsyncGetReportInstances: entry(200, 0),
     DataStorageMB: entry(20_480, 1024),
     FileStorageMB: entry(20_480, 0),
   };
+}
+
+/** A client that names a time since which nothing changed gets 304 and no body. */
+async function answerDescribe(exchange: Exchange, table: Table, version: string): Promise<void> {
+  const since = Date.parse(exchange.header('if-modified-since') ?? '');
+  exchange.setHeader('last-modified', new Date(table.describedAt).toUTCString());
+  if (since >= wholeSecond(table.describedAt)) await exchange.sendNothing(304);
+  else await exchange.sendJson(200, describeObject(table, version));
 }
 
 async function routeObject(
@@ -94,7 +113,7 @@ async function routeObject(
 ): Promise<void> {
   const [object, second, third] = parts;
   if (object === undefined) {
-    await exchange.sendJson(200, describeGlobal(org.store.tables.values(), version));
+    await exchange.sendJson(200, describeGlobal(org.store.visibleTables(), version));
     return;
   }
   const table = org.store.find(object);
@@ -102,7 +121,7 @@ async function routeObject(
   if (second === undefined) {
     if (exchange.method === 'POST') await answerCreate(exchange, org, table);
     else await exchange.sendJson(200, { objectDescribe: describeObject(table, version), recentItems: [] });
-  } else if (second === 'describe') await exchange.sendJson(200, describeObject(table, version));
+  } else if (second === 'describe') await answerDescribe(exchange, table, version);
   else if (second === 'updated' || second === 'deleted')
     await answerReplication(exchange, org, table, second);
   else if (third === undefined) await answerRecord(exchange, org, table, second, version);

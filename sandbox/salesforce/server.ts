@@ -5,7 +5,7 @@
  *   sandbox.url, .loginUrl, .clientId, .clientSecret     where and how to log in (instance and login host are one)
  *   sandbox.clock     now(), advance(ms), set(ms)         the org's time
  *   sandbox.data      create/update/delete/undelete/purge/merge/touchMany/setRaw(object, row, …, { at, visibleAt }),
- *                     addField/removeField/retypeField/hideField/bumpFormula, forgetDeletions,
+ *                     addField/removeField/retypeField/renameField/hideField/hideObject/bumpFormula, forgetDeletions,
  *                     get, truth(object), countTruth(object), prepare(object, fields?), idOf(object, index)
  *   sandbox.faults    add({ match: { method, path, nth, after, times }, action }), remove, clear, list
  *   sandbox.behaviour visibilityLagMs, minuteResolution, bulkJobMs, bulkPageRowsMax, apiRequestsMax, … may be assigned
@@ -16,7 +16,7 @@
  *
  * The same controls over HTTP, for other processes: POST /__sandbox/<create|update|delete|undelete|purge|merge|touch|raw|
  * forget-deletions|prepare|behaviour|clock|living|expire|expire-cursors|expire-jobs|reset-stats|faults|clear-faults|
- * add-field|remove-field|retype-field|hide-field|bump-formula> with { object, row, values, at, visibleAt, … } (control.ts
+ * add-field|remove-field|retype-field|rename-field|hide-field|hide-object|bump-formula> with { object, row, values, at, visibleAt, … } (control.ts
  * has the names), and GET /__sandbox/<truth|count>?object=X, /__sandbox/<stats|clock|faults>.
  */
 import { randomBytes } from 'node:crypto';
@@ -156,7 +156,13 @@ async function serve(
   oauth: OauthSettings,
   living: Living,
 ): Promise<void> {
-  const exchange = new Exchange(request, response, org.behaviour.gzip);
+  let exchange: Exchange;
+  try {
+    exchange = new Exchange(request, response, org.behaviour.gzip);
+  } catch {
+    response.writeHead(400).end();
+    return;
+  }
   try {
     if (exchange.path.startsWith('/__sandbox/')) await answerControl(exchange, org, living);
     else await serveOrg(exchange, org, oauth);

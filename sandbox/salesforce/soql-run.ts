@@ -5,13 +5,16 @@ import { boundsOf, type Bounds } from './soql-bounds.ts';
 import { predicateOf, resolveField, type Predicate } from './soql-filter.ts';
 import type { Condition, Query } from './soql-parser.ts';
 import { queryError } from './soql-tokens.ts';
-import { indexOfEntry, type Entry, type Table } from './table.ts';
+import { indexOfEntry, type Entry, type Reader, type Table } from './table.ts';
 
 export interface BoundQuery {
   readonly query: Query;
   readonly table: Table;
   readonly columns: readonly FieldSpec[];
   readonly includeDeleted: boolean;
+  /** Bound once, so that a change of the schema does not reach answers already begun. */
+  readonly readers: readonly Reader[];
+  readonly schemaVersion: number;
 }
 
 const OFFSET_MAX = 2000;
@@ -40,7 +43,8 @@ export function bindQuery(query: Query, table: Table | undefined, includeDeleted
   }
   const columns = columnsOf(query, table);
   for (const ordering of query.orderBy) resolveField(table, query.text, ordering.token);
-  return { query, table, columns, includeDeleted };
+  const readers = columns.map((spec) => table.reader(spec.name));
+  return { query, table, columns, includeDeleted, readers, schemaVersion: table.schemaVersion };
 }
 
 function hasEquality(where: Condition | null, name: string): boolean {

@@ -1,13 +1,24 @@
 /** Counts of calls by kind, for budgets in tests and for the API limits. */
 export interface StatsReport {
-  /** Calls under /services/data since the start (or the last reset). */
+  /** Calls under /services/data on this day of the org's clock, or since the last reset. */
   readonly apiRequests: number;
   readonly calls: Readonly<Record<string, number>>;
 }
 
 export class Stats {
   apiRequests = 0;
+  bulkQueryJobs = 0;
+  private day = 0;
   private readonly calls = new Map<string, number>();
+
+  /** The limits start anew each day (UTC). */
+  startDay(nowMs: number): void {
+    const day = Math.floor(nowMs / 86_400_000);
+    if (day === this.day) return;
+    this.day = day;
+    this.apiRequests = 0;
+    this.bulkQueryJobs = 0;
+  }
 
   count(kind: string): void {
     this.calls.set(kind, (this.calls.get(kind) ?? 0) + 1);
@@ -23,6 +34,7 @@ export class Stats {
 
   reset(): void {
     this.apiRequests = 0;
+    this.bulkQueryJobs = 0;
     this.calls.clear();
   }
 }

@@ -31,6 +31,7 @@ export class Store {
   private pending: Pending[] = [];
   private serial = 0;
   private hiddenFields = new Map<string, Set<string>>();
+  private readonly hiddenObjects = new Set<string>();
   livingSteps = 0;
 
   constructor(
@@ -46,12 +47,23 @@ export class Store {
     this.journal = new Journal(statePath, header, lines === undefined);
   }
 
+  /** What the integration user sees under this name. */
   find(object: string): Table | undefined {
-    return this.tables.get(object.toLowerCase());
+    return this.hiddenObjects.has(object.toLowerCase()) ? undefined : this.tables.get(object.toLowerCase());
+  }
+
+  visibleTables(): Table[] {
+    return [...this.tables.values()].filter((table) => !this.hiddenObjects.has(table.name.toLowerCase()));
+  }
+
+  setObjectHidden(object: string, hidden: boolean): void {
+    if (hidden) this.hiddenObjects.add(object.toLowerCase());
+    else this.hiddenObjects.delete(object.toLowerCase());
+    this.journal.append({ object, hiddenObject: hidden });
   }
 
   table(object: string): Table {
-    const found = this.find(object);
+    const found = this.tables.get(object.toLowerCase());
     if (found === undefined) throw new Error(`the sandbox has no object ${object}`);
     return found;
   }
@@ -122,12 +134,16 @@ export class Store {
   }
 
   private writeSchema(object: string): void {
+    this.table(object).describedAt = this.clock.now();
     const hidden = [...(this.hiddenFields.get(object) ?? [])];
     this.journal.append({ schema: object, fields: this.table(object).allFields(), hidden });
   }
 
   private replay(line: JournalLine): void {
-    if ('row' in line) {
+    if ('hiddenObject' in line) {
+      if (line.hiddenObject) this.hiddenObjects.add(line.object.toLowerCase());
+      else this.hiddenObjects.delete(line.object.toLowerCase());
+    } else if ('row' in line) {
       this.pending = this.pending.filter((pending) => pending.serial !== line.settled);
       this.table(line.object).put(line.row);
     } else if ('pending' in line) {
@@ -168,7 +184,7 @@ function changedRow(table: Table, change: Change): OverlayRow {
   switch (change.kind) {
     case 'create':
     case 'update':
-      return { ...old, values: { ...old.values, ...change.values }, stamp: at, modifiedAt: at };
+      return { ...old, values: { ...old.values, ...table.stored(change.values) }, stamp: at, modifiedAt: at };
     case 'delete':
       return { ...old, stamp: at, deletedAt: at, masterId: change.masterId };
     case 'undelete':

@@ -57,6 +57,8 @@ export class Table {
   deletedRows = 0;
   /** Raised by every change of the schema: readers and caches of older versions are stale. */
   schemaVersion = 1;
+  /** When the schema last changed, epoch milliseconds. */
+  describedAt: number;
   private fieldList: readonly FieldSpec[];
   private readonly hidden = new Set<string>();
   private readonly context: MakerContext;
@@ -68,6 +70,7 @@ export class Table {
     this.baseRows = settings.rows;
     this.next = settings.rows;
     this.liveRows = settings.rows;
+    this.describedAt = settings.stampsUntil;
     this.fieldList = spec.fields;
     this.idOf = idMaker(spec.prefix);
     this.stamps = baseStamps({
@@ -98,6 +101,18 @@ export class Table {
   fieldNamed(name: string): FieldSpec | undefined {
     const wanted = name.toLowerCase();
     return this.fields().find((f) => f.name.toLowerCase() === wanted);
+  }
+
+  /** Values by the names under which they are kept. */
+  stored(values: Readonly<Record<string, Value>>): Readonly<Record<string, Value>> {
+    const renamed = this.fieldList.filter((f) => f.storedAs !== null && values[f.name] !== undefined);
+    if (renamed.length === 0) return values;
+    const kept = { ...values };
+    for (const spec of renamed) {
+      kept[spec.storedAs!] = values[spec.name]!;
+      delete kept[spec.name];
+    }
+    return kept;
   }
 
   setFields(fields: readonly FieldSpec[]): void {
@@ -169,7 +184,7 @@ export class Table {
     if (system !== undefined) return system;
     const derived = this.derivedReader(spec);
     const base: Maker = makerOf(this.context, spec);
-    const { name } = spec;
+    const name = spec.storedAs ?? spec.name;
     const { baseRows } = this;
     return (entry) => {
       if (typeof entry === 'number') return derived === undefined ? base(entry) : derived(entry);

@@ -110,6 +110,9 @@ test('the daily limit is 403, a long URI 414, a long head 431', async () => {
     403,
     expect.stringContaining('REQUEST_LIMIT_EXCEEDED'),
   ]);
+  sandbox.clock.advance(86_400_000);
+  client = await loginTo(sandbox);
+  expect((await client.get(QUERY)).status).toBe(200);
   sandbox.behaviour.apiRequestsMax = before;
   expect((await client.get(`${API}/query?q=${'x'.repeat(16_400)}`)).status).toBe(414);
   expect((await client.get(QUERY, { 'x-long': 'y'.repeat(16_300) })).status).toBe(431);

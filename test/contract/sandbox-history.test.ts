@@ -138,6 +138,39 @@ test('the schema drifts without moving stamps', async () => {
   expect(await stamps()).toEqual(before);
 });
 
+test('an answer that has begun does not change with the schema, and a renamed or retyped field keeps its values', async () => {
+  const before = sandbox.data.get('Contact', 1)?.values;
+  const made = await client.send('POST', `${API}/jobs/query`, {
+    operation: 'query',
+    query: 'SELECT Id, Title, Visits__c FROM Contact',
+  });
+  const { id }: { id: string } = JSON.parse(await made.text());
+  const results = async (): Promise<string> => (await client.get(`${API}/jobs/query/${id}/results`)).text();
+  await sleep(80);
+  const first = await results();
+  sandbox.data.removeField('Contact', 'Title');
+  sandbox.data.renameField('Contact', 'Visits__c', 'Calls__c');
+  sandbox.data.retypeField('Contact', 'Legacy_Code__c', 'double', { precision: 18 });
+  expect(await results()).toBe(first);
+  expect(sandbox.data.get('Contact', 1)?.values).toMatchObject({
+    Calls__c: before?.['Visits__c'],
+    Legacy_Code__c: before?.['Legacy_Code__c'],
+  });
+  sandbox.data.update('Contact', 1, { Calls__c: '77' });
+  expect(
+    (await client.query(`SELECT Calls__c FROM Contact WHERE Id = '${idOf(1)}'`)).records[0],
+  ).toMatchObject({ Calls__c: 77 });
+  const described = await client.get(`${API}/sobjects/Contact/describe`);
+  const since = { 'if-modified-since': described.headers.get('last-modified') ?? '' };
+  expect((await client.get(`${API}/sobjects/Contact/describe`, since)).status).toBe(304);
+  sandbox.clock.advance(5000);
+  sandbox.data.hideField('Contact', 'Email');
+  expect((await client.get(`${API}/sobjects/Contact/describe`, since)).status).toBe(200);
+  sandbox.data.hideObject('Account');
+  expect((await client.get(`${API}/sobjects/Account/describe`)).status).toBe(404);
+  expect(await (await client.get(`${API}/query?q=SELECT+Id+FROM+Account`)).text()).toContain('INVALID_TYPE');
+});
+
 test('poison goes out as it is: over REST escaped, over Bulk as raw bytes', async () => {
   sandbox.data.setRaw('Contact', 0, 'Lifetime_Value__c', 'not a number');
   sandbox.data.setRaw('Contact', 0, 'Title', 'nul\u0000 and \uD800 alone');
