@@ -86,7 +86,8 @@ function fromFile(path: string, where: string): string {
   try {
     value = readFileSync(path, 'utf8');
   } catch (cause) {
-    const why = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unreadable';
+    const why =
+      typeof cause === 'object' && cause !== null && 'code' in cause ? String(cause.code) : 'unreadable';
     throw new HeadwaterError('SECRET_MISSING', `file ${path} cannot be read: ${why} (${where})`, {
       details: { file: path, path: where },
     });

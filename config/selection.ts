@@ -25,14 +25,14 @@ export function selectObjects(
   const { objects: wanted, exclude } = connection;
   const selection: Selection = { objects: [], leftOut: [], unknown: [] };
   for (const { object, syncable, reason } of listings) {
-    if (wanted !== 'all' && !wanted.includes(object)) {
+    if (!syncable) {
+      selection.leftOut.push({ object, reason: reason ?? 'the source does not allow it' });
+    } else if (wanted !== 'all' && !wanted.includes(object)) {
       selection.leftOut.push({ object, reason: 'not in the configuration' });
     } else if (exclude.includes(object)) {
       selection.leftOut.push({ object, reason: 'excluded by the configuration' });
-    } else if (syncable) {
-      selection.objects.push(object);
     } else {
-      selection.leftOut.push({ object, reason: reason ?? 'the source does not allow it' });
+      selection.objects.push(object);
     }
   }
   const known = listings.map(({ object }) => object);
