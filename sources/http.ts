@@ -245,6 +245,7 @@ function networkError(error: unknown, where: string, signal: AbortSignal | undef
   if (error instanceof HeadwaterError) return error;
   if (signal?.aborted === true) return signal.reason;
   return new HeadwaterError('SOURCE_UNAVAILABLE', `no answer from ${where} (${codeOf(error)})`, {
+    details: { reason: codeOf(error) },
     cause: error,
   });
 }

@@ -9,7 +9,8 @@ import { inRange, soql, type RowRange } from './soql.ts';
 
 const POLL_MS_MIN = 20;
 const POLL_MS_MAX = 5000;
-const POLL_GROWTH = 1.6;
+/** Each poll is one of the org's daily calls, so the interval doubles. */
+const POLL_GROWTH = 2;
 /** About a day of waiting at the longest interval; Salesforce gives up before. */
 const POLLS_MAX = 20_000;
 const PAGES_MAX = 100_000;

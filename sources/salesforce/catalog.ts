@@ -7,6 +7,8 @@ import type { SalesforceClient } from './client.ts';
 export type GlobalObject = DescribeGlobalResult['sobjects'][number];
 
 const CATALOG_AGE_MS_MAX = 3_600_000;
+const MISSING_AGE_MS_MAX = 10_000;
+const NAME_CHARS_MAX = 80;
 
 /** Objects whose queries Salesforce refuses without a filter on one of their fields (SOQL reference, object limits). */
 const NEEDS_FILTER = new Set([
@@ -61,25 +63,27 @@ export class Catalog {
     this.client = client;
   }
 
-  async objects(): Promise<GlobalObject[]> {
+  async objects(ageMsMax = CATALOG_AGE_MS_MAX): Promise<GlobalObject[]> {
     const now = this.client.context.now();
-    if (this.loaded === undefined || now - this.loaded.at > CATALOG_AGE_MS_MAX) {
+    if (this.loaded === undefined || now - this.loaded.at > ageMsMax) {
       const objects = this.load();
       this.loaded = { at: now, objects };
       // A failure must not be remembered for an hour.
       objects.catch(() => {
-        this.loaded = undefined;
+        if (this.loaded?.objects === objects) this.loaded = undefined;
       });
     }
     return this.loaded.objects;
   }
 
   async find(object: string): Promise<GlobalObject> {
-    const found = (await this.objects()).find((candidate) => candidate.name === object);
+    const named = (candidate: GlobalObject): boolean => candidate.name === object;
+    // An object that was created a moment ago is not in a list of half an hour ago.
+    const found = (await this.objects()).find(named) ?? (await this.objects(MISSING_AGE_MS_MAX)).find(named);
     if (found === undefined) {
       throw new HeadwaterError(
         'OBJECT_UNKNOWN',
-        `Salesforce has no object ${object}, or hides it from this user`,
+        `Salesforce has no object ${object.slice(0, NAME_CHARS_MAX)}, or hides it from this user`,
       );
     }
     return found;

@@ -1,7 +1,7 @@
 import type { DescribeSObjectResult } from 'jsforce';
 import { createHash } from 'node:crypto';
 import { HeadwaterError } from '../../rules/errors.ts';
-import { warehouseNames } from '../../rules/naming.ts';
+import { snakeCase, warehouseNames } from '../../rules/naming.ts';
 import type { Field, FieldType, ObjectSchema } from '../../schemas/object-schema.ts';
 import { statusOf } from './api-error.ts';
 import type { Catalog } from './catalog.ts';
@@ -46,14 +46,13 @@ export class Describer {
   }
 
   async describe(object: string): Promise<ObjectSchema> {
+    // Only a name that the org itself listed becomes part of a path.
+    const { name } = await this.catalog.find(object);
     const metadata = await this.client.metadata();
-    const tables = await this.catalog.tables();
-    if (!/^[A-Za-z]\w*$/.test(object)) throw unknownObject(object);
-    const described = await metadata.describe(object).catch((cause: unknown) => {
-      throw statusOf(cause) === 404 ? unknownObject(object) : cause;
+    const described = await metadata.describe(name).catch((cause: unknown) => {
+      throw statusOf(cause) === 404 ? unknownObject(name) : cause;
     });
-    const table = tables.get(described.name);
-    if (table === undefined) throw unknownObject(object);
+    const table = (await this.catalog.tables()).get(name) ?? snakeCase(name);
     const schema = toObjectSchema(described, table, this.config.fields[described.name] ?? {});
     this.known.set(object, schema);
     return schema;

@@ -27,7 +27,7 @@ import { extractSlice, jobOf } from './extract.ts';
 import { quotaOf } from './limits.ts';
 import { planExtract } from './plan.ts';
 import { probeAll } from './probe.ts';
-import { countRows, jsonPage, recordStamps } from './query.ts';
+import { countOrUnknown, jsonPage, recordStamps } from './query.ts';
 import { IDS_PER_QUERY_MAX, readByIds } from './wide.ts';
 
 export { salesforceConfigSchema, type SalesforceConfig, type SalesforceConfigInput } from './config.ts';
@@ -78,14 +78,8 @@ class SalesforceSource implements Source {
     }
   }
 
-  async count(schema: ObjectSchema, interval: Interval): Promise<number | 'unknown'> {
-    const range = { readFrom: interval.from, until: interval.until, idFrom: null, idUntil: null };
-    try {
-      return await this.watch(schema, countRows(this.client, schema, range));
-    } catch (error) {
-      if (error instanceof HeadwaterError && error.details['errorCode'] === 'QUERY_TIMEOUT') return 'unknown';
-      throw error;
-    }
+  count(schema: ObjectSchema, interval: Interval): Promise<number | 'unknown'> {
+    return this.watch(schema, countOrUnknown(this.client, schema, interval));
   }
 
   stamps(schema: ObjectSchema, interval: Interval, signal: AbortSignal): AsyncIterable<RecordStamp[]> {
@@ -97,8 +91,13 @@ class SalesforceSource implements Source {
     const unique = [...new Set(ids)];
     for (let at = 0; at < unique.length; at += IDS_PER_QUERY_MAX) {
       const chunk = unique.slice(at, at + IDS_PER_QUERY_MAX);
-      const { text, rows } = await this.watch(schema, readByIds(this.client, schema, chunk, signal));
-      yield jsonPage(text, rows, { api: 'fetch', after: at + chunk.length });
+      try {
+        for await (const { text, rows } of readByIds(this.client, schema, chunk, signal)) {
+          yield jsonPage(text, rows, { api: 'fetch', after: at + chunk.length });
+        }
+      } catch (error) {
+        throw this.forget(schema, error);
+      }
     }
   }
 

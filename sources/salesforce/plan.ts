@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { HeadwaterError } from '../../rules/errors.ts';
 import { instantSchema, ORIGIN } from '../../schemas/instant.ts';
 import type { Slice } from '../../schemas/window.ts';
 import type { ExtractPlan, ExtractRequest } from '../source.ts';
@@ -7,7 +6,15 @@ import type { Catalog } from './catalog.ts';
 import type { SalesforceClient } from './client.ts';
 import type { SalesforceConfig } from './config.ts';
 import { idBoundaries, stampBoundaries } from './id-ranges.ts';
-import { countRows, firstQuery, fitsInPath, idOf, queryPath, readQueryPage, REST_START } from './query.ts';
+import {
+  countOrUnknown,
+  firstQuery,
+  fitsInPath,
+  idOf,
+  queryPath,
+  readQueryPage,
+  REST_START,
+} from './query.ts';
 import { inRange, soql, type RowRange } from './soql.ts';
 
 const SLICES_MAX = 10_000;
@@ -33,7 +40,7 @@ export async function planExtract(planner: Planner, request: ExtractRequest): Pr
   const { schema, from, readFrom, until } = request;
   const { client, thresholds } = planner;
   const range: RowRange = { readFrom, until, idFrom: null, idUntil: null };
-  const countBefore = await countOrUnknown(client, request);
+  const countBefore = await countOrUnknown(client, schema, { from, until });
   const select = schema.fields.map((field) => field.name);
   const small = countBefore !== 'unknown' && countBefore < thresholds.bulkRowsMin;
   const api = small && fitsInPath(client, firstQuery(schema, select, range, REST_START)) ? 'rest' : 'bulk';
@@ -57,20 +64,6 @@ export async function planExtract(planner: Planner, request: ExtractRequest): Pr
     rowsEstimate,
   }));
   return { slices, countBefore };
-}
-
-async function countOrUnknown(
-  client: SalesforceClient,
-  request: ExtractRequest,
-): Promise<number | 'unknown'> {
-  const { schema, from, until } = request;
-  try {
-    return await countRows(client, schema, { readFrom: from, until, idFrom: null, idUntil: null });
-  } catch (error) {
-    // COUNT() runs against a time limit that a Bulk query does not have.
-    if (error instanceof HeadwaterError && error.details['errorCode'] === 'QUERY_TIMEOUT') return 'unknown';
-    throw error;
-  }
 }
 
 /** A first load by id, whose order never changes; a window by stamp. Uneven is fine: receipts prove the sum. */

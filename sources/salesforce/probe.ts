@@ -49,13 +49,22 @@ async function probeByLists(prober: Prober, request: ProbeRequest, signal: Abort
   const { client, lagMs } = prober;
   const { object } = request;
   const until = Date.parse(request.until);
+  const oldest = client.sourceNow() - REPLICATION_MS_MAX + MINUTE_MS;
   if (request.readFrom === ORIGIN) {
-    const updated = await readUpdated(client, object, until - HORIZON_MS, until, signal);
+    const updated = await readUpdated(client, object, Math.max(until - HORIZON_MS, oldest), until, signal);
     return { object, visibleUntil: visible(prober, request.until, [updated.latestDateCovered]), idle: false };
   }
   const readFrom = Date.parse(request.readFrom);
-  const oldest = client.sourceNow() - REPLICATION_MS_MAX + MINUTE_MS;
-  const from = Math.max(readFrom, Math.min(oldest, until - MINUTE_MS));
+  if (until <= oldest) {
+    // Far behind the source's memory: settled for long, and nothing can be said of its deletions.
+    return {
+      object,
+      visibleUntil: request.until,
+      idle: false,
+      deletionsKnownFrom: new Date(oldest).toISOString(),
+    };
+  }
+  const from = Math.max(readFrom, oldest);
   const [updated, deleted] = await Promise.all([
     readUpdated(client, object, from, until, signal),
     readDeleted(client, object, from, until, signal),

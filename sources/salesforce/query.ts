@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import { HeadwaterError } from '../../rules/errors.ts';
 import type { Instant } from '../../schemas/instant.ts';
+import type { Interval } from '../../schemas/window.ts';
 import type { ObjectSchema } from '../../schemas/object-schema.ts';
 import type { ExtractContext, RawPage, RecordStamp } from '../source.ts';
+import { errorCodeOf } from './api-error.ts';
 import { PATH_BYTES_MAX, type SalesforceClient } from './client.ts';
 import { afterRecord, inRange, keysetOrder, soql, type QueryableSchema, type RowRange } from './soql.ts';
 
@@ -101,6 +103,24 @@ export async function countRows(
 ): Promise<number> {
   const query = soql(schema, { select: 'count', where: inRange(schema, range) });
   return (await readQueryPage(client, queryPath(client, query), { signal })).totalSize;
+}
+
+/** COUNT() has a time limit that a Bulk query does not have: a count that is too slow is unknown, not an error. */
+export async function countOrUnknown(
+  client: SalesforceClient,
+  schema: QueryableSchema,
+  interval: Interval,
+): Promise<number | 'unknown'> {
+  const range = { readFrom: interval.from, until: interval.until, idFrom: null, idUntil: null };
+  try {
+    return await countRows(client, schema, range);
+  } catch (error) {
+    const slow =
+      errorCodeOf(error) === 'QUERY_TIMEOUT' ||
+      (error instanceof HeadwaterError && error.details['reason'] === 'UND_ERR_HEADERS_TIMEOUT');
+    if (slow) return 'unknown';
+    throw error;
+  }
 }
 
 /** Pages of a range in keyset order from a cursor on; the cursor after each page survives the expiry of the query. */

@@ -43,14 +43,31 @@ export function fieldGroups(schema: ObjectSchema): string[][] {
   return groups.length === 0 ? [always] : groups;
 }
 
-/** Current versions, deleted ones included, joined by id over as many queries as the fields need; absent: not there. */
-export async function readByIds(
+/** Current versions, deleted ones included; absent: not there. Unchanged bytes, unless the fields need several queries. */
+export async function* readByIds(
   client: SalesforceClient,
   schema: ObjectSchema,
   ids: readonly string[],
   signal: AbortSignal | undefined,
-): Promise<{ text: Buffer; rows: number }> {
+): AsyncGenerator<{ text: Buffer; rows: number }> {
   const groups = fieldGroups(schema);
+  const [only] = groups;
+  if (groups.length === 1 && only !== undefined) {
+    for await (const page of groupPages(client, schema, only, ids, signal)) {
+      yield { text: page.text, rows: page.records.length };
+    }
+    return;
+  }
+  yield joinByIds(client, schema, groups, ids, signal);
+}
+
+async function joinByIds(
+  client: SalesforceClient,
+  schema: ObjectSchema,
+  groups: readonly string[][],
+  ids: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<{ text: Buffer; rows: number }> {
   let joined: Rows = new Map();
   let missing = [...ids];
   for (let n = 0; missing.length > 0; n++) {
@@ -103,16 +120,28 @@ async function readGroup(
   signal: AbortSignal | undefined,
 ): Promise<Rows> {
   const rows: Rows = new Map();
+  for await (const page of groupPages(client, schema, select, ids, signal)) {
+    for (const record of losslessRecords(page.text)) {
+      rows.set(idOf(schema, record), { stamp: stampOf(schema, record), record });
+    }
+  }
+  return rows;
+}
+
+async function* groupPages(
+  client: SalesforceClient,
+  schema: ObjectSchema,
+  select: readonly string[],
+  ids: readonly string[],
+  signal: AbortSignal | undefined,
+): AsyncGenerator<QueryPage> {
   const query = soql(schema, { select, where: [{ field: schema.key, oneOf: ids }] });
   let path: string | null = queryPath(client, query);
   for (let n = 0; path !== null && n <= IDS_PER_QUERY_MAX; n++) {
     const page: QueryPage = await readQueryPage(client, path, { signal });
-    for (const record of losslessRecords(page.text)) {
-      rows.set(idOf(schema, record), { stamp: stampOf(schema, record), record });
-    }
+    yield page;
     path = page.next;
   }
-  return rows;
 }
 
 /** Numbers keep every digit on their way through the join. */
@@ -134,12 +163,13 @@ export async function* wideRows(
     { ...request, select, pageRows: IDS_PER_QUERY_MAX },
     context.signal,
   );
+  const groups = fieldGroups(schema);
   let before: RestCursor = request.after;
   for await (const { page, cursor } of pages) {
     const ids = page.records.map((record) => idOf(schema, record));
     for (let at = 0; at < ids.length; at += IDS_PER_QUERY_MAX) {
       const end = at + IDS_PER_QUERY_MAX;
-      const { text, rows } = await readByIds(client, schema, ids.slice(at, end), context.signal);
+      const { text, rows } = await joinByIds(client, schema, groups, ids.slice(at, end), context.signal);
       // A page larger than asked for is committed with its last part only; repeating the others loses nothing.
       yield jsonPage(text, rows, end >= ids.length ? cursor : before);
     }

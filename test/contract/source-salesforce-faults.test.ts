@@ -407,6 +407,17 @@ describe('what Salesforce remembers and when it shows it', () => {
     expect((await load(worldOf(source), { schema, ...window })).ids).toEqual([]);
   });
 
+  test('a window that ended more than 30 days ago is settled, and its deletions are unknown', async () => {
+    const source = connect();
+    await source.list();
+    const until = sandbox.clock.now() - 60 * 24 * 3_600_000;
+    const readFrom = new Date(until - 3_600_000).toISOString();
+    const request = { object: 'Contact', readFrom, until: new Date(until).toISOString() };
+    const [answer] = await source.probe([request], new AbortController().signal);
+    expect(answer).toMatchObject({ visibleUntil: request.until, idle: false });
+    expect(answer?.deletionsKnownFrom && answer.deletionsKnownFrom > request.until).toBe(true);
+  });
+
   test('an object without a stamp is read whole and is never idle', async () => {
     const source = connect();
     const schema = await source.describe('ColorDefinition');
