@@ -8,11 +8,13 @@ import { logs } from './commands/logs.ts';
 import { pause, resume } from './commands/pause.ts';
 import { plan } from './commands/plan.ts';
 import { preview } from './commands/preview.ts';
+import { quarantine } from './commands/quarantine.ts';
 import { receipts } from './commands/receipts.ts';
 import { repair } from './commands/repair.ts';
 import { retry } from './commands/retry.ts';
 import { runs } from './commands/runs.ts';
 import { schedule } from './commands/schedule.ts';
+import { exportCommand, sql } from './commands/sql.ts';
 import { start } from './commands/start.ts';
 import { status } from './commands/status.ts';
 import { sync } from './commands/sync.ts';
@@ -23,7 +25,7 @@ export const GROUPS: Record<string, readonly Command[]> = {
   'Set up': [start, init, check, discover, preview, doctor],
   'Move data': [plan, sync, backfill, retry, repair],
   'Run it': [schedule, pause, resume, temporal],
-  'Look at it': [status, runs, logs, receipts],
+  'Look at it': [status, runs, logs, receipts, quarantine, sql, exportCommand],
 };
 
 export const COMMANDS: readonly Command[] = Object.values(GROUPS).flat();

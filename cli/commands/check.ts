@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import type { LoadedConfig } from '../../config/load-config.ts';
 import { resolveSecrets } from '../../config/secrets.ts';
 import type { Config, ConnectionConfig } from '../../config/schema.ts';
 import { HeadwaterError } from '../../rules/errors.ts';
@@ -6,7 +8,9 @@ import { chosenConnections } from '../chosen.ts';
 import { looking, printChecks, type Check } from '../checks.ts';
 import type { Call, Command } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
+import { askWorker } from '../control-socket.ts';
 import { withSource } from '../source.ts';
+import { withWarehouse } from '../warehouse.ts';
 
 export const check: Command = {
   name: 'check',
@@ -17,7 +21,8 @@ export const check: Command = {
   options: {},
   arguments: { min: 0, max: 1 },
   async run(call) {
-    const { config, path } = await call.load();
+    const loaded = await call.load();
+    const { config, path } = loaded;
     const connections = chosenConnections(config, call.arguments[0]);
     const checks: Check[] = [{ of: 'configuration', check: 'file', ok: true, detail: path }];
     let secretsMissing = false;
@@ -28,10 +33,23 @@ export const check: Command = {
         checks.push(...secrets);
       } else checks.push(...(await checkSource(call, config, connection)));
     }
+    checks.push(...(await looking('warehouse', 'connect', () => checkWarehouse(loaded))));
     const code = printChecks(call, checks);
     return secretsMissing ? EXIT.usage : code;
   },
 };
+
+/** The worker that owns the warehouse answers for it; a warehouse that is not made yet is no fault. */
+async function checkWarehouse(loaded: LoadedConfig): Promise<CheckResult[]> {
+  const answer = await askWorker(loaded.home, '/sql', { sql: 'SELECT 1', rowsMax: 1 });
+  if (answer !== undefined)
+    return [{ check: 'connect', ok: true, detail: 'the running worker answers from it' }];
+  const { path } = loaded.config.warehouse.options;
+  if (typeof path === 'string' && !existsSync(path)) {
+    return [{ check: 'connect', ok: true, detail: `${path} is made by the first start` }];
+  }
+  return withWarehouse(loaded, (warehouse) => warehouse.check());
+}
 
 function checkSource(call: Call, config: Config, connection: ConnectionConfig): Promise<Check[]> {
   return looking(connection.name, 'connect', () =>
