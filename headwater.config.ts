@@ -1,18 +1,18 @@
-import { defineConfig, env } from './config/define-config.ts';
+import { defineConfig, file } from './config/define-config.ts';
 
 /**
- * The demo: `npm start` runs it against the Salesforce-compatible sandbox and sets the three variables.
- * A real org gets a file of its own by `npx headwater init`.
+ * The demo: `npm start` runs it against the Salesforce-compatible sandbox and writes the three files into its home, so that
+ * every command works in another terminal too. A real org gets a configuration of its own by `npx headwater init`.
  */
 export default defineConfig({
   connections: {
     salesforce: {
       kind: 'salesforce',
-      loginUrl: env('SF_LOGIN_URL'),
+      loginUrl: file('sandbox/url'),
       auth: {
         grant: 'client_credentials',
-        clientId: env('SF_CLIENT_ID'),
-        clientSecret: env('SF_CLIENT_SECRET'),
+        clientId: file('sandbox/client-id'),
+        clientSecret: file('sandbox/client-secret'),
       },
       objects: ['Account', 'Contact', 'Lead', 'Opportunity', 'Case', 'Task', 'User'],
       schedule: { every: '1h', jitter: '0s' },

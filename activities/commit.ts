@@ -36,7 +36,10 @@ export async function commitSource(
   const after = await source.count(progress.schema, interval);
   const before = progress.countBefore ?? 'unknown';
   const quiet = before === read && after === read;
-  const found = quiet || after === 'unknown' ? { moved: 0, late: 0 } : await explain(dependencies, source, progress, batches, read - after);
+  const found =
+    quiet || after === 'unknown'
+      ? { moved: 0, late: 0 }
+      : await explain(dependencies, source, progress, batches, read - after);
   const { verdict, unexplained } = judge({ read, before, after, ...found });
   const receipt: Receipt = {
     window: window.id,
@@ -72,7 +75,11 @@ export async function commitSource(
  * The destination part: every key is there with a version at least as new. Then the interval row, then the ledger, each
  * re-derived from the one before after a crash (I3).
  */
-export async function commitSink(dependencies: Dependencies, progress: WindowProgress, proven: Receipt): Promise<Receipt> {
+export async function commitSink(
+  dependencies: Dependencies,
+  progress: WindowProgress,
+  proven: Receipt,
+): Promise<Receipt> {
   const { ledger, warehouse, sink, lanes } = dependencies;
   const { window } = progress;
   const batches = batchesOf(progress);
@@ -85,13 +92,25 @@ export async function commitSink(dependencies: Dependencies, progress: WindowPro
     Context.current().heartbeat({ verified: destination.present });
   }
   if (destination.missing > 0) {
-    throw new HeadwaterError('RECEIPT_DESTINATION', `${window.object}: ${destination.missing} keys are not in the warehouse`);
+    throw new HeadwaterError(
+      'RECEIPT_DESTINATION',
+      `${window.object}: ${destination.missing} keys are not in the warehouse`,
+    );
   }
   const receipt: Receipt = { ...proven, destination };
   const { id, connection, object, from, until, attempt } = window;
   const state = await lanes('warehouse', () =>
     warehouse.closeWindows([
-      { window: id, connection, object, from, until, attempt, batches: batches.map((batch) => batch.id), receipt },
+      {
+        window: id,
+        connection,
+        object,
+        from,
+        until,
+        attempt,
+        batches: batches.map((batch) => batch.id),
+        receipt,
+      },
     ]),
   );
   await ledger.commitSink(sink, [{ window: id, attempt }], state);

@@ -8,7 +8,10 @@ export function connectionSettings(dependencies: Dependencies, connection: strin
   const settings = dependencies.connections.get(connection);
   if (settings !== undefined) return settings;
   const known = [...dependencies.connections.keys()].join(', ');
-  throw new HeadwaterError('INPUT_INVALID', `connection "${connection}" is not configured; known: ${known || 'none'}`);
+  throw new HeadwaterError(
+    'INPUT_INVALID',
+    `connection "${connection}" is not configured; known: ${known || 'none'}`,
+  );
 }
 
 export interface OpenSources {

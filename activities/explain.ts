@@ -32,7 +32,14 @@ export async function explain(
   let moved = 0;
   let pending: string[] = [];
   const check = async () => {
-    if (pending.length > 0) moved += await dependencies.shaper.countKeys({ files, column, ids: pending, from: window.from, until: window.until });
+    if (pending.length > 0)
+      moved += await dependencies.shaper.countKeys({
+        files,
+        column,
+        ids: pending,
+        from: window.from,
+        until: window.until,
+      });
     pending = [];
   };
   for await (const stamps of source.stamps(schema, since, signal)) {

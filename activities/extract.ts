@@ -39,7 +39,10 @@ export async function extractSlice(
   try {
     return await dependencies.lanes('api', () => copyPages(dependencies, source, progress, present));
   } catch (error) {
-    if (error instanceof HeadwaterError && (error.code === 'JOB_LOST' || error.code === 'RECEIPT_TRANSPORT')) {
+    if (
+      error instanceof HeadwaterError &&
+      (error.code === 'JOB_LOST' || error.code === 'RECEIPT_TRANSPORT')
+    ) {
       await dependencies.ledger.restartSlice(window.id, window.attempt, slice);
     }
     throw error;
@@ -58,9 +61,14 @@ async function copyPages(
   const signal = context.cancellationSignal;
   const pages = [...present.pages];
   let cursor: Cursor | null = present.cursor;
-  const beat = (doing: string) => context.heartbeat({ slice, pages: pages.length, rows: sum(pages).rows, doing });
+  const beat = (doing: string) =>
+    context.heartbeat({ slice, pages: pages.length, rows: sum(pages).rows, doing });
   const request = { schema, from: window.from, readFrom: window.readFrom, until: window.until };
-  const incoming = source.extract(request, present.slice, { after: cursor ?? undefined, signal, onWait: beat });
+  const incoming = source.extract(request, present.slice, {
+    after: cursor ?? undefined,
+    signal,
+    onWait: beat,
+  });
   try {
     for await (const page of incoming) {
       signal.throwIfAborted();
@@ -68,10 +76,14 @@ async function copyPages(
       if (page.body !== undefined) {
         const extension = page.format === 'csv' ? 'csv' : page.format === 'json' ? 'json' : 'ndjson';
         const prefix = `${window.id}/${slice}/page-${pages.length}`;
-        const file = await dependencies.stage.write(prefix, extension, withBeats(page.body, beat), { stripNul: true, signal });
+        const file = await dependencies.stage.write(prefix, extension, withBeats(page.body, beat), {
+          stripNul: true,
+          signal,
+        });
         staged = { ...file, slice, page: pages.length, format: page.format, rowsSent: page.rowsSent() };
         pages.push(staged);
-        if (pages.length > PAGES_PER_SLICE_MAX) throw new HeadwaterError('SOURCE_PROTOCOL', 'the source never stops sending pages');
+        if (pages.length > PAGES_PER_SLICE_MAX)
+          throw new HeadwaterError('SOURCE_PROTOCOL', 'the source never stops sending pages');
       }
       cursor = page.cursor();
       await dependencies.ledger.commitPage(window.id, window.attempt, slice, staged, cursor);
@@ -86,7 +98,10 @@ async function copyPages(
 }
 
 /** A page may take minutes to arrive: the step says that it lives, at most every two seconds. */
-async function* withBeats(body: AsyncIterable<Uint8Array>, beat: (doing: string) => void): AsyncIterable<Uint8Array> {
+async function* withBeats(
+  body: AsyncIterable<Uint8Array>,
+  beat: (doing: string) => void,
+): AsyncIterable<Uint8Array> {
   let lastMs = Date.now();
   for await (const chunk of body) {
     if (Date.now() - lastMs > 2_000) {

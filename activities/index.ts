@@ -9,7 +9,7 @@ import { openSources } from './connections.ts';
 import type { Dependencies } from './dependencies.ts';
 import { step } from './failure.ts';
 import { beginRun, finishRun } from './finish.ts';
-import { createSteps } from './move-slice.ts';
+import { createSteps, type Steps } from './move-slice.ts';
 import { plan, type PlanInput, type PlanOutput } from './plan.ts';
 import { planBackfill, type BackfillPlan, type PlanBackfillInput } from './plan-backfill.ts';
 
@@ -49,17 +49,19 @@ export function createActivities(dependencies: Dependencies) {
       await finishRun(dependencies, closed);
       return { ...planned, closed };
     }),
-    moveSlice: step(log, 'move', steps.moveSlice),
-    extract: step(log, 'extract', steps.extract),
-    shape: step(log, 'shape', steps.shape),
-    load: step(log, 'load', steps.load),
-    commit: step(log, 'commit', steps.commit),
+    moveSlice: step(log, 'move', (input: StepInput<'moveSlice'>) => steps.moveSlice(input)),
+    extract: step(log, 'extract', (input: StepInput<'extract'>) => steps.extract(input)),
+    shape: step(log, 'shape', (input: StepInput<'shape'>) => steps.shape(input)),
+    load: step(log, 'load', (input: StepInput<'load'>) => steps.load(input)),
+    commit: step(log, 'commit', (input: StepInput<'commit'>) => steps.commit(input)),
     finish: step(log, 'finish', (run: RunSummary) => finishRun(dependencies, run)),
     planBackfill: step(log, 'plan backfill', async (input: PlanBackfillInput): Promise<BackfillPlan> =>
       planBackfill(dependencies, sources, checkInput(backfillInputSchema, input.given)),
     ),
   };
 }
+
+type StepInput<Name extends keyof Steps> = Parameters<Steps[Name]>[0];
 
 export type Activities = ReturnType<typeof createActivities>;
 
@@ -81,7 +83,9 @@ function newRun(input: PlanInput & { startedAt: string }): RunSummary {
 interface Parser<T> {
   safeParse(
     value: unknown,
-  ): { success: true; data: T } | { success: false; error: { issues: { path: PropertyKey[]; message: string }[] } };
+  ):
+    | { success: true; data: T }
+    | { success: false; error: { issues: { path: PropertyKey[]; message: string }[] } };
 }
 
 /** JSON from the `temporal` CLI is user input: one line, what and where. */

@@ -12,21 +12,16 @@ export type Lanes = <T>(lane: Lane, work: () => Promise<T>) => Promise<T>;
 
 /** First come, first served. Waiting costs nothing; the caller's heartbeat goes on. */
 export function createLanes(limits: Record<Lane, number> = LANE_LIMITS): Lanes {
-  const free = new Map<Lane, number>(Object.entries(limits) as [Lane, number][]);
-  const waiting = new Map<Lane, (() => void)[]>([
-    ['api', []],
-    ['shape', []],
-    ['warehouse', []],
-  ]);
+  const free: Record<Lane, number> = { ...limits };
+  const waiting: Record<Lane, (() => void)[]> = { api: [], shape: [], warehouse: [] };
   return async (lane, work) => {
-    const places = free.get(lane) ?? 0;
-    if (places > 0) free.set(lane, places - 1);
-    else await queue(waiting.get(lane) ?? [], lane);
+    if (free[lane] > 0) free[lane] -= 1;
+    else await queue(waiting[lane], lane);
     try {
       return await work();
     } finally {
-      const next = waiting.get(lane)?.shift();
-      if (next === undefined) free.set(lane, (free.get(lane) ?? 0) + 1);
+      const next = waiting[lane].shift();
+      if (next === undefined) free[lane] += 1;
       else next();
     }
   };

@@ -36,10 +36,14 @@ export async function loadSlice(
   const receipt = await lanes('warehouse', async () => {
     const changes = await warehouse.migrate(window.connection, schema, settings.policy);
     for (const change of changes) {
-      dependencies.log('info', `schema of ${change.table}: ${change.change} ${change.column ?? ''} ${change.action}`, {
-        connection: window.connection,
-        object: window.object,
-      });
+      dependencies.log(
+        'info',
+        `schema of ${change.table}: ${change.change} ${change.column ?? ''} ${change.action}`,
+        {
+          connection: window.connection,
+          object: window.object,
+        },
+      );
     }
     return warehouse.load(request, Context.current().cancellationSignal);
   });

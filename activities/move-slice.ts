@@ -59,7 +59,9 @@ export function createSteps(dependencies: Dependencies, sources: OpenSources): S
       const { settings, source, progress } = await open(input);
       await timed(stepMs, 'extract', () => extractSlice(dependencies, source, progress, input.slice));
       const extracted = claimed(await ledger.progress(input.window), input.attempt);
-      const batch = await timed(stepMs, 'shape', () => shapeSlice(dependencies, settings, extracted, input.slice));
+      const batch = await timed(stepMs, 'shape', () =>
+        shapeSlice(dependencies, settings, extracted, input.slice),
+      );
       const shaped = claimed(await ledger.progress(input.window), input.attempt);
       const proven = await timed(stepMs, 'prove', () => commitSource(dependencies, source, shaped));
       const loaded = await timed(stepMs, 'load', () => loadSlice(dependencies, settings, shaped, batch));

@@ -70,7 +70,10 @@ export async function planBackfill(
     summaries.push(planned.summary);
   }
   if (windows.length > WINDOWS_MAX) {
-    throw new HeadwaterError('INPUT_INVALID', `the range makes ${windows.length} windows, more than ${WINDOWS_MAX}; take a shorter one`);
+    throw new HeadwaterError(
+      'INPUT_INVALID',
+      `the range makes ${windows.length} windows, more than ${WINDOWS_MAX}; take a shorter one`,
+    );
   }
   windows.sort((a, b) => (given.newestFirst ? b.from.localeCompare(a.from) : a.from.localeCompare(b.from)));
   const quota = await dependencies.ledger.quota(given.connection);
@@ -91,7 +94,10 @@ function rangeOf(given: BackfillRequest, nowMs: number): Interval {
   const from = fromMs(Date.parse(given.from));
   const until = fromMs(Math.min(Date.parse(given.to), nowMs));
   if (from < until) return { from, until };
-  throw new HeadwaterError('INPUT_INVALID', `the range ${given.from} to ${given.to} is empty; "to" must be after "from" and "from" in the past`);
+  throw new HeadwaterError(
+    'INPUT_INVALID',
+    `the range ${given.from} to ${given.to} is empty; "to" must be after "from" and "from" in the past`,
+  );
 }
 
 async function planObject(
@@ -117,7 +123,9 @@ async function planObject(
     return calls > COUNTS_PER_OBJECT_MAX ? ('unknown' as const) : source.count(schema, interval);
   };
   const windows: SizedWindow[] = [];
-  for (const stretch of reprocess === 'all' ? joinAll(stretches) : stretches.filter((one) => one.state === reprocess)) {
+  for (const stretch of reprocess === 'all'
+    ? joinAll(stretches)
+    : stretches.filter((one) => one.state === reprocess)) {
     windows.push(...(await cutToSize(stretch, settings.everyMs, WINDOW_ROWS_TARGET, count)));
   }
   const states: Record<IntervalState, number> = { covered: 0, missing: 0, failed: 0, open: 0 };

@@ -20,7 +20,8 @@ export async function shapeSlice(
   const present = sliceOf(progress, slice);
   if (present.batch !== null && (await stillStaged(dependencies, present.batch))) return present.batch;
   const { window, schema } = progress;
-  if (!present.extracted) throw new HeadwaterError('INTERNAL', `slice ${slice} of ${window.id} is not extracted yet`);
+  if (!present.extracted)
+    throw new HeadwaterError('INTERNAL', `slice ${slice} of ${window.id} is not extracted yet`);
   const signal = Context.current().cancellationSignal;
   const prefix = `${window.id}/${slice}`;
   const pages = await Promise.all(
@@ -52,7 +53,8 @@ export async function shapeSlice(
   );
   // I2: no row leaves this step without one of the five fates.
   const gap = transportGap(shaped.counts);
-  if (gap !== undefined) throw new HeadwaterError('RECEIPT_TRANSPORT', `${window.object} slice ${slice}: ${gap}`);
+  if (gap !== undefined)
+    throw new HeadwaterError('RECEIPT_TRANSPORT', `${window.object} slice ${slice}: ${gap}`);
   const adopt = async (path: string | null) => (path === null ? null : (await stage.adopt(path)).key);
   const batch: Batch = {
     id: batchId(window.id, slice, present.pages),

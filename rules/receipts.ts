@@ -15,9 +15,18 @@ export const NO_ROWS: ShapeCounts = {
 };
 
 export function addCounts(a: ShapeCounts, b: ShapeCounts): ShapeCounts {
-  const sum = { ...a };
-  for (const key of Object.keys(NO_ROWS) as (keyof ShapeCounts)[]) sum[key] = a[key] + b[key];
-  return sum;
+  return {
+    sent: a.sent + b.sent,
+    received: a.received + b.received,
+    shaped: a.shaped + b.shaped,
+    quarantined: a.quarantined + b.quarantined,
+    superseded: a.superseded + b.superseded,
+    suppressed: a.suppressed + b.suppressed,
+    filtered: a.filtered + b.filtered,
+    reRead: a.reRead + b.reRead,
+    deleted: a.deleted + b.deleted,
+    tombstones: a.tombstones + b.tombstones,
+  };
 }
 
 /** I2: every row that the source says it sent was received, and each received row has exactly one fate. */

@@ -10,6 +10,8 @@ const moment = z.string().refine((text) => !Number.isNaN(Date.parse(text)), {
 export const tuningSchema = z.strictObject({
   heartbeatMs: z.number().int().min(500).optional(),
   retryMs: z.number().int().min(10).optional(),
+  /** Slices of one execution before it continues as new. */
+  slicesMax: z.number().int().min(1).optional(),
 });
 export type Tuning = z.infer<typeof tuningSchema>;
 

@@ -1,11 +1,18 @@
 import { chmodSync, existsSync, unlinkSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { z } from 'zod';
 import { HeadwaterError } from '../rules/errors.ts';
 import type { Warehouse } from '../warehouses/warehouse.ts';
 
 /** A statement or a path; nothing that is asked here is longer. */
 const BODY_BYTES_MAX = 1_000_000;
 const ROWS_MAX = 100_000;
+
+const requestSchema = z.object({
+  sql: z.string(),
+  rowsMax: z.number().int().positive().max(ROWS_MAX).default(1_000),
+  path: z.string().optional(),
+});
 
 /**
  * While a worker owns the warehouse's file nobody else can open it, so the command line asks the worker: over a Unix socket
@@ -17,7 +24,8 @@ export async function serveControl(path: string, warehouse: Warehouse): Promise<
     answer(request, warehouse).then(
       (body) => response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body)),
       (error: unknown) => {
-        const known = error instanceof HeadwaterError ? error : new HeadwaterError('INTERNAL', 'the worker failed');
+        const known =
+          error instanceof HeadwaterError ? error : new HeadwaterError('INTERNAL', 'the worker failed');
         response
           .writeHead(known.code === 'INTERNAL' ? 500 : 400, { 'content-type': 'application/json' })
           .end(JSON.stringify({ code: known.code, message: known.message, remedy: known.remedy }));
@@ -33,13 +41,13 @@ export async function serveControl(path: string, warehouse: Warehouse): Promise<
 }
 
 async function answer(request: IncomingMessage, warehouse: Warehouse): Promise<unknown> {
-  const body = JSON.parse(await text(request)) as { sql?: unknown; rowsMax?: unknown; path?: unknown };
-  if (typeof body.sql !== 'string') throw new HeadwaterError('INPUT_INVALID', 'a statement is needed');
+  const parsed = requestSchema.safeParse(JSON.parse(await text(request)));
+  if (!parsed.success) throw new HeadwaterError('INPUT_INVALID', 'a statement is needed');
+  const body = parsed.data;
   if (request.url === '/sql') {
-    const rowsMax = typeof body.rowsMax === 'number' ? Math.min(body.rowsMax, ROWS_MAX) : 1_000;
-    return warehouse.query(body.sql, rowsMax);
+    return warehouse.query(body.sql, body.rowsMax);
   }
-  if (request.url === '/export' && typeof body.path === 'string') {
+  if (request.url === '/export' && body.path !== undefined) {
     return { rows: await warehouse.export(body.sql, body.path) };
   }
   throw new HeadwaterError('INPUT_INVALID', `the worker does not answer ${request.url ?? ''}`);
@@ -49,9 +57,11 @@ async function text(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of request) {
-    bytes += (chunk as Buffer).length;
-    if (bytes > BODY_BYTES_MAX) throw new HeadwaterError('INPUT_INVALID', `a request has at most ${BODY_BYTES_MAX} bytes`);
-    chunks.push(chunk as Buffer);
+    if (!Buffer.isBuffer(chunk)) continue;
+    bytes += chunk.length;
+    if (bytes > BODY_BYTES_MAX)
+      throw new HeadwaterError('INPUT_INVALID', `a request has at most ${BODY_BYTES_MAX} bytes`);
+    chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');
 }

@@ -51,7 +51,9 @@ async function main(): Promise<void> {
       maxHeartbeatThrottleInterval: '5s',
       defaultHeartbeatThrottleInterval: '2s',
     });
-    process.stdout.write(`${JSON.stringify({ event: 'ready', pid: process.pid, taskQueue: config.temporal.taskQueue })}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ event: 'ready', pid: process.pid, taskQueue: config.temporal.taskQueue })}\n`,
+    );
     await worker.run();
   } finally {
     control.close();
@@ -63,7 +65,10 @@ async function main(): Promise<void> {
 
 main().catch((error: unknown) => {
   const known = error instanceof HeadwaterError ? error : undefined;
-  const text = known === undefined ? String(error instanceof Error ? error.stack : error) : `${known.code} ${known.message} → ${known.remedy}`;
+  const text =
+    known === undefined
+      ? String(error instanceof Error ? error.stack : error)
+      : `${known.code} ${known.message} → ${known.remedy}`;
   process.stderr.write(`${text}\n`);
   process.exitCode = known?.code === 'CONFIG_INVALID' ? 2 : 1;
 });

@@ -44,7 +44,8 @@ export async function wire(loaded: LoadedConfig, log: Log, client: () => Client)
     const shaper = await createShaper({ tempDirectory, memoryMbMax: shaperMemoryMb, threads });
     opened.push(shaper);
     const kind = warehouseDefinition(config.warehouse.kind);
-    if (kind === undefined) throw new HeadwaterError('CONFIG_INVALID', `warehouse.kind: ${config.warehouse.kind} is unknown`);
+    if (kind === undefined)
+      throw new HeadwaterError('CONFIG_INVALID', `warehouse.kind: ${config.warehouse.kind} is unknown`);
     const warehouse = await kind.connect(warehouseConfig(kind, config), {
       now: Date.now,
       log: (message, fields) => log('info', message, fields),
@@ -54,7 +55,10 @@ export async function wire(loaded: LoadedConfig, log: Log, client: () => Client)
     });
     opened.push(warehouse);
     const connections = new Map(
-      Object.values(config.connections).map((connection) => [connection.name, settingsOf(connection, ledger, log)]),
+      Object.values(config.connections).map((connection) => [
+        connection.name,
+        settingsOf(connection, ledger, log),
+      ]),
     );
     return {
       dependencies: {
@@ -87,13 +91,17 @@ async function closeAll(opened: { close(): Promise<void> }[]): Promise<void> {
 async function claimStage(ledger: Ledger, id: string): Promise<void> {
   const known = await ledger.meta('stage');
   if (known === null) await ledger.setMeta('stage', id);
-  else if (known !== id) throw new HeadwaterError('STAGE_FOREIGN', `the ledger knows the stage ${known}, this one is ${id}`);
+  else if (known !== id)
+    throw new HeadwaterError('STAGE_FOREIGN', `the ledger knows the stage ${known}, this one is ${id}`);
 }
 
 function settingsOf(connection: ConnectionConfig, ledger: Ledger, log: Log): ConnectionSettings {
   const definition = sourceDefinition(connection.kind);
   if (definition === undefined) {
-    throw new HeadwaterError('CONFIG_INVALID', `connections.${connection.name}.kind: ${connection.kind} is unknown`);
+    throw new HeadwaterError(
+      'CONFIG_INVALID',
+      `connections.${connection.name}.kind: ${connection.kind} is unknown`,
+    );
   }
   const bucket = {
     perSecond: connection.limits.perSecond,

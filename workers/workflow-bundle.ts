@@ -15,8 +15,15 @@ const FOLDERS = ['workflows', 'rules', 'schemas'];
 export async function workflowBundle(folder: string): Promise<WorkflowBundle> {
   const path = join(folder, `workflows-${sourcesHash()}.js`);
   if (existsSync(path)) return { code: readFileSync(path, 'utf8') };
-  const workflowsPath = join(ROOT, 'workflows', existsSync(join(ROOT, 'workflows', 'index.ts')) ? 'index.ts' : 'index.js');
-  const bundle = await bundleWorkflowCode({ workflowsPath, logger: { log() {}, trace() {}, debug() {}, info() {}, warn() {}, error() {} } });
+  const workflowsPath = join(
+    ROOT,
+    'workflows',
+    existsSync(join(ROOT, 'workflows', 'index.ts')) ? 'index.ts' : 'index.js',
+  );
+  const bundle = await bundleWorkflowCode({
+    workflowsPath,
+    logger: { log() {}, trace() {}, debug() {}, info() {}, warn() {}, error() {} },
+  });
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const partial = `${path}.${process.pid}`;
   writeFileSync(partial, bundle.code, { mode: 0o600 });

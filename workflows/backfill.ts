@@ -15,7 +15,15 @@ import { runOutcome, FAILING_OUTCOMES } from '../rules/outcome.ts';
 import { formatCount, formatWindow, runReport } from '../rules/report.ts';
 import type { BackfillInput } from '../schemas/inputs.ts';
 import type { ObjectSummary, RunSummary } from '../schemas/run.ts';
-import { CONNECTION, CRM_OBJECT, DATA_INTERVAL_START, OUTCOME, PHASE, ROWS_LOADED, TRIGGER } from './attributes.ts';
+import {
+  CONNECTION,
+  CRM_OBJECT,
+  DATA_INTERVAL_START,
+  OUTCOME,
+  PHASE,
+  ROWS_LOADED,
+  TRIGGER,
+} from './attributes.ts';
 import { runFailure, summariesIn, troubleOf } from './failures.ts';
 import { pauseUpdate, progressQuery, resumeUpdate } from './messages.ts';
 import { inParallel } from './parallel.ts';
@@ -31,7 +39,7 @@ export interface BackfillResult {
 export async function backfill(input: BackfillInput): Promise<BackfillResult> {
   const info = workflowInfo();
   const run: RunSummary = {
-    connection: String(input?.connection ?? ''),
+    connection: input.connection,
     workflowId: info.workflowId,
     runId: info.runId,
     trigger: 'backfill',
@@ -58,7 +66,9 @@ export async function backfill(input: BackfillInput): Promise<BackfillResult> {
     { key: PHASE, value: 'plan' },
   ]);
   setCurrentDetails('planning');
-  const plan = await calls.planBackfill(`plan backfill ${run.connection} · ${input.from} → ${input.to}`, { given: input });
+  const plan = await calls.planBackfill(`plan backfill ${run.connection} · ${input.from} → ${input.to}`, {
+    given: input,
+  });
   if (plan.dryRun) {
     upsertMemo({ summary: planReport(plan) });
     finish(run, plan, 'dry run');
@@ -83,7 +93,9 @@ async function moveAll(
 ): Promise<void> {
   let doneCount = 0;
   const show = () =>
-    setCurrentDetails(`${isPaused() ? '⏸ paused · ' : ''}${doneCount} of ${plan.windows.length} windows\n\n${runReport(run, 'moving')}`);
+    setCurrentDetails(
+      `${isPaused() ? '⏸ paused · ' : ''}${doneCount} of ${plan.windows.length} windows\n\n${runReport(run, 'moving')}`,
+    );
   show();
   try {
     await inParallel(plan.windows, plan.maxActive, async (window) => {
@@ -102,7 +114,12 @@ async function moveAll(
 }
 
 /** One interval: planned by rule 4 (past), then moved like any other window. */
-async function moveWindow(calls: Calls, run: RunSummary, input: BackfillInput, window: BackfillWindow): Promise<ObjectSummary[]> {
+async function moveWindow(
+  calls: Calls,
+  run: RunSummary,
+  input: BackfillInput,
+  window: BackfillWindow,
+): Promise<ObjectSummary[]> {
   const { connection } = run;
   const label = `${window.object} · ${formatWindow(window.from, window.until)}`;
   try {
@@ -182,10 +199,15 @@ export function planReport(plan: BackfillPlan): string {
     '',
     '| object | missing | covered | failed | open | rows to read |',
     '|---|--:|--:|--:|--:|--:|',
-    ...plan.objects.map(({ object, cells, rowsEstimate }) =>
-      `| ${object} | ${cells.missing} | ${cells.covered} | ${cells.failed} | ${cells.open} | ${rowsEstimate === null ? 'unknown' : formatCount(rowsEstimate)} |`,
+    ...plan.objects.map(
+      ({ object, cells, rowsEstimate }) =>
+        `| ${object} | ${cells.missing} | ${cells.covered} | ${cells.failed} | ${cells.open} | ${rowsEstimate === null ? 'unknown' : formatCount(rowsEstimate)} |`,
     ),
   ];
-  if (plan.quota !== null) lines.push('', `Quota today: ${formatCount(plan.quota.used)} of ${formatCount(plan.quota.limit)} calls used.`);
+  if (plan.quota !== null)
+    lines.push(
+      '',
+      `Quota today: ${formatCount(plan.quota.used)} of ${formatCount(plan.quota.limit)} calls used.`,
+    );
   return lines.join('\n');
 }

@@ -1,5 +1,11 @@
 // Turns what a child or an activity threw into one line of the run's summary, and a summary into the failure that closes a run.
-import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure, isCancellation, TimeoutFailure } from '@temporalio/workflow';
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  ChildWorkflowFailure,
+  isCancellation,
+  TimeoutFailure,
+} from '@temporalio/workflow';
 import type { PlannedWindow } from '../activities/plan.ts';
 import type { ObjectSummary, RunSummary } from '../schemas/run.ts';
 
@@ -24,9 +30,13 @@ export function troubleOf(error: unknown): Trouble {
     return { code, message: cause.message, state };
   }
   if (cause instanceof TimeoutFailure) {
-    return { code: 'TIMEOUT', message: 'no step finished before the run had to end; the next run goes on here', state: 'failed' };
+    return {
+      code: 'TIMEOUT',
+      message: 'no step finished before the run had to end; the next run goes on here',
+      state: 'failed',
+    };
   }
-  return { code: 'INTERNAL', message: 'an unexpected error; the worker\'s log has the rest', state: 'failed' };
+  return { code: 'INTERNAL', message: "an unexpected error; the worker's log has the rest", state: 'failed' };
 }
 
 function rootCause(error: unknown): unknown {
@@ -43,8 +53,16 @@ function rootCause(error: unknown): unknown {
 export function summariesIn(error: unknown): ObjectSummary[] {
   const cause = rootCause(error);
   if (!(cause instanceof ApplicationFailure)) return [];
-  const [details] = cause.details ?? [];
-  return Array.isArray(details) ? (details as ObjectSummary[]) : [];
+  const details: unknown = cause.details?.[0];
+  return isSummaries(details) ? details : [];
+}
+
+/** Only our own child writes these details; the first line's shape tells them from any other failure's. */
+function isSummaries(details: unknown): details is ObjectSummary[] {
+  return (
+    Array.isArray(details) &&
+    details.every((line: unknown) => typeof line === 'object' && line !== null && 'state' in line)
+  );
 }
 
 export function objectFailure(trouble: Trouble, summaries: ObjectSummary[]): ApplicationFailure {

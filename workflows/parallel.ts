@@ -1,7 +1,11 @@
 // A bounded number of things at once, inside a workflow.
 
 /** Starts the next as soon as one ends; the first error is thrown after those in flight have ended. */
-export async function inParallel<T>(items: T[], atOnceMax: number, work: (item: T) => Promise<void>): Promise<void> {
+export async function inParallel<T>(
+  items: T[],
+  atOnceMax: number,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
   const queue = [...items];
   const errors: unknown[] = [];
   const lane = async () => {

@@ -12,7 +12,12 @@ const ATTEMPTS_MAX = 30;
 /** Summaries are labels; the UI cuts what is longer. */
 const SUMMARY_CHARACTERS_MAX = 120;
 
-export type Calls = { [Name in keyof Activities]: (label: string, input: Parameters<Activities[Name]>[0]) => ReturnType<Activities[Name]> };
+export type Calls = {
+  [Name in keyof Activities]: (
+    label: string,
+    input: Parameters<Activities[Name]>[0],
+  ) => ReturnType<Activities[Name]>;
+};
 
 export interface CallLimits {
   tuning: Tuning | undefined;
@@ -37,8 +42,15 @@ export function activityCalls(limits: CallLimits): Calls {
     },
   };
   const proxies = proxyActivities<Activities>(options);
-  return new Proxy({} as Calls, {
-    get: (_, name: keyof Activities) => (label: string, input: never) =>
-      proxies[name].executeWithOptions({ summary: label.slice(0, SUMMARY_CHARACTERS_MAX) }, [input] as never),
-  });
+  const summary = (label: string) => ({ summary: label.slice(0, SUMMARY_CHARACTERS_MAX) });
+  return {
+    plan: (label, input) => proxies.plan.executeWithOptions(summary(label), [input]),
+    moveSlice: (label, input) => proxies.moveSlice.executeWithOptions(summary(label), [input]),
+    extract: (label, input) => proxies.extract.executeWithOptions(summary(label), [input]),
+    shape: (label, input) => proxies.shape.executeWithOptions(summary(label), [input]),
+    load: (label, input) => proxies.load.executeWithOptions(summary(label), [input]),
+    commit: (label, input) => proxies.commit.executeWithOptions(summary(label), [input]),
+    finish: (label, input) => proxies.finish.executeWithOptions(summary(label), [input]),
+    planBackfill: (label, input) => proxies.planBackfill.executeWithOptions(summary(label), [input]),
+  };
 }

@@ -41,7 +41,7 @@ export async function syncConnection(input: SyncConnectionInput): Promise<RunSum
   const { trigger, nominal, past } = occasion(input);
   const info = workflowInfo();
   const run: RunSummary = {
-    connection: String(input?.connection ?? ''),
+    connection: input.connection,
     workflowId: info.workflowId,
     runId: info.runId,
     trigger,
@@ -80,7 +80,8 @@ export async function syncConnection(input: SyncConnectionInput): Promise<RunSum
     run.outcome = runOutcome(run.objects, run.idle);
   } catch (error) {
     const trouble = troubleOf(error);
-    run.outcome = trouble.state === 'cancelled' ? 'cancelled' : trouble.state === 'deferred' ? 'deferred' : 'failed';
+    run.outcome =
+      trouble.state === 'cancelled' ? 'cancelled' : trouble.state === 'deferred' ? 'deferred' : 'failed';
     await CancellationScope.nonCancellable(() => record(calls, run, `${trouble.code}: ${trouble.message}`));
     if (run.outcome === 'deferred') return run;
     if (run.outcome === 'cancelled') throw error;
@@ -106,7 +107,12 @@ function occasion(input: SyncConnectionInput): { trigger: Trigger; nominal: stri
   return { trigger: input?.trigger === 'backfill' ? 'backfill' : 'manual', nominal: null };
 }
 
-async function moveObjects(run: RunSummary, input: SyncConnectionInput, planned: RunPlanOutput, trigger: Trigger): Promise<void> {
+async function moveObjects(
+  run: RunSummary,
+  input: SyncConnectionInput,
+  planned: RunPlanOutput,
+  trigger: Trigger,
+): Promise<void> {
   const groups = Map.groupBy(planned.windows, (window) => window.object);
   setCurrentDetails(runReport(run, `moving ${groups.size} objects`));
   await inParallel([...groups.entries()], planned.objectsInParallel, async ([object, windows]) => {

@@ -68,15 +68,24 @@ async function moveWindow(
   firstSlice: number,
   done: ObjectSummary[],
 ): Promise<ObjectSummary> {
-  const move = { connection: input.connection, window: window.window, attempt: window.attempt, callClass: input.callClass };
+  const move = {
+    connection: input.connection,
+    window: window.window,
+    attempt: window.attempt,
+    callClass: input.callClass,
+  };
   const rows = window.rowsEstimate === null ? '' : ` · ${formatCount(window.rowsEstimate)} rows`;
   if (window.slices === 1) {
-    return calls.moveSlice(`move ${input.object} · ${formatWindow(window.from, window.until)}${rows}`, { ...move, slice: 0 });
+    return calls.moveSlice(`move ${input.object} · ${formatWindow(window.from, window.until)}${rows}`, {
+      ...move,
+      slice: 0,
+    });
   }
   const loads = new Map<number, Promise<unknown>>();
   const startedMs = Date.now();
   for (let slice = firstSlice; slice < window.slices; slice += 1) {
-    if (slice - firstSlice >= SLICES_PER_EXECUTION_MAX || workflowInfo().continueAsNewSuggested) {
+    const slicesMax = input.tuning?.slicesMax ?? SLICES_PER_EXECUTION_MAX;
+    if (slice - firstSlice >= slicesMax || workflowInfo().continueAsNewSuggested) {
       await Promise.all(loads.values());
       await continueAsNew<typeof syncObject>({ ...input, resumeAt: { window: index, slice, done } });
     }
@@ -90,7 +99,10 @@ async function moveWindow(
     show(input, window, done, `slice ${slice + 1} of ${window.slices}`);
   }
   await Promise.all(loads.values());
-  const summary = await calls.commit(`prove ${input.object} · ${formatWindow(window.from, window.until)}`, move);
+  const summary = await calls.commit(
+    `prove ${input.object} · ${formatWindow(window.from, window.until)}`,
+    move,
+  );
   return { ...summary, seconds: (Date.now() - startedMs) / 1000 };
 }
 
@@ -107,7 +119,12 @@ async function land(
   await calls.load(`load ${label} · ${formatCount(rows)} rows`, move);
 }
 
-function mark(input: SyncObjectInput, window: PlannedWindow | undefined, done: ObjectSummary[], outcome: string): void {
+function mark(
+  input: SyncObjectInput,
+  window: PlannedWindow | undefined,
+  done: ObjectSummary[],
+  outcome: string,
+): void {
   show(input, window, done, outcome);
   upsertSearchAttributes([
     { key: ROWS_LOADED, value: loadedRows(done) },
@@ -120,7 +137,12 @@ function loadedRows(lines: ObjectSummary[]): number {
   return lines.reduce((rows, line) => rows + line.inserted + line.updated, 0);
 }
 
-function show(input: SyncObjectInput, window: PlannedWindow | undefined, done: ObjectSummary[], phase: string): void {
+function show(
+  input: SyncObjectInput,
+  window: PlannedWindow | undefined,
+  done: ObjectSummary[],
+  phase: string,
+): void {
   const info = workflowInfo();
   const where = window === undefined ? '' : ` · ${formatWindow(window.from, window.until)}`;
   setCurrentDetails(

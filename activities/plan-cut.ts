@@ -1,0 +1,77 @@
+// Part of plan: cuts an opened window into slices, by what the source says of its size.
+import { HeadwaterError } from '../rules/errors.ts';
+import { fromMs } from '../rules/time.ts';
+import { ORIGIN } from '../schemas/instant.ts';
+import type { Slice, Window } from '../schemas/window.ts';
+import type { Source } from '../sources/source.ts';
+import type { Dependencies } from './dependencies.ts';
+import type { PlannedWindow } from './plan.ts';
+
+/** Describes the object, asks the source for its slices and stores both; a resumed window keeps what it has. */
+export async function cutWindow(
+  dependencies: Dependencies,
+  source: Source,
+  window: Window,
+  allowShrink: boolean,
+): Promise<PlannedWindow> {
+  const { ledger, lanes } = dependencies;
+  const startedMs = dependencies.now();
+  const { schema, slices, countBefore } = await lanes('api', async () => {
+    if (window.slices.length > 0) {
+      const known = await ledger.progress(window.id);
+      return { ...known, slices: window.slices };
+    }
+    const readAt = fromMs(dependencies.now());
+    const described = await source.describe(window.object);
+    const cut = await source.plan({
+      schema: described,
+      from: window.from,
+      readFrom: window.readFrom,
+      until: window.until,
+    });
+    const before = cut.countBefore === 'unknown' ? null : cut.countBefore;
+    await ledger.storeSchema(window.connection, described, readAt);
+    await ledger.storePlan(window.id, window.attempt, {
+      schema: described,
+      slices: cut.slices,
+      countBefore: before,
+      readAt,
+    });
+    return { schema: described, slices: cut.slices, countBefore: before };
+  });
+  if (window.from === ORIGIN && !allowShrink)
+    await guardShrink(dependencies, window, schema.table, countBefore);
+  return {
+    object: window.object,
+    window: window.id,
+    attempt: window.attempt,
+    kind: window.kind,
+    from: window.from,
+    until: window.until,
+    slices: slices.length,
+    api: apiOf(slices),
+    rowsEstimate: countBefore,
+    planMs: dependencies.now() - startedMs,
+  };
+}
+
+/** How the window is read, for people; the slices of one window use one API. */
+export function apiOf(slices: readonly Slice[]): string {
+  return slices[0]?.api ?? 'none';
+}
+
+/** I6: a first load that finds less than half of what the warehouse already holds is a broken source, not a small one. */
+async function guardShrink(
+  dependencies: Dependencies,
+  window: Window,
+  table: string,
+  count: number | null,
+): Promise<void> {
+  if (count === null) return;
+  const present = await dependencies.warehouse.count(window.connection, table);
+  if (count >= present / 2) return;
+  throw new HeadwaterError(
+    'SHRINK_GUARD',
+    `${window.connection}.${table} holds ${present} rows and the source now reports ${count}; nothing was changed`,
+  );
+}

@@ -1,0 +1,46 @@
+// Part of plan: windows that the source proves empty are committed at once.
+import { NO_ROWS } from '../rules/receipts.ts';
+import { fromMs } from '../rules/time.ts';
+import type { Instant } from '../schemas/instant.ts';
+import type { Receipt } from '../schemas/receipt.ts';
+import type { Window } from '../schemas/window.ts';
+import type { IntervalRow } from '../warehouses/warehouse.ts';
+import type { Dependencies } from './dependencies.ts';
+import type { Opened } from './plan-candidates.ts';
+
+/**
+ * Windows that the source proves empty are committed here and now, with a receipt of zero: warehouse first, ledger second,
+ * so that a crash between the two is found by comparing their seq (I3).
+ */
+export async function settleIdle(dependencies: Dependencies, opened: Opened[]): Promise<Set<string>> {
+  const rows: IntervalRow[] = [];
+  for (const { candidate, result } of opened) {
+    if (result.kind !== 'window' || result.resumed || candidate.probe?.idle !== true) continue;
+    if (candidate.probe.visibleUntil < result.window.until) continue;
+    rows.push(emptyInterval(result.window, fromMs(dependencies.now())));
+  }
+  if (rows.length === 0) return new Set();
+  const state = await dependencies.lanes('warehouse', () => dependencies.warehouse.closeWindows(rows));
+  await dependencies.ledger.commitSources(
+    rows.map(({ window, attempt, receipt }) => ({ window, attempt, receipt })),
+  );
+  await dependencies.ledger.commitSink(dependencies.sink, rows, state);
+  return new Set(rows.map((row) => row.object));
+}
+
+function emptyInterval(window: Window, at: Instant): IntervalRow {
+  const receipt: Receipt = {
+    window: window.id,
+    connection: window.connection,
+    object: window.object,
+    from: window.from,
+    until: window.until,
+    transport: NO_ROWS,
+    source: { before: 0, after: 0, moved: 0, late: 0, unexplained: 0 },
+    destination: { present: 0, missing: 0 },
+    verdict: 'proven',
+    at,
+  };
+  const { id, connection, object, from, until, attempt } = window;
+  return { window: id, connection, object, from, until, attempt, batches: [], receipt };
+}

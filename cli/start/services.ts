@@ -1,0 +1,104 @@
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { LoadedConfig } from '../../config/load-config.ts';
+import { startProcess, type RunningProcess } from '../dev/processes.ts';
+import type { RunClaim } from '../dev/run-file.ts';
+import { startTemporalServer } from '../dev/temporal-server.ts';
+import { connectExisting, isExistingChosen, type TemporalTarget } from '../dev/temporal-target.ts';
+import { startDemoSandbox } from './sandbox.ts';
+
+const WORKER = fileURLToPath(new URL('../../workers/main.ts', import.meta.url));
+const WORKER_READY_MS_MAX = 120_000;
+/** The worker drains its steps within 30 s; the others have nothing to drain. */
+const WORKER_GRACE_MS = 35_000;
+const SANDBOX_GRACE_MS = 5_000;
+
+export interface Services {
+  temporal: TemporalTarget;
+  worker: RunningProcess;
+  sandboxUrl: string | undefined;
+  /** Settles when a service ends that should not; tells which. */
+  lost: Promise<string>;
+  /** Worker first, so that it can still report; Temporal last. */
+  stop(tell: (message: string) => void): Promise<void>;
+}
+
+export interface ServicesOptions {
+  loaded: LoadedConfig;
+  run: RunClaim;
+  demo: boolean;
+  records: number | undefined;
+  tell: (message: string) => void;
+}
+
+/** Starts what is not there yet, side by side where nothing depends on the other. A failure stops what was started. */
+export async function startServices(options: ServicesOptions): Promise<Services> {
+  const { loaded, run, tell } = options;
+  const { home } = loaded;
+  const stops: ((tell: (message: string) => void) => Promise<void>)[] = [];
+  const stop = async (say: (message: string) => void) => {
+    for (const end of stops.splice(0).reverse()) await end(say);
+  };
+  try {
+    const chosen = isExistingChosen();
+    if (!chosen) tell('Starting the Temporal development server …');
+    const temporalStarting = chosen
+      ? connectExisting({ log: tell })
+      : startTemporalServer({ home, log: tell, onSpawn: (pid) => run.recordProcess('temporal', pid) });
+    if (options.demo) tell('Starting the Salesforce-compatible sandbox …');
+    const sandboxStarting = options.demo
+      ? startDemoSandbox({
+          home,
+          records: options.records,
+          env: process.env,
+          onSpawn: (pid) => run.recordProcess('sandbox', pid),
+        })
+      : Promise.resolve(undefined);
+    const [temporalStarted, sandboxStarted] = await Promise.allSettled([temporalStarting, sandboxStarting]);
+    if (temporalStarted.status === 'fulfilled') {
+      const temporal = temporalStarted.value;
+      stops.push(async (say) => {
+        if (temporal.pid !== undefined) say('Stopping the Temporal server …');
+        await temporal.stop();
+      });
+    }
+    if (sandboxStarted.status === 'fulfilled' && sandboxStarted.value !== undefined) {
+      const sandbox = sandboxStarted.value;
+      stops.push(() => sandbox.process.stop(SANDBOX_GRACE_MS));
+    }
+    const temporal = valueOf(temporalStarted);
+    const sandbox = valueOf(sandboxStarted);
+    run.recordEndpoints({
+      ports: { temporal: Number(temporal.address.split(':').at(-1)) },
+      urls: { ...(temporal.uiUrl === undefined ? {} : { ui: temporal.uiUrl }) },
+    });
+    tell('Starting the worker …');
+    const worker = await startProcess({
+      name: 'The worker',
+      command: process.execPath,
+      args: ['--disable-warning=ExperimentalWarning', WORKER, '--config', loaded.path],
+      env: { ...temporal.env, HEADWATER_HOME: home, TZ: 'UTC' },
+      logPath: join(home, 'logs', 'worker.log'),
+      ready: (line) => (line.includes('"ready"') ? true : undefined),
+      readyTimeoutMs: WORKER_READY_MS_MAX,
+    });
+    run.recordProcess('worker', worker.pid);
+    stops.push(async (say) => {
+      say('Draining the worker …');
+      await worker.stop(WORKER_GRACE_MS);
+    });
+    const lost = Promise.race([
+      worker.ended.then(() => `The worker ended by itself:\n${worker.lastLines()}`),
+      ...(sandbox === undefined ? [] : [sandbox.process.ended.then(() => 'The sandbox ended by itself.')]),
+    ]);
+    return { temporal, worker, sandboxUrl: sandbox?.url, lost, stop };
+  } catch (error) {
+    await stop(() => {});
+    throw error;
+  }
+}
+
+function valueOf<T>(settled: PromiseSettledResult<T>): T {
+  if (settled.status === 'fulfilled') return settled.value;
+  throw settled.reason;
+}
