@@ -56,11 +56,33 @@ export function decimalText(units: number, scale: number): string {
   return `${digits.slice(0, digits.length - scale)}.${digits.slice(digits.length - scale, end)}`;
 }
 
-export function instantText(ms: number): string {
-  return new Date(ms).toISOString();
+const DAYS_KEPT_MAX = 100_000;
+const dayTexts = new Map<number, string>();
+const TWO_DIGITS = Array.from({ length: 60 }, (_, n) => String(n).padStart(2, '0'));
+
+/** YYYY-MM-DD of a day counted from 1970; kept, since rows share few days and formatting dominates large results. */
+function textOfDay(day: number): string {
+  let text = dayTexts.get(day);
+  if (text === undefined) {
+    text = new Date(day * DAY_MS).toISOString().slice(0, -14);
+    if (dayTexts.size < DAYS_KEPT_MAX) dayTexts.set(day, text);
+  }
+  return text;
 }
 
-export const dayText = (ms: number): string => instantText(ms).slice(0, 10);
+/** The same text as Date's toISOString, several times faster. */
+export function instantText(ms: number): string {
+  const day = Math.floor(ms / DAY_MS);
+  const left = ms - day * DAY_MS;
+  const seconds = Math.floor(left / 1000);
+  const hours = TWO_DIGITS[Math.floor(seconds / 3600)]!;
+  const minutes = TWO_DIGITS[Math.floor(seconds / 60) % 60]!;
+  const millis = left % 1000;
+  const fraction = millis === 0 ? '000' : String(millis).padStart(3, '0');
+  return `${textOfDay(day)}T${hours}:${minutes}:${TWO_DIGITS[seconds % 60]!}.${fraction}Z`;
+}
+
+export const dayText = (ms: number): string => textOfDay(Math.floor(ms / DAY_MS));
 
 type MakerFactory = (seed: number, context: MakerContext, spec: FieldSpec) => Maker;
 

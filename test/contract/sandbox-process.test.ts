@@ -17,12 +17,13 @@ interface Listening {
 
 let folder: string;
 let child: ChildProcess | undefined;
+const children: ChildProcess[] = [];
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sandbox-test-'));
 });
 afterAll(async () => {
-  child?.kill('SIGKILL');
+  for (const one of children) one.kill('SIGKILL');
   await rm(folder, { recursive: true, force: true });
 });
 
@@ -34,6 +35,7 @@ async function start(extra: readonly string[], secret?: string): Promise<Listeni
     env,
   });
   child = started;
+  children.push(started);
   for await (const line of createInterface({ input: started.stdout })) {
     const parsed: Listening = JSON.parse(line);
     return parsed;

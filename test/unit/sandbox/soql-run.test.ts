@@ -62,7 +62,9 @@ async function truth(): Promise<Seen[]> {
 
 test('any window, in any order, holds exactly the rows that a full scan finds', async () => {
   const rows = await truth();
-  const instant = fc.integer({ min: NOW - 735 * 86_400_000, max: NOW + 5000 });
+  // Bounds that fall on a row's own stamp are where windows go wrong.
+  const onStamp = fc.nat(rows.length - 1).map((at) => rows[at]!.stamp);
+  const instant = fc.oneof(onStamp, fc.integer({ min: NOW - 735 * 86_400_000, max: NOW + 5000 }));
   await fc.assert(
     fc.asyncProperty(instant, instant, fc.boolean(), fc.nat(30), async (a, b, all, skip) => {
       const [from, until] = [Math.min(a, b), Math.max(a, b)];
