@@ -1,10 +1,10 @@
-import { dirname, join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { loadConfig, type LoadedConfig } from '../config/load-config.ts';
 import type { RunSummary } from '../schemas/run.ts';
 import { claim, type RunClaim } from './dev/run-file.ts';
+import { moduleFile } from './module-file.ts';
 import { createOutput, type Output } from './output.ts';
 import { applySchedules } from './schedules.ts';
 import { startServices, type Services } from './start/services.ts';
@@ -12,7 +12,7 @@ import { showNext, showReady, showRun } from './start/screen.ts';
 import { asRun, watchWorkflow } from './watch.ts';
 
 /** The demo's own configuration lies beside the code; with it the sandbox is started too. */
-const DEMO_CONFIG = join(dirname(fileURLToPath(import.meta.url)), '..', 'headwater.config.ts');
+const DEMO_CONFIG = moduleFile('headwater.config');
 /** Until the second sync of the demo, which shows what has changed meanwhile. */
 const SECOND_SYNC_AFTER_MS = 30_000;
 /** How often finished runs of the schedules are looked for, to print a line about them. */

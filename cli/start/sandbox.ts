@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { startProcess, type RunningProcess } from '../dev/processes.ts';
+import { moduleFile } from '../module-file.ts';
 
-const MAIN = fileURLToPath(new URL('../../sandbox/main.ts', import.meta.url));
+const MAIN = moduleFile('sandbox/main');
 const CLIENT_ID = 'headwater-demo';
 /** The demo org changes this often, so that a second sync half a minute later has something to show. */
 const CHANGES_PER_MINUTE = 240;

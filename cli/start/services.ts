@@ -1,13 +1,13 @@
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { LoadedConfig } from '../../config/load-config.ts';
 import { startProcess, type RunningProcess } from '../dev/processes.ts';
 import type { RunClaim } from '../dev/run-file.ts';
 import { startTemporalServer } from '../dev/temporal-server.ts';
 import { connectExisting, isExistingChosen, type TemporalTarget } from '../dev/temporal-target.ts';
+import { moduleFile } from '../module-file.ts';
 import { startDemoSandbox } from './sandbox.ts';
 
-const WORKER = fileURLToPath(new URL('../../workers/main.ts', import.meta.url));
+const WORKER = moduleFile('workers/main');
 const WORKER_READY_MS_MAX = 120_000;
 /** The worker drains its steps within 30 s; the others have nothing to drain. */
 const WORKER_GRACE_MS = 35_000;
