@@ -1,0 +1,74 @@
+/**
+ * Runs jest on the pinned Node; further arguments go to jest. With `--all` the parts that need more than Node and npm
+ * packages are installed into .cache/ by their tests, a skip counts as a failure, and a JSON summary is left for .ci/run.
+ */
+import { spawn } from 'node:child_process';
+import { mkdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { findTemporalBinary } from '../cli/dev/temporal-binary.ts';
+import { RESULTS_FILE } from './test-results.ts';
+
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
+/** A suite that hangs ends the run instead of holding it for ever. */
+const ALL_MS_MAX = 32 * 60_000;
+const SKIPPED = /SKIPPED: .*/g;
+const KILL_GRACE_MS = 10_000;
+
+const given = process.argv.slice(2);
+const all = given.includes('--all');
+const words = given.filter((word) => word !== '--all');
+
+// Once and with a message, so that no single test runs into its own time limit while the Temporal CLI is fetched.
+await findTemporalBinary({ progress: (message) => console.error(message) }).catch((error: unknown) => {
+  console.error(`${String(error)}\nTests that need a Temporal server are going to fail.`);
+});
+
+process.exitCode = await runJest();
+
+async function runJest(): Promise<number> {
+  if (all) {
+    mkdirSync(dirname(RESULTS_FILE), { recursive: true });
+    rmSync(RESULTS_FILE, { force: true });
+  }
+  const jest = spawn(
+    process.execPath,
+    [
+      '--experimental-vm-modules',
+      '--disable-warning=ExperimentalWarning',
+      join(ROOT, 'node_modules', 'jest', 'bin', 'jest.js'),
+      ...(all ? ['--json', `--outputFile=${RESULTS_FILE}`] : []),
+      ...words,
+    ],
+    {
+      cwd: ROOT,
+      env: { ...process.env, ...(all ? { HEADWATER_TEST_ALL: '1' } : {}) },
+      // jest --json repeats everything on stdout, which nobody wants to read here.
+      stdio: all ? ['inherit', 'ignore', 'pipe'] : 'inherit',
+    },
+  );
+  const skipped = new Set<string>();
+  jest.stderr?.on('data', (part: Buffer) => {
+    process.stderr.write(part);
+    for (const line of part.toString('utf8').match(SKIPPED) ?? []) skipped.add(line);
+  });
+  const deadline = all ? setTimeout(() => end(jest.pid), ALL_MS_MAX) : undefined;
+  const code = await new Promise<number>((resolve) => {
+    jest.on('error', (error) => {
+      console.error(error.message);
+      resolve(1);
+    });
+    jest.on('close', (exit) => resolve(exit ?? 1));
+  });
+  clearTimeout(deadline);
+  if (skipped.size === 0) return code;
+  console.error(`\nWith --all a skip is a failure:\n${[...skipped].join('\n')}`);
+  return code || 1;
+}
+
+function end(pid: number | undefined): void {
+  if (pid === undefined) return;
+  console.error(`\nThe tests did not end within ${ALL_MS_MAX / 60_000} minutes.`);
+  process.kill(pid, 'SIGTERM');
+  setTimeout(() => process.kill(pid, 'SIGKILL'), KILL_GRACE_MS).unref();
+}
