@@ -110,10 +110,10 @@ function recordsOf(text: string, jsonRecords: string): unknown[] {
   return found;
 }
 
+/** Own properties only: a record may have a field named `constructor`. */
 function property(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null && !isLosslessNumber(value) && Object.hasOwn(value, name)
-    ? (value as Record<string, unknown>)[name]
-    : undefined;
+  if (typeof value !== 'object' || value === null || isLosslessNumber(value)) return undefined;
+  return Object.getOwnPropertyDescriptor(value, name)?.value;
 }
 
 function flatten(record: unknown, schema: ObjectSchema): { texts: (string | null)[]; absent: string | null } {

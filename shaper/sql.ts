@@ -6,27 +6,31 @@ import type { Instant } from '../schemas/instant.ts';
 const raw = (index: number): string => `r${index}`;
 const cast = (index: number): string => `c${index}`;
 
+type PlainKind = Exclude<FieldType['kind'], 'decimal'>;
+
+const PLAIN_TYPES: Record<PlainKind, string> = {
+  ...{ string: 'VARCHAR', json: 'VARCHAR', boolean: 'BOOLEAN', integer: 'BIGINT', double: 'DOUBLE' },
+  ...{ date: 'DATE', time: 'TIME', timestamp: 'TIMESTAMPTZ' },
+};
+
 export function typeSql(type: FieldType): string {
-  switch (type.kind) {
-    case 'string':
-    case 'json':
-      return 'VARCHAR';
-    case 'boolean':
-      return 'BOOLEAN';
-    case 'integer':
-      return 'BIGINT';
-    case 'decimal':
-      return `DECIMAL(${type.precision},${type.scale})`;
-    case 'double':
-      return 'DOUBLE';
-    case 'date':
-      return 'DATE';
-    case 'time':
-      return 'TIME';
-    case 'timestamp':
-      return 'TIMESTAMPTZ';
-  }
+  return type.kind === 'decimal' ? `DECIMAL(${type.precision},${type.scale})` : PLAIN_TYPES[type.kind];
 }
+
+const negativeExponent = (text: string): string => `strpos(${text},'-')>1`;
+
+const PLAIN_EXACT: Record<PlainKind, (text: string) => string> = {
+  string: () => 'true',
+  boolean: () => 'true',
+  json: (text) => `json_valid(${text})`,
+  integer: (text) =>
+    `((strpos(${text},'.')=0 AND NOT ${negativeExponent(text)}) OR regexp_full_match(${text},'[+-]?\\d+\\.0*'))`,
+  double: (text) => `(isfinite(TRY_CAST(${text} AS DOUBLE)) OR regexp_full_match(${text},'[+-]?[A-Za-z]+'))`,
+  date: (text) =>
+    `(strlen(${text})=10 OR regexp_full_match(${text},'\\d{4}-\\d\\d-\\d\\d[T ]00:00(:00(\\.0+)?)?(Z|[+-]00:?00)?'))`,
+  time: (text) => `regexp_full_match(${text},'\\d\\d:\\d\\d(:\\d\\d(\\.\\d{1,6}0*)?)?Z?')`,
+  timestamp: (text) => `(strlen(${text})<=25 OR NOT regexp_matches(${text},'\\.\\d{6}0*[1-9]'))`,
+};
 
 /**
  * True when the text means exactly one value of the type. DuckDB's own casts round ('1.239' to two digits, '1.5' to an integer,
@@ -34,34 +38,14 @@ export function typeSql(type: FieldType): string {
  * and decides nearly every row.
  */
 export function exactSql(type: FieldType, text: string): string {
-  const negativeExponent = `strpos(${text},'-')>1`;
-  switch (type.kind) {
-    case 'string':
-    case 'boolean':
-      return 'true';
-    case 'json':
-      return `json_valid(${text})`;
-    case 'integer':
-      return `((strpos(${text},'.')=0 AND NOT ${negativeExponent}) OR regexp_full_match(${text},'[+-]?\\d+\\.0*'))`;
-    case 'decimal': {
-      const point = `strpos(${text},'.')`;
-      const scaled = typeSql(type);
-      // A text with an exponent is a printed double: it has at most 17 digits, which a comparison as doubles tells apart.
-      return (
-        `((NOT ${negativeExponent} AND (${point}=0 OR strlen(${text})-${point}<=${type.scale})) OR ` +
-        `CASE WHEN regexp_matches(${text},'[eE]') THEN TRY_CAST(${text} AS DOUBLE)=CAST(TRY_CAST(${text} AS ${scaled}) AS DOUBLE) ` +
-        `ELSE strlen(rtrim(${text},'0'))-${point}<=${type.scale} END)`
-      );
-    }
-    case 'double':
-      return `(isfinite(TRY_CAST(${text} AS DOUBLE)) OR regexp_full_match(${text},'[+-]?[A-Za-z]+'))`;
-    case 'date':
-      return `(strlen(${text})=10 OR regexp_full_match(${text},'\\d{4}-\\d\\d-\\d\\d[T ]00:00(:00(\\.0+)?)?(Z|[+-]00:?00)?'))`;
-    case 'time':
-      return `regexp_full_match(${text},'\\d\\d:\\d\\d(:\\d\\d(\\.\\d{1,6}0*)?)?Z?')`;
-    case 'timestamp':
-      return `(strlen(${text})<=25 OR NOT regexp_matches(${text},'\\.\\d{6}0*[1-9]'))`;
-  }
+  if (type.kind !== 'decimal') return PLAIN_EXACT[type.kind](text);
+  const point = `strpos(${text},'.')`;
+  // A text with an exponent is a printed double: it has at most 17 digits, which a comparison as doubles tells apart.
+  return (
+    `((NOT ${negativeExponent(text)} AND (${point}=0 OR strlen(${text})-${point}<=${type.scale})) OR ` +
+    `CASE WHEN regexp_matches(${text},'[eE]') THEN TRY_CAST(${text} AS DOUBLE)=CAST(TRY_CAST(${text} AS ${typeSql(type)}) AS DOUBLE) ` +
+    `ELSE strlen(rtrim(${text},'0'))-${point}<=${type.scale} END)`
+  );
 }
 
 /** The typed value, NULL where the text is not exactly one. */
@@ -136,7 +120,7 @@ function absentSql(schema: ObjectSchema): string[] {
     const wanted = `[${names.map(literal).join(',')}]`;
     const prefix = parent === '' ? '' : `${parent}.`;
     const keys = parent === '' ? 'json_keys(record)' : `json_keys(record,${literal(jsonPath(parent))})`;
-    const absent = `list_filter(${wanted},lambda n: NOT list_contains(k,substr(n,${[...prefix].length + 1})))[1]`;
+    const absent = `list_filter(${wanted},lambda n: NOT list_contains(k,substr(n,${Array.from(prefix).length + 1})))[1]`;
     const first = absent.replace('list_contains(k,', `list_contains(${keys},`);
     // Where the parent is null or no object, its fields are null; that the parent is there is checked like any field.
     return parent === ''

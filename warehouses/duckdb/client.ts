@@ -1,0 +1,150 @@
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DuckDBInstance } from '@duckdb/node-api';
+import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
+import type { WarehouseContext } from '../warehouse.ts';
+import type { DuckdbConfig } from './config.ts';
+import { HeadwaterError } from '../../rules/errors.ts';
+
+export const LOCK_RETRY_MS = 500;
+
+/** The open file: one connection for writes behind a mutex, and short-lived ones for reads. */
+export interface Client {
+  /** Runs alone among all writes of this process, in one transaction; rolled back when `work` throws or the signal aborts. */
+  write<T>(
+    what: string,
+    work: (connection: DuckDBConnection) => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T>;
+  read<T>(what: string, work: (connection: DuckDBConnection) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+export async function openClient(config: DuckdbConfig, context: WarehouseContext): Promise<Client> {
+  const instance = await openFile(config, context);
+  const writer = await instance.connect();
+  await writer.run("SET TimeZone='UTC'");
+  const mutex = createMutex();
+  return {
+    write: (what, work, signal) =>
+      mutex(async () => {
+        signal?.throwIfAborted();
+        const interrupt = (): void => writer.interrupt();
+        signal?.addEventListener('abort', interrupt);
+        try {
+          return await inTransaction(writer, work, signal);
+        } catch (error) {
+          signal?.throwIfAborted();
+          throw wrapped(what, error);
+        } finally {
+          signal?.removeEventListener('abort', interrupt);
+        }
+      }),
+    read: async (what, work) => {
+      const connection = await instance.connect();
+      try {
+        await connection.run("SET TimeZone='UTC'");
+        return await work(connection);
+      } catch (error) {
+        throw wrapped(what, error);
+      } finally {
+        connection.closeSync();
+      }
+    },
+    close: () =>
+      mutex(async () => {
+        writer.closeSync();
+        instance.closeSync();
+      }),
+  };
+}
+
+async function inTransaction<T>(
+  connection: DuckDBConnection,
+  work: (connection: DuckDBConnection) => Promise<T>,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  await connection.run('BEGIN TRANSACTION');
+  try {
+    const result = await work(connection);
+    signal?.throwIfAborted();
+    await connection.run('COMMIT');
+    return result;
+  } catch (error) {
+    // A failed COMMIT has ended the transaction already; the first error is the one that counts.
+    await connection.run('ROLLBACK').catch(() => undefined);
+    throw error;
+  }
+}
+
+/** First come, first served; a failed task does not stop the next. */
+export function createMutex(): <T>(task: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (task) => {
+    const run = last.then(task, task);
+    last = run.catch(() => undefined);
+    return run;
+  };
+}
+
+async function openFile(config: DuckdbConfig, context: WarehouseContext): Promise<DuckDBInstance> {
+  await mkdir(dirname(config.path), { recursive: true });
+  await mkdir(context.tempDirectory, { recursive: true });
+  const options = {
+    memory_limit: `${config.memoryMb ?? context.memoryMbMax}MB`,
+    threads: String(config.threads ?? context.threads),
+    temp_directory: context.tempDirectory,
+    preserve_insertion_order: 'false',
+    autoinstall_known_extensions: 'false',
+    autoload_known_extensions: 'false',
+  };
+  const started = performance.now();
+  for (;;) {
+    try {
+      return await DuckDBInstance.create(config.path, options);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      if (!message.includes('Could not set lock on file')) throw wrapped(`opening ${config.path}`, error);
+      if (performance.now() - started >= config.lockWaitMsMax) throw lockedError(config.path, message, error);
+    }
+    await sleep(Math.min(LOCK_RETRY_MS, Math.max(10, config.lockWaitMsMax)));
+  }
+}
+
+export function lockedError(path: string, message: string, cause: unknown): HeadwaterError {
+  const pid = /PID (\d+)/.exec(message)?.[1];
+  return new HeadwaterError(
+    'WAREHOUSE_LOCKED',
+    `${path} is held by another process${pid === undefined ? '' : ` (pid ${pid})`}`,
+    {
+      details: { path, pid: pid === undefined ? null : Number(pid) },
+      remedy: `One process may own a DuckDB file. Stop process ${pid ?? 'that holds it'}, or ask the worker with \`npx headwater sql\`.`,
+      cause,
+    },
+  );
+}
+
+/** DuckDB's first line says what and where; later lines repeat the statement or data (I5). */
+export function wrapped(what: string, error: unknown): HeadwaterError {
+  if (error instanceof HeadwaterError) return error;
+  const message =
+    (error instanceof Error ? error.message : String(error)).split('\n', 1)[0]?.slice(0, 300) ?? '';
+  const transient = /^(IO|Out of Memory|TransactionContext) Error|Conflict on|write-write conflict/i.test(
+    message,
+  );
+  // A conversion error quotes the value: personal data stays out of messages (I5).
+  const safe = /^(Conversion|Constraint) Error/.exec(message)?.[0] ?? message;
+  return new HeadwaterError(transient ? 'WAREHOUSE_UNAVAILABLE' : 'WAREHOUSE_REJECTED', `${what}: ${safe}`, {
+    cause: error,
+  });
+}
+
+/** All rows as JavaScript values. */
+export async function rowsOf(
+  connection: DuckDBConnection,
+  sql: string,
+  values: DuckDBValue[] = [],
+): Promise<Record<string, unknown>[]> {
+  return (await connection.runAndReadAll(sql, values)).getRowObjectsJS();
+}

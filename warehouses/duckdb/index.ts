@@ -1,0 +1,73 @@
+import { randomUUID } from 'node:crypto';
+import { ORIGIN } from '../../schemas/instant.ts';
+import { checkIdentifiers, qualified } from '../sql.ts';
+import { defineWarehouse } from '../warehouse.ts';
+import type { Warehouse, WarehouseContext } from '../warehouse.ts';
+import { checkFile } from './check.ts';
+import { openClient, rowsOf } from './client.ts';
+import { duckdbConfigSchema } from './config.ts';
+import type { DuckdbConfig } from './config.ts';
+import { loadBatch, verifyBatch } from './load.ts';
+import { runExport, runQuery } from './query.ts';
+import { planChanges, tableColumns } from './schema.ts';
+import {
+  createSystemTables,
+  readIntervals,
+  readSinkState,
+  recordChanges,
+  writeIntervals,
+  writeRun,
+} from './system-tables.ts';
+
+export const duckdb = defineWarehouse({ kind: 'duckdb', config: duckdbConfigSchema, connect });
+
+async function connect(config: DuckdbConfig, context: WarehouseContext): Promise<Warehouse> {
+  const client = await openClient(config, context);
+  await client.write('creating the system tables', (connection) =>
+    createSystemTables(connection, randomUUID()),
+  );
+  // Strictly rising, so that rows of two loads within one millisecond differ in `_loaded_at`.
+  let last = ORIGIN;
+  const now = (): string => {
+    const next = Math.max(context.now(), Date.parse(last) + 1);
+    last = new Date(next).toISOString();
+    return last;
+  };
+  return {
+    check: () => checkFile(client, config.path),
+    migrate: (name, schema, policy) =>
+      client.write(`migrating ${name}.${schema.table}`, async (connection) => {
+        checkIdentifiers(schema);
+        const planned = planChanges(name, schema, await tableColumns(connection, name, schema.table), policy);
+        for (const { sql } of planned) for (const statement of sql) await connection.run(statement);
+        return recordChanges(connection, name, planned, now());
+      }),
+    load: (request, signal) =>
+      client.write(
+        `loading batch ${request.batch.id}`,
+        (connection) => loadBatch(connection, request, now()),
+        signal,
+      ),
+    verify: (request) =>
+      client.read(`verifying batch ${request.batch.id}`, (connection) => verifyBatch(connection, request)),
+    closeWindows: (rows) =>
+      client.write('closing windows', (connection) => writeIntervals(connection, rows, now())),
+    sinkState: () => client.read('reading the sink state', readSinkState),
+    intervals: (afterSeq) =>
+      client.read('reading intervals', (connection) => readIntervals(connection, afterSeq)),
+    recordRun: (run) => client.write('recording a run', (connection) => writeRun(connection, run)),
+    count: (name, table) =>
+      client.read(`counting ${name}.${table}`, async (connection) => {
+        if ((await tableColumns(connection, name, table)).length === 0) return 0;
+        const [row] = await rowsOf(
+          connection,
+          `SELECT count(*) AS rows FROM ${qualified(name, table)} WHERE NOT coalesce(_deleted, false)`,
+        );
+        return Number(row?.['rows'] ?? 0);
+      }),
+    query: (sql, rowsMax) =>
+      client.read('running the query', (connection) => runQuery(connection, sql, rowsMax)),
+    export: (sql, path) => client.read('exporting', (connection) => runExport(connection, sql, path)),
+    close: () => client.close(),
+  };
+}

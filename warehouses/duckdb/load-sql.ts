@@ -1,0 +1,188 @@
+import type { ObjectSchema } from '../../schemas/object-schema.ts';
+import { literal, qualified, quote } from '../sql.ts';
+import { tableType } from './types.ts';
+import type { Place, TableColumn } from './types.ts';
+
+/**
+ * A load in statements that fit into little memory: a narrow join of keys and order tuples decides what becomes of each staged
+ * row (`load_plan`), then whole rows are deleted and inserted. MERGE of whole rows needs memory for both sides.
+ */
+export interface LoadTable {
+  target: string;
+  /** All of the table's columns, as the catalog has them. */
+  columns: TableColumn[];
+  places: Place[];
+  /** Quoted column that holds the key, its type, and its quoted name in the staged files. */
+  key: string;
+  keyType: string;
+  stagedKey: string;
+}
+
+export const targetOf = (connection: string, schema: ObjectSchema): string =>
+  qualified(connection, schema.table);
+
+const SYSTEM = ['_deleted', '_version', '_confirmed_at', '_hash', '_window'];
+const OLD = "TIMESTAMPTZ '0001-01-01 00:00:00+00'";
+const at = (now: string): string => `TIMESTAMPTZ ${literal(now)}`;
+const file = (path: string): string => `read_parquet(${literal(path)}, file_row_number = true)`;
+
+/** Of the staged rows: how many, and how many distinct keys. */
+export function inspectSql(stagedKey: string, path: string): string {
+  return `SELECT count(*), count(DISTINCT ${stagedKey}) FROM read_parquet(${literal(path)})`;
+}
+
+/**
+ * `n` position in the file, `row_id` in the table, `action`. The whole order tuple decides, every part coalesced; a deletion
+ * wins against a row of the same version and time. Equal content is unchanged: only its times move.
+ */
+export function planRowsSql(table: LoadTable, path: string): string {
+  return planSql(table, path, '_hash', [
+    "WHEN t.row_id IS NULL THEN 'insert'",
+    "WHEN t._hash = s._hash AND t._deleted = s._deleted THEN 'unchanged'",
+    `WHEN ${orderSql('s')} > ${orderSql('t')} THEN 'update'`,
+  ]);
+}
+
+/** A tombstone has no content: against a live row of the same version and time it wins, against a deleted one nothing changes. */
+export function planTombstonesSql(table: LoadTable, path: string): string {
+  return planSql(table, path, 'NULL::UBIGINT AS _hash', [
+    "WHEN t.row_id IS NULL THEN 'insert'",
+    "WHEN t._deleted THEN 'unchanged'",
+    `WHEN (s._version, s._confirmed_at) >= (coalesce(t._version, ${OLD}), coalesce(t._confirmed_at, ${OLD})) THEN 'update'`,
+  ]);
+}
+
+function planSql(
+  { target, key, keyType, stagedKey }: LoadTable,
+  path: string,
+  hash: string,
+  cases: string[],
+): string {
+  return [
+    'CREATE OR REPLACE TEMP TABLE load_plan AS',
+    `SELECT s.n, t.row_id, s.k, s._version, s._confirmed_at, CASE`,
+    ...cases.map((line) => `  ${line}`),
+    "  ELSE 'stale' END AS action",
+    `FROM (SELECT CAST(${stagedKey} AS ${keyType}) AS k, _deleted, _version, _confirmed_at, ${hash}, file_row_number AS n FROM ${file(path)}) AS s`,
+    `LEFT JOIN (SELECT rowid AS row_id, ${key} AS k, _deleted, _version, _confirmed_at, _hash FROM ${target}) AS t ON s.k = t.k`,
+  ].join('\n');
+}
+
+function orderSql(alias: string): string {
+  return (
+    `(coalesce(${alias}._version, ${OLD}), coalesce(${alias}._confirmed_at, ${OLD}), ` +
+    `coalesce(${alias}._deleted, false), coalesce(${alias}._hash, 0))`
+  );
+}
+
+export const PLAN_COUNTS = 'SELECT action, count(*) AS rows FROM load_plan GROUP BY action';
+
+/** Equal content was seen again: the times move forward, the row does not count as loaded anew. */
+export function confirmSql(target: string): string {
+  return [
+    `UPDATE ${target} AS t SET _version = greatest(t._version, p._version), _confirmed_at = greatest(t._confirmed_at, p._confirmed_at)`,
+    "FROM load_plan AS p WHERE p.action = 'unchanged' AND t.rowid = p.row_id",
+    '  AND (p._confirmed_at > t._confirmed_at OR p._version > t._version)',
+  ].join('\n');
+}
+
+/** Columns of the table that this load does not write: their values outlive an update. */
+function keptColumns({ columns, places }: LoadTable): string[] {
+  const written = new Set([
+    ...places.flatMap((place) => (place.fits && place.column ? [place.column.name] : [])),
+    ...SYSTEM,
+    '_loaded_at',
+  ]);
+  return columns.filter((column) => !written.has(column.name)).map((column) => quote(column.name));
+}
+
+/** Before the update: sets the values aside that the new rows do not bring. Null where they bring everything. */
+export function keepSql(table: LoadTable): string | null {
+  const kept = keptColumns(table);
+  if (kept.length === 0) return null;
+  return (
+    `CREATE OR REPLACE TEMP TABLE load_kept AS SELECT p.n, ${kept.map((column) => `t.${column}`).join(', ')}\n` +
+    `FROM ${table.target} AS t JOIN load_plan AS p ON t.rowid = p.row_id WHERE p.action = 'update'`
+  );
+}
+
+export function deleteSql(target: string): string {
+  return `DELETE FROM ${target} WHERE rowid IN (SELECT row_id FROM load_plan WHERE action = 'update')`;
+}
+
+/** The staged values under the table's own names and types. */
+function stagedValues({ places }: LoadTable, now: string): { names: string[]; values: string[] } {
+  const mapped = places.flatMap((place) =>
+    place.column && place.fits ? [{ ...place, column: place.column }] : [],
+  );
+  const values = mapped.map(({ column, field }) => {
+    const staged = quote(field.column);
+    return tableType(field.type) === column.type ? `s.${staged}` : `CAST(s.${staged} AS ${column.type})`;
+  });
+  return {
+    names: [...mapped.map(({ column }) => quote(column.name)), ...SYSTEM, '_loaded_at'],
+    values: [...values, ...SYSTEM.map((name) => `s.${name}`), at(now)],
+  };
+}
+
+/** Every staged row: for a table that holds none of their keys. */
+export function insertAllSql(table: LoadTable, path: string, now: string): string {
+  const { names, values } = stagedValues(table, now);
+  return `INSERT INTO ${table.target} (${names.join(', ')})\nSELECT ${values.join(', ')}\nFROM read_parquet(${literal(path)}) AS s`;
+}
+
+/** The rows that the plan inserts or updates, an updated one with what was kept of it. */
+export function insertPlannedSql(table: LoadTable, path: string, now: string, withKept: boolean): string {
+  const { names, values } = stagedValues(table, now);
+  const kept = withKept ? keptColumns(table) : [];
+  return [
+    `INSERT INTO ${table.target} (${[...names, ...kept].join(', ')})`,
+    `SELECT ${[...values, ...kept.map((column) => `k.${column}`)].join(', ')}`,
+    `FROM ${file(path)} AS s SEMI JOIN (SELECT n FROM load_plan WHERE action IN ('insert', 'update')) AS p ON s.file_row_number = p.n`,
+    ...(kept.length > 0 ? ['LEFT JOIN load_kept AS k ON s.file_row_number = k.n'] : []),
+  ].join('\n');
+}
+
+/** The source's values stay under a tombstone. */
+export function markDeletedSql(target: string, window: string, now: string): string {
+  return [
+    `UPDATE ${target} AS t SET _deleted = true, _version = p._version, _confirmed_at = p._confirmed_at, _window = ${literal(window)}, _loaded_at = ${at(now)}`,
+    "FROM load_plan AS p WHERE p.action = 'update' AND t.rowid = p.row_id",
+  ].join('\n');
+}
+
+/** An unknown key gets a row of its own, or a late older update would revive it. */
+export function insertTombstonesSql({ target, key }: LoadTable, window: string, now: string): string {
+  return [
+    `INSERT INTO ${target} (${key}, _deleted, _version, _confirmed_at, _window, _loaded_at)`,
+    `SELECT k, true, _version, _confirmed_at, ${literal(window)}, ${at(now)} FROM load_plan WHERE action = 'insert'`,
+  ].join('\n');
+}
+
+/** present, missing: keys of the file that the table holds at a version at least as new. */
+export function verifySql({ target, key, keyType, stagedKey }: LoadTable, path: string): string {
+  return [
+    'SELECT count(*) FILTER (t._version >= s.v), count(*) FILTER (t._version IS NULL OR t._version < s.v)',
+    `FROM (SELECT CAST(${stagedKey} AS ${keyType}) AS k, _version AS v FROM read_parquet(${literal(path)})) AS s`,
+    `LEFT JOIN ${target} AS t ON s.k = t.${key}`,
+  ].join('\n');
+}
+
+/** Values of a field that the policy keeps out of the table but not out of sight. `$1` time, `$2` batch, `$3` window, `$4` connection, `$5` object. */
+export function setAsideSql(place: Place, table: string, stagedKey: string, path: string): string {
+  const value = quote(place.field.column);
+  return [
+    'INSERT INTO _headwater.quarantine',
+    `SELECT $2, $3, $4, $5, CAST(${stagedKey} AS VARCHAR), ${literal(place.field.name)}, CAST(${value} AS VARCHAR),`,
+    `  ${literal(`the policy keeps this column out of ${table}`)}, NULL, $1::TIMESTAMPTZ`,
+    `FROM read_parquet(${literal(path)}) WHERE ${value} IS NOT NULL`,
+  ].join('\n');
+}
+
+export function quarantineSql(path: string): string {
+  return [
+    'INSERT INTO _headwater.quarantine',
+    "SELECT $2, $3, $4, $5, record, field, value, coalesce(reason, 'unknown'), raw, $1::TIMESTAMPTZ",
+    `FROM read_parquet(${literal(path)})`,
+  ].join('\n');
+}

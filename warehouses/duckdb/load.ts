@@ -1,0 +1,251 @@
+import type { DuckDBConnection } from '@duckdb/node-api';
+import type { LoadReceipt } from '../../schemas/batch.ts';
+import type { LoadRequest } from '../warehouse.ts';
+import { HeadwaterError } from '../../rules/errors.ts';
+import { checkIdentifiers, quote } from '../sql.ts';
+import { rowsOf } from './client.ts';
+import * as statement from './load-sql.ts';
+import type { LoadTable } from './load-sql.ts';
+import { tableColumns } from './schema.ts';
+import { refuseOutdated } from './system-tables.ts';
+import { placeFields } from './types.ts';
+
+/**
+ * One batch in one transaction with its batch row (I2): both are there or neither. A slice has about a million rows at most,
+ * which keeps the transaction well under ten seconds; the caller cuts larger objects into more slices.
+ */
+export async function loadBatch(
+  connection: DuckDBConnection,
+  request: LoadRequest,
+  now: string,
+): Promise<LoadReceipt> {
+  const started = performance.now();
+  const applied = await findApplied(connection, request);
+  if (applied !== undefined) return { ...applied, ms: performance.now() - started };
+  const table = await openTable(connection, request);
+  const load: Load = { connection, request, table, now };
+  const sum: Tally = { inserted: 0, updated: 0, unchanged: 0, stale: 0 };
+  const { rows, tombstones, quarantine } = request.files;
+  if (rows !== null) add(sum, await loadRows(load, rows));
+  if (tombstones !== null) add(sum, await loadTombstones(load, tombstones));
+  if (quarantine !== null) await connection.run(statement.quarantineSql(quarantine), about(request, now));
+  await writeBatchRow(connection, request, sum, now);
+  return { batch: request.batch.id, alreadyApplied: false, ...sum, ms: performance.now() - started };
+}
+
+interface Load {
+  connection: DuckDBConnection;
+  request: LoadRequest;
+  table: LoadTable;
+  now: string;
+}
+
+interface Tally {
+  inserted: number;
+  updated: number;
+  unchanged: number;
+  stale: number;
+}
+
+function add(sum: Tally, more: Tally): void {
+  sum.inserted += more.inserted;
+  sum.updated += more.updated;
+  sum.unchanged += more.unchanged;
+  sum.stale += more.stale;
+}
+
+const about = ({ batch, window }: LoadRequest, now: string): string[] => [
+  now,
+  batch.id,
+  window.id,
+  window.connection,
+  window.object,
+];
+
+/** I3: a lower attempt than one seen for the window is refused. A batch that is there already is a no-op. */
+async function findApplied(
+  connection: DuckDBConnection,
+  { batch, window }: LoadRequest,
+): Promise<Omit<LoadReceipt, 'ms'> | undefined> {
+  const rows = await rowsOf(
+    connection,
+    'SELECT batch,slice,attempt,inserted,updated,unchanged,stale,replaced_by FROM _headwater.batches WHERE "window"=$1',
+    [window.id],
+  );
+  const found = rows.find((row) => row['batch'] === batch.id);
+  const highest = rows.reduce((most, row) => Math.max(most, Number(row['attempt'])), 0);
+  if (found === undefined || found['replaced_by'] !== null)
+    refuseOutdated(window.id, window.attempt, highest);
+  if (found === undefined) return undefined;
+  if (found['replaced_by'] !== null) await replaceOthers(connection, batch.id, window.id, batch.slice);
+  if (window.attempt > Number(found['attempt']) || found['replaced_by'] !== null) {
+    await connection.run(
+      'UPDATE _headwater.batches SET replaced_by=NULL,attempt=greatest(attempt,$1::INTEGER) WHERE batch=$2 AND "window"=$3',
+      [...[window.attempt, batch.id, window.id]],
+    );
+  }
+  const count = (name: string): number => Number(found[name]);
+  const counts = {
+    inserted: count('inserted'),
+    updated: count('updated'),
+    unchanged: count('unchanged'),
+    stale: count('stale'),
+  };
+  return { batch: batch.id, alreadyApplied: true, ...counts };
+}
+
+/** An older batch of the same slice counts in no receipt any more. */
+async function replaceOthers(
+  connection: DuckDBConnection,
+  batch: string,
+  window: string,
+  slice: number,
+): Promise<void> {
+  await connection.run(
+    'UPDATE _headwater.batches SET replaced_by=$1 WHERE "window"=$2 AND slice=$3::INTEGER AND batch<>$1 AND replaced_by IS NULL',
+    [batch, window, slice],
+  );
+}
+
+async function writeBatchRow(
+  connection: DuckDBConnection,
+  request: LoadRequest,
+  sum: Tally,
+  now: string,
+): Promise<void> {
+  const { batch, window, schema } = request;
+  await replaceOthers(connection, batch.id, window.id, batch.slice);
+  await connection.run(
+    'INSERT INTO _headwater.batches VALUES ($1,$2,$3::INTEGER,$4::INTEGER,$5,$6,$7,$8::BIGINT,$9::BIGINT,$10::BIGINT,$11::BIGINT,$12::JSON,NULL,$13::TIMESTAMPTZ)',
+    [
+      ...[batch.id, window.id, batch.slice, window.attempt, window.connection, window.object, schema.table],
+      ...[sum.inserted, sum.updated, sum.unchanged, sum.stale, JSON.stringify(batch.counts), now],
+    ],
+  );
+}
+
+async function openTable(connection: DuckDBConnection, { window, schema }: LoadRequest): Promise<LoadTable> {
+  checkIdentifiers(schema);
+  const columns = await tableColumns(connection, window.connection, schema.table);
+  const places = placeFields(schema.fields, columns);
+  const key = places.find((place) => place.field.name === schema.key);
+  if (key?.column === undefined || !key.fits) {
+    const why =
+      columns.length === 0
+        ? 'the table does not exist'
+        : `its key column ${key?.field.column ?? schema.key} does not fit`;
+    throw new HeadwaterError('WAREHOUSE_REJECTED', `${window.connection}.${schema.table}: ${why}`, {
+      remedy: 'Allow new tables and types in the schema policy, then run the window again.',
+    });
+  }
+  return {
+    target: statement.targetOf(window.connection, schema),
+    columns,
+    places,
+    key: quote(key.column.name),
+    keyType: key.column.type,
+    stagedKey: quote(key.field.column),
+  };
+}
+
+async function numbers(connection: DuckDBConnection, sql: string): Promise<number[]> {
+  return ((await connection.runAndReadAll(sql)).getRows()[0] ?? []).map(Number);
+}
+
+async function loadRows(load: Load, path: string): Promise<Tally> {
+  const { connection, table, now } = load;
+  const [rows = 0, keys] = await numbers(connection, statement.inspectSql(table.stagedKey, path));
+  const { id, counts } = load.request.batch;
+  if (rows !== keys || rows !== counts.shaped) {
+    const found = `the staged file holds ${rows} rows and ${keys ?? 0} keys, ${counts.shaped} were shaped`;
+    throw new HeadwaterError('WAREHOUSE_REJECTED', `batch ${id}: ${found}`, {
+      remedy: 'The staged file was changed or is broken; shape the slice again.',
+    });
+  }
+  await setAside(load, path);
+  const [held] = await numbers(connection, `SELECT count(*) FROM ${table.target}`);
+  const tally =
+    held === 0
+      ? { inserted: rows, updated: 0, unchanged: 0, stale: 0 }
+      : await plan(load, statement.planRowsSql(table, path), rows);
+  if (tally.unchanged > 0) await connection.run(statement.confirmSql(table.target));
+  const keep = tally.updated > 0 ? statement.keepSql(table) : null;
+  if (keep !== null) await connection.run(keep);
+  if (tally.updated > 0) await connection.run(statement.deleteSql(table.target));
+  if (tally.inserted === rows) await connection.run(statement.insertAllSql(table, path, now));
+  else if (tally.inserted + tally.updated > 0)
+    await connection.run(statement.insertPlannedSql(table, path, now, keep !== null));
+  return tally;
+}
+
+async function loadTombstones(load: Load, path: string): Promise<Tally> {
+  const { connection, request, table, now } = load;
+  const [rows = 0] = await numbers(connection, statement.inspectSql(table.stagedKey, path));
+  const tally = await plan(load, statement.planTombstonesSql(table, path), rows);
+  if (tally.unchanged > 0) await connection.run(statement.confirmSql(table.target));
+  if (tally.updated > 0) await connection.run(statement.markDeletedSql(table.target, request.window.id, now));
+  if (tally.inserted > 0) await connection.run(statement.insertTombstonesSql(table, request.window.id, now));
+  return tally;
+}
+
+/** Decides over every staged row before any is written. A key that the table holds twice would count twice: refused. */
+async function plan({ connection, table }: Load, sql: string, rows: number): Promise<Tally> {
+  await connection.run(sql);
+  const counted = await rowsOf(connection, statement.PLAN_COUNTS);
+  const count = (action: string): number =>
+    Number(counted.find((row) => row['action'] === action)?.['rows'] ?? 0);
+  const tally = {
+    inserted: count('insert'),
+    updated: count('update'),
+    unchanged: count('unchanged'),
+    stale: count('stale'),
+  };
+  const sum = tally.inserted + tally.updated + tally.unchanged + tally.stale;
+  if (sum !== rows) {
+    throw new HeadwaterError(
+      'WAREHOUSE_REJECTED',
+      `${table.target} holds a key more than once: ${rows} staged rows meet ${sum}`,
+      {
+        remedy: 'Another program wrote into this table. Remove the repeated rows, then run the window again.',
+      },
+    );
+  }
+  return tally;
+}
+
+/** Fields without a column that takes them: under the policy `quarantine` their values are set aside, never dropped unseen. */
+async function setAside({ connection, request, table, now }: Load, path: string): Promise<void> {
+  for (const place of table.places.filter((candidate) => candidate.column === undefined || !candidate.fits)) {
+    const [last] = await rowsOf(
+      connection,
+      'SELECT policy FROM _headwater.schema_changes WHERE connection=$1 AND "table"=$2 AND "column"=$3 ORDER BY changed_at DESC LIMIT 1',
+      [request.window.connection, request.schema.table, place.field.column],
+    );
+    if (last === undefined) {
+      throw new HeadwaterError(
+        'WAREHOUSE_REJECTED',
+        `${table.target}: no column takes ${place.field.column}, and no policy left it out`,
+      );
+    }
+    if (last['policy'] !== 'quarantine') continue;
+    await connection.run(
+      statement.setAsideSql(place, request.schema.table, table.stagedKey, path),
+      about(request, now),
+    );
+  }
+}
+
+export async function verifyBatch(
+  connection: DuckDBConnection,
+  request: LoadRequest,
+): Promise<{ present: number; missing: number }> {
+  const table = await openTable(connection, request);
+  const sum = { present: 0, missing: 0 };
+  for (const path of [request.files.rows, request.files.tombstones]) {
+    if (path === null) continue;
+    const [present = 0, missing = 0] = await numbers(connection, statement.verifySql(table, path));
+    sum.present += present;
+    sum.missing += missing;
+  }
+  return sum;
+}

@@ -1,0 +1,14 @@
+import { duckdb } from './duckdb/index.ts';
+import type { WarehouseDefinition } from './warehouse.ts';
+
+/** One line per system; its config type stays exact, so nobody casts. */
+export const warehouses = {
+  duckdb,
+} as const;
+
+export type WarehouseKind = keyof typeof warehouses;
+
+/** The definition of a kind that a configuration names, undefined when there is none. */
+export function warehouseDefinition(kind: string): WarehouseDefinition | undefined {
+  return Object.entries(warehouses).find(([name]) => name === kind)?.[1];
+}
