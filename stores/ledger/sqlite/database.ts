@@ -171,8 +171,8 @@ export class LedgerDatabase {
 
 /** The low byte is the primary code; extended codes say more than is needed here. */
 function primaryCode(error: unknown): number | null {
-  if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') return null;
-  return error.errcode & 0xff;
+  if (typeof error !== 'object' || error === null || !('errcode' in error)) return null;
+  return typeof error.errcode === 'number' ? error.errcode & 0xff : null;
 }
 
 export function text(row: Row, column: string): string {

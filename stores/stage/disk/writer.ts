@@ -25,8 +25,8 @@ export class FileWriter {
     this.#stripNul = stripNul;
   }
 
-  static async create(path: string, stripNul: boolean): Promise<FileWriter> {
-    return new FileWriter(await open(path, 'wx', 0o600), stripNul);
+  static async create(path: string, stripNul: boolean, flags = 'wx'): Promise<FileWriter> {
+    return new FileWriter(await open(path, flags, 0o600), stripNul);
   }
 
   async push(chunk: Uint8Array): Promise<void> {
@@ -129,7 +129,7 @@ export async function* abortable(
     for (;;) {
       signal.throwIfAborted();
       const next = await new Promise<IteratorResult<Uint8Array>>((resolve, reject) => {
-        onAbort = () => reject(reason(signal));
+        onAbort = () => reject(signal.reason);
         iterator.next().then(resolve, reject);
       });
       if (next.done === true) {
@@ -143,8 +143,4 @@ export async function* abortable(
     // Not awaited: a hanging body would hold the abort up.
     if (!ended) void Promise.resolve(iterator.return?.()).catch(() => undefined);
   }
-}
-
-function reason(signal: AbortSignal): Error {
-  return signal.reason instanceof Error ? signal.reason : new DOMException('aborted', 'AbortError');
 }
