@@ -378,6 +378,24 @@ describe('what Salesforce remembers and when it shows it', () => {
     },
   );
 
+  test('a record erased in the last seconds of a window is in its tombstones', async () => {
+    sandbox.behaviour.minuteResolution = true;
+    const source = connect({ thresholds: REST });
+    sandbox.clock.set(Date.parse('2027-01-01T10:00:00.000Z'));
+    const from = now();
+    sandbox.clock.advance(5 * MINUTE_MS + 30_000);
+    sandbox.data.delete('Contact', 7);
+    sandbox.data.purge('Contact', 7);
+    sandbox.clock.advance(10_000);
+    const until = now();
+    sandbox.clock.advance(2000);
+    sandbox.data.delete('Contact', 8);
+    sandbox.clock.advance(10 * MINUTE_MS);
+    const schema = await source.describe('Contact');
+    const loaded = await load(worldOf(source), { schema, from, readFrom: from, until });
+    expect(loaded.tombstones).toEqual([sandbox.data.idOf('Contact', 7)]);
+  });
+
   test('deletions forgotten since the last window are told, and end idleness', async () => {
     const source = connect();
     sandbox.clock.advance(10 * MINUTE_MS);

@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from '@jest/globals';
+import { randomBytes } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { HeadwaterError } from '../../../rules/errors.ts';
 import {
@@ -93,6 +94,16 @@ test('gzip is unpacked, and a truncated stream of it is an error', async () => {
   });
   expect(await (await get(http, server)).text()).toHaveLength(30_000);
   cut = packed.length - 10;
+  expect((await failure((await get(http, server)).text())).code).toBe('SOURCE_PROTOCOL');
+});
+
+test('a connection that is lost within gzip is an error, not a wait without end', async () => {
+  const packed = gzipSync(randomBytes(200_000));
+  const { http, server } = await start((_call, response) => {
+    response.writeHead(200, { 'content-encoding': 'gzip', 'content-length': String(packed.length) });
+    response.write(packed.subarray(0, 100_000));
+    setTimeout(() => response.destroy(), 20);
+  });
   expect((await failure((await get(http, server)).text())).code).toBe('SOURCE_PROTOCOL');
 });
 
