@@ -135,7 +135,7 @@ function checkArguments(command: Command, given: readonly string[], help: boolea
       ? `${command.name} needs more`
       : `${command.name} does not take ${JSON.stringify(given[max])}`;
   throw new HeadwaterError('INPUT_INVALID', what, {
-    remedy: `Write \`npx headwater ${command.name} ${command.usage}\`.`.replace(' `', '`'),
+    remedy: `Write \`${`npx headwater ${command.name} ${command.usage}`.trimEnd()}\`.`,
   });
 }
 

@@ -1,5 +1,5 @@
 import process from 'node:process';
-import { loadConfig, type LoadedConfig } from '../config/load-config.ts';
+import type { LoadedConfig } from '../config/load-config.ts';
 import { nearest } from '../config/nearest.ts';
 import { HeadwaterError } from '../rules/errors.ts';
 import { COMMANDS, GROUPS } from './commands.ts';
@@ -24,7 +24,7 @@ export async function main(
       return help(rest[0], output);
     if (name === '--version' || name === 'version') return await version(output);
     const command = commandNamed(name);
-    if (command.passThrough) {
+    if (command.passThrough === true && !isHelp(rest)) {
       const call = callOf(command, { output, environment, signal: interruption.signal, words: [] });
       return await command.run({ ...call, arguments: rest });
     }
@@ -59,8 +59,19 @@ function callOf(
     environment,
     signal,
     json: options.flag('json'),
-    load: () => (loaded ??= loadConfig({ environment, ...(path === undefined ? {} : { path }) })),
+    load: () => (loaded ??= load(environment, path)),
   };
+}
+
+/** `temporal --help` is ours; `temporal workflow --help` is Temporal's. */
+function isHelp(words: readonly string[]): boolean {
+  return words.length === 1 && (words[0] === '--help' || words[0] === '-h');
+}
+
+/** Connectors and their SDKs come with the configuration, so help and mistakes answer without them. */
+async function load(environment: NodeJS.ProcessEnv, path: string | undefined): Promise<LoadedConfig> {
+  const { loadConfig } = await import('../config/load-config.ts');
+  return loadConfig({ environment, ...(path === undefined ? {} : { path }) });
 }
 
 function commandNamed(name: string): Command {

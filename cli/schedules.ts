@@ -1,9 +1,4 @@
-import {
-  type Client,
-  ScheduleNotFoundError,
-  ScheduleOverlapPolicy,
-  type ScheduleDescription,
-} from '@temporalio/client';
+import type { Client, ScheduleDescription } from '@temporalio/client';
 import { formatDuration } from '../config/quantities.ts';
 import type { Config } from '../config/schema.ts';
 
@@ -100,6 +95,7 @@ async function describe(client: Client, id: string): Promise<ScheduleSpec | unde
   try {
     return specOf(await client.schedule.getHandle(id).describe());
   } catch (error) {
+    const { ScheduleNotFoundError } = await import('@temporalio/client');
     if (error instanceof ScheduleNotFoundError) return undefined;
     throw error;
   }
@@ -126,7 +122,7 @@ function optionsOf(spec: ScheduleSpec) {
   const { id, connection, everyMs, jitterMs, overlap, catchupMs, taskQueue, trigger } = spec;
   return {
     spec: { intervals: [{ every: everyMs }], jitter: jitterMs },
-    policies: { overlap: ScheduleOverlapPolicy[overlap], catchupWindow: catchupMs, pauseOnFailure: false },
+    policies: { overlap, catchupWindow: catchupMs, pauseOnFailure: false },
     action: {
       type: 'startWorkflow' as const,
       workflowType: WORKFLOW_TYPE,

@@ -3,7 +3,6 @@ import { existsSync } from 'node:fs';
 import { sourceConfig } from '../config/connection-config.ts';
 import type { Config, ConnectionConfig } from '../config/schema.ts';
 import { HeadwaterError } from '../rules/errors.ts';
-import { sourceDefinition } from '../sources/registry.ts';
 import type { Source, SourceDefinition } from '../sources/source.ts';
 import type { Ledger } from '../stores/ledger/ledger.ts';
 import { openLedger } from './open.ts';
@@ -27,6 +26,7 @@ export async function withSource<T>(
   signal: AbortSignal,
   action: (opened: OpenedSource) => Promise<T>,
 ): Promise<T> {
+  const { sourceDefinition } = await import('../sources/registry.ts');
   const definition = sourceDefinition(connection.kind);
   if (definition === undefined)
     throw new HeadwaterError('CONFIG_INVALID', `${connection.kind} is no kind of source`);

@@ -1,4 +1,4 @@
-import { Client, Connection } from '@temporalio/client';
+import type { Client, Connection } from '@temporalio/client';
 import type { LoadedConfig } from '../config/load-config.ts';
 import { HeadwaterError } from '../rules/errors.ts';
 import { temporalAddress, type TemporalAddress } from './temporal-address.ts';
@@ -18,9 +18,11 @@ export async function connectTemporal(
   environment: NodeJS.ProcessEnv = process.env,
 ): Promise<TemporalClient> {
   const target = temporalAddress(loaded, environment);
+  // Only commands that talk to Temporal pay for loading its client.
+  const temporal = await import('@temporalio/client');
   let connection: Connection;
   try {
-    connection = await Connection.connect({
+    connection = await temporal.Connection.connect({
       address: target.address,
       connectTimeout: CONNECT_TIMEOUT,
       ...target.connectionOptions,
@@ -34,7 +36,7 @@ export async function connectTemporal(
       },
     );
   }
-  const client = new Client({ connection, namespace: target.namespace });
+  const client = new temporal.Client({ connection, namespace: target.namespace });
   return { client, target, taskQueue: loaded.config.temporal.taskQueue, close: () => connection.close() };
 }
 

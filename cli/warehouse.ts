@@ -4,7 +4,6 @@ import { z } from 'zod';
 import { warehouseConfig } from '../config/connection-config.ts';
 import type { LoadedConfig } from '../config/load-config.ts';
 import { HeadwaterError } from '../rules/errors.ts';
-import { warehouseDefinition } from '../warehouses/registry.ts';
 import type { QueryAnswer, Warehouse } from '../warehouses/warehouse.ts';
 import { askWorker } from './control-socket.ts';
 
@@ -36,6 +35,7 @@ export async function withWarehouse<T>(
   { config, home }: Place,
   action: (warehouse: Warehouse) => Promise<T>,
 ): Promise<T> {
+  const { warehouseDefinition } = await import('../warehouses/registry.ts');
   const definition = warehouseDefinition(config.warehouse.kind);
   if (definition === undefined)
     throw new HeadwaterError('CONFIG_INVALID', `${config.warehouse.kind} is no kind of warehouse`);

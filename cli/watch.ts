@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
-import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import type { WorkflowHandle } from '@temporalio/client';
+import type { ApplicationFailure } from '@temporalio/common';
 import { ERRORS, HeadwaterError, type ErrorCode } from '../rules/errors.ts';
 import { runSummarySchema, type RunSummary } from '../schemas/run.ts';
 import type { Output } from './output.ts';
@@ -68,10 +68,12 @@ async function endOf(handle: WorkflowHandle): Promise<Ended> {
   try {
     return { kind: 'result', result: await handle.result() };
   } catch (error) {
+    const { WorkflowFailedError } = await import('@temporalio/client');
+    const common = await import('@temporalio/common');
     if (!(error instanceof WorkflowFailedError)) throw error;
     const { cause } = error;
-    if (cause instanceof CancelledFailure) return { kind: 'cancelled' };
-    const failure = innermost(cause);
+    if (cause instanceof common.CancelledFailure) return { kind: 'cancelled' };
+    const failure = innermost(cause, (one) => one instanceof common.ApplicationFailure);
     const type = failure?.type ?? '';
     return {
       kind: 'failed',
@@ -83,12 +85,14 @@ async function endOf(handle: WorkflowHandle): Promise<Ended> {
 }
 
 /** The failure that carries our code: activities and children wrap it. */
-function innermost(cause: unknown): ApplicationFailure | undefined {
+function innermost(
+  cause: unknown,
+  isFailure: (one: unknown) => one is ApplicationFailure,
+): ApplicationFailure | undefined {
   let found: ApplicationFailure | undefined;
   let current = cause;
   for (let depth = 0; depth < 10 && current instanceof Error; depth += 1) {
-    if (current instanceof ApplicationFailure && (found === undefined || isErrorCode(current.type ?? '')))
-      found = current;
+    if (isFailure(current) && (found === undefined || isErrorCode(current.type ?? ''))) found = current;
     current = current.cause;
   }
   return found;

@@ -3,7 +3,6 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { HeadwaterError } from '../rules/errors.ts';
 import { parseConfig, type Kinds } from './parse-config.ts';
-import { registeredKinds } from './registered-kinds.ts';
 import type { Config } from './schema.ts';
 
 const CONFIG_FILES = [
@@ -35,7 +34,7 @@ export async function loadConfig(
   const home = resolve(options.home ?? (environment['HEADWATER_HOME'] || homeBeside(path)));
   const file = basename(path);
   const input = await importConfig(path, file);
-  const kinds = options.kinds ?? registeredKinds();
+  const kinds = options.kinds ?? (await import('./registered-kinds.ts')).registeredKinds();
   const parsed = parseConfig(input, { file, home, kinds });
   if (parsed.ok) return { config: parsed.config, path, home };
   throw invalid(parsed.lines);

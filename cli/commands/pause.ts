@@ -1,4 +1,3 @@
-import { ScheduleNotFoundError } from '@temporalio/client';
 import type { LoadedConfig } from '../../config/load-config.ts';
 import { nearest } from '../../config/nearest.ts';
 import { HeadwaterError } from '../../rules/errors.ts';
@@ -78,6 +77,7 @@ async function changeSchedule(
       `${paused ? 'Paused' : 'Resumed'} by \`headwater ${paused ? 'pause' : 'resume'}\``;
     await (paused ? handle.pause(note) : handle.unpause(note));
   } catch (error) {
+    const { ScheduleNotFoundError } = await import('@temporalio/client');
     if (!(error instanceof ScheduleNotFoundError)) throw error;
     throw new HeadwaterError('INPUT_INVALID', `${connection} has no schedule yet`, {
       remedy: 'Make it with `npx headwater schedule apply --yes`.',
