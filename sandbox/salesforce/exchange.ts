@@ -1,6 +1,7 @@
 /** One request and its answer: body reading with a cap, JSON and streamed answers, and the faults that act on bytes. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Writable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createGzip } from 'node:zlib';
 import { ApiError } from './api-error.ts';
 import type { FaultAction } from './faults.ts';
@@ -106,7 +107,8 @@ export class Exchange {
     zip?.pipe(response);
     const target = zip ?? response;
     let left = truncate?.truncateAfterBytes ?? Number.POSITIVE_INFINITY;
-    for await (const chunk of chunks) {
+    const slow = fault !== undefined && 'bytesPerSecond' in fault ? fault.bytesPerSecond : undefined;
+    for await (const chunk of slow === undefined ? chunks : slowed(chunks, slow)) {
       if (response.destroyed) return;
       const part = chunk.length > left ? chunk.subarray(0, left) : chunk;
       left -= part.length;
@@ -125,6 +127,22 @@ export class Exchange {
     if (this.fault === undefined || !('resetAfterWork' in this.fault)) return false;
     this.request.socket.resetAndDestroy();
     return true;
+  }
+}
+
+const SLOW_STEP_MS = 50;
+
+/** The same bytes in small parts, a part every step. */
+async function* slowed(
+  chunks: Iterable<Buffer> | AsyncIterable<Buffer>,
+  bytesPerSecond: number,
+): AsyncGenerator<Buffer> {
+  const part = Math.max(1, Math.floor((bytesPerSecond * SLOW_STEP_MS) / 1000));
+  for await (const chunk of chunks) {
+    for (let at = 0; at < chunk.length; at += part) {
+      await sleep(SLOW_STEP_MS);
+      yield chunk.subarray(at, at + part);
+    }
   }
 }
 

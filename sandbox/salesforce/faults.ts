@@ -16,6 +16,8 @@ export type FaultAction =
   /** Cuts the connection after so many bytes of body, or ends it as if all were well when clean. */
   | { readonly truncateAfterBytes: number; readonly clean?: boolean }
   | { readonly delayMs: number }
+  /** Sends the body slowly. */
+  | { readonly bytesPerSecond: number }
   | { readonly hang: true }
   | { readonly reset: true }
   /** Handles the request, then cuts the connection before the answer. */

@@ -191,16 +191,16 @@ function cityPart(context: MakerContext, part: 0 | 1 | 2 | 3): Maker {
   return (i) => pick(words.CITIES, mix(seed, i))[part];
 }
 
-/** One row in 4,096 has as many digits as the type allows: more than a double can hold. */
+/** Doubles show a decimal even at scale 0. One row in 4,096 has as many digits as the type allows: more than a double can hold. */
 function decimalAt(seed: number, spec: FieldSpec, i: number): string {
   const h = mix(seed, i);
   if ((h & 4095) === 7 && spec.precision >= 18) {
     const whole = '9'.repeat(spec.precision - spec.scale - 8) + String(h % 100_000_000).padStart(8, '0');
-    return spec.scale === 0 ? whole : `${whole}.${'98'.padEnd(spec.scale, '7').slice(0, spec.scale)}`;
+    return spec.scale === 0 ? `${whole}.0` : `${whole}.${'98'.padEnd(spec.scale, '7').slice(0, spec.scale)}`;
   }
   const limit = Math.min(10 ** spec.precision, 1e9);
-  const text = decimalText(h % limit, spec.scale);
-  return (h & 15) === 1 ? (text === '0' ? '0' : `-${text}`) : text;
+  const text = spec.scale === 0 ? `${h % limit}.0` : decimalText(h % limit, spec.scale);
+  return (h & 15) === 1 ? `-${text}` : text;
 }
 
 const BY_TYPE: Record<FieldType, keyof typeof MAKERS> = {

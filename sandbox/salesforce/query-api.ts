@@ -23,7 +23,9 @@ export async function answerQuery(
   const faults = pageFaults(exchange);
   const now = org.store.clock.now();
   if (query.selected[0]?.kind === 'count') {
-    const count = faults.empty ? 0 : countQuery(bound, now);
+    const count = faults.empty
+      ? 0
+      : Math.min(countQuery(bound, now), query.limit ?? Number.POSITIVE_INFINITY);
     await exchange.sendText(200, JSON_TYPE, `{"totalSize":${count},"done":true,"records":[]}`);
     return;
   }

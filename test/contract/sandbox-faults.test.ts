@@ -50,6 +50,14 @@ test('a reset before the work leaves the row, a reset after it does not', async 
   }
 });
 
+test('a slow body comes whole, in its time', async () => {
+  sandbox.faults.add({ match: { path: '/query?' }, action: { bytesPerSecond: 20_000 } });
+  const begun = Date.now();
+  const answer = await client.query('SELECT Id FROM Account LIMIT 60');
+  expect(answer.records).toHaveLength(60);
+  expect(Date.now() - begun).toBeGreaterThan(250);
+});
+
 test('a hung request ends only by the client', async () => {
   sandbox.faults.add({ match: { path: '/query?' }, action: { hang: true } });
   const signal = AbortSignal.timeout(150);

@@ -62,11 +62,12 @@ test('query and queryMore give every live row once, queryAll the deleted ones to
 });
 
 test('rows hold what the truth says, typed', async () => {
-  const id = sandbox.data.idOf('Contact', 77);
+  const id = sandbox.data.idOf('Contact', 78);
   const row = await connection.sobject('Contact').retrieve(id);
   const truth = sandbox.data.get('Contact', id)?.values;
   expect(row['LastName']).toBe(truth?.['LastName']);
-  expect(String(row['Visits__c'])).toBe(String(truth?.['Visits__c']));
+  expect(truth?.['Visits__c']).toMatch(/^-?\d+\.0$/);
+  expect(row['Visits__c']).toBe(Number(truth?.['Visits__c']));
   expect(row['DoNotCall']).toBe(truth?.['DoNotCall'] === 'true');
   expect(row['SystemModstamp']).toBe(truth?.['SystemModstamp']?.replace('Z', '+0000'));
 });
