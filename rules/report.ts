@@ -1,5 +1,6 @@
-import { ORIGIN, type Instant } from '../schemas/instant.ts';
+import type { Instant } from '../schemas/instant.ts';
 import type { ObjectSummary, RunSummary } from '../schemas/run.ts';
+import { ORIGIN } from './time.ts';
 
 /** Lines of a table in the Temporal UI; more objects than this are summed up in one line. */
 const LINES_MAX = 60;
