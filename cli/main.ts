@@ -87,24 +87,26 @@ function commandNamed(name: string): Command {
 }
 
 function help(name: string | undefined, output: Output): number {
-  if (name !== undefined && !name.startsWith('-')) {
-    output.line(helpOf(commandNamed(name)));
-    return EXIT.ok;
-  }
-  const width = Math.max(...COMMANDS.map((command) => command.name.length));
-  output.line('Headwater keeps customer data correct and fresh where it is used.');
-  output.line();
-  output.line('headwater <command> [options]');
-  for (const [group, commands] of Object.entries(GROUPS)) {
-    output.line();
-    output.line(output.style('bold', group));
-    for (const command of commands) {
-      output.line(`  ${command.name.padEnd(width)}   ${command.summary}`);
-    }
-  }
-  output.line();
-  output.line('Each command takes --help, --json and --config <file>.');
+  const named = name !== undefined && !name.startsWith('-');
+  output.line(named ? helpOf(commandNamed(name)) : overview((title) => output.style('bold', title)));
   return EXIT.ok;
+}
+
+/** All commands, each with what it is for. */
+export function overview(titled: (title: string) => string = (title) => title): string {
+  const width = Math.max(...COMMANDS.map((command) => command.name.length));
+  return [
+    'Headwater keeps customer data correct and fresh where it is used.',
+    '',
+    'headwater <command> [options]',
+    ...Object.entries(GROUPS).flatMap(([group, commands]) => [
+      '',
+      titled(group),
+      ...commands.map((command) => `  ${command.name.padEnd(width)}   ${command.summary}`),
+    ]),
+    '',
+    'Each command takes --help, --json and --config <file>.',
+  ].join('\n');
 }
 
 async function version(output: Output): Promise<number> {

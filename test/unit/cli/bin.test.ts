@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { helpOf, type Command } from '../../../cli/command.ts';
 import { COMMANDS } from '../../../cli/commands.ts';
+import { overview } from '../../../cli/main.ts';
 
 const BIN = fileURLToPath(new URL('../../../bin/headwater.js', import.meta.url));
 const HELP = fileURLToPath(new URL('help.golden.txt', import.meta.url));
@@ -30,15 +32,26 @@ function headwater(words: string[], node: string = process.execPath) {
 }
 
 test('the help of every command is as it was read last', () => {
-  const texts = ['', ...COMMANDS.map(({ name }) => name)].map((name) => {
-    const { status, stdout } = headwater(name === '' ? ['--help'] : [name, '--help']);
-    expect(status).toBe(0);
-    return stdout;
-  });
-  const all = texts.join(`\n${'─'.repeat(80)}\n`);
+  const texts = [overview(), ...COMMANDS.map(helpOf)];
+  const all = `${texts.join(`\n\n${'─'.repeat(80)}\n`)}\n`;
   if (process.env['UPDATE_GOLDEN']) writeFileSync(HELP, all);
   expect(all).toBe(readFileSync(HELP, 'utf8'));
-}, 120_000);
+});
+
+test.each([
+  [['--help'], overview],
+  [[], overview],
+  [['help', 'runs'], () => helpOf(named('runs'))],
+  [['temporal', '--help'], () => helpOf(named('temporal'))],
+])('%j prints it', (words, text) => {
+  expect(headwater(words)).toEqual({ status: 0, stdout: `${text()}\n`, stderr: '' });
+});
+
+function named(name: string): Command {
+  const command = COMMANDS.find((one) => one.name === name);
+  if (command === undefined) throw new Error(`there is no ${name}`);
+  return command;
+}
 
 describe('exit codes and one line each', () => {
   test.each<[string[], number, string]>([
