@@ -3,13 +3,16 @@ import { Context } from '@temporalio/activity';
 import { HeadwaterError } from '../rules/errors.ts';
 import { addCounts, judge, NO_ROWS, recordsInWindow } from '../rules/receipts.ts';
 import { fromMs } from '../rules/time.ts';
-import type { Batch } from '../schemas/batch.ts';
+import type { Batch, ShapeCounts } from '../schemas/batch.ts';
 import type { Receipt } from '../schemas/receipt.ts';
 import type { Source } from '../sources/source.ts';
 import type { WindowProgress } from '../stores/ledger/ledger.ts';
-import type { Dependencies } from './dependencies.ts';
-import { explain } from './explain.ts';
+import type { Slice } from '../schemas/window.ts';
+import type { ConnectionSettings, Dependencies } from './dependencies.ts';
+import { takeEvidence } from './explain.ts';
+import { extractSlice, LATE_API } from './extract.ts';
 import { loadRequest } from './load.ts';
+import { shapeSlice } from './shape.ts';
 
 function batchesOf(progress: WindowProgress): Batch[] {
   return progress.slices.map(({ slice, batch }) => {
@@ -18,29 +21,35 @@ function batchesOf(progress: WindowProgress): Batch[] {
   });
 }
 
+export interface Proof {
+  receipt: Receipt;
+  /** As it is now: rows that came late have a slice of their own. */
+  progress: WindowProgress;
+}
+
 /**
  * The transport and source parts of the receipt. When they hold, the window joins the source's coverage: it is staged, and a
  * warehouse that is away no longer holds it back. Does nothing for a window that is staged already.
  */
-export async function commitSource(
+export async function prove(
   dependencies: Dependencies,
+  settings: ConnectionSettings,
   source: Source,
   progress: WindowProgress,
-): Promise<Receipt> {
+): Promise<Proof> {
   const { window } = progress;
-  if (window.state === 'staged' && progress.receipt !== null) return progress.receipt;
-  const batches = batchesOf(progress);
-  const transport = batches.reduce((total, batch) => addCounts(total, batch.counts), NO_ROWS);
-  const read = recordsInWindow(transport);
-  const interval = { from: window.from, until: window.until };
-  const after = await source.count(progress.schema, interval);
+  if (window.state === 'staged' && progress.receipt !== null) return { receipt: progress.receipt, progress };
+  const read = recordsInWindow(transportOf(progress));
+  const evidence = await takeEvidence(dependencies, source, progress, read);
+  const complete =
+    evidence.lateIds.length === 0
+      ? progress
+      : await fetchLate(dependencies, settings, source, progress, evidence.lateIds);
+  const transport = transportOf(complete);
+  const late = recordsInWindow(transport) - read;
   const before = progress.countBefore ?? 'unknown';
-  const quiet = before === read && after === read;
-  const found =
-    quiet || after === 'unknown'
-      ? { moved: 0, late: 0 }
-      : await explain(dependencies, source, progress, batches, read - after);
-  const { verdict, unexplained } = judge({ read, before, after, ...found });
+  const { after, moved } = evidence;
+  const { verdict, unexplained } = judge({ read: read + late, before, after, moved, late });
   const receipt: Receipt = {
     window: window.id,
     connection: window.connection,
@@ -51,8 +60,8 @@ export async function commitSource(
     source: {
       before: before === 'unknown' ? null : before,
       after: after === 'unknown' ? null : after,
-      moved: found.moved,
-      late: found.late,
+      moved,
+      late,
       unexplained,
     },
     destination: null,
@@ -62,13 +71,36 @@ export async function commitSource(
   if (verdict === 'failed') {
     throw new HeadwaterError(
       'RECEIPT_SOURCE',
-      `${window.object}: the source counts ${after} rows in the window, ${read} were read, ${found.moved} have moved since; ${unexplained} are unexplained`,
-      { details: { window: window.id } },
+      `${window.object}: the source has ${after} rows in the window, ${read} were read, ${moved} have moved since and ${late} came late; ${unexplained} are unexplained`,
+      { details: { window: window.id, receipt } },
     );
   }
   // I3: coverage grows only with a receipt that holds.
   await dependencies.ledger.commitSource(window.id, window.attempt, receipt);
-  return receipt;
+  return { receipt, progress: complete };
+}
+
+function transportOf(progress: WindowProgress): ShapeCounts {
+  return batchesOf(progress).reduce((total, batch) => addCounts(total, batch.counts), NO_ROWS);
+}
+
+/** Rows that became visible in the window after it was read are extracted now, as one more slice of the same window. */
+async function fetchLate(
+  dependencies: Dependencies,
+  settings: ConnectionSettings,
+  source: Source,
+  progress: WindowProgress,
+  ids: string[],
+): Promise<WindowProgress> {
+  const { window, schema, readAt, countBefore } = progress;
+  const slices = progress.slices.map(({ slice }) => slice);
+  const slice: Slice = { slice: slices.length, api: LATE_API, request: { ids }, rowsEstimate: ids.length };
+  const plan = { schema, slices: [...slices, slice], countBefore, readAt };
+  await dependencies.ledger.storePlan(window.id, window.attempt, plan);
+  const current = async () => ({ ...(await dependencies.ledger.progress(window.id)), window });
+  await extractSlice(dependencies, source, await current(), slice.slice);
+  await shapeSlice(dependencies, settings, await current(), slice.slice);
+  return current();
 }
 
 /**

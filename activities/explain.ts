@@ -1,52 +1,115 @@
-// Part of commit: finds out why the source's count of a window differs from what was read.
+// Part of commit: finds out why the source's count of a window differs from what was read, or that it does not.
 import { Context } from '@temporalio/activity';
 import { fromMs } from '../rules/time.ts';
-import type { Batch } from '../schemas/batch.ts';
+import type { Interval } from '../schemas/window.ts';
 import type { Source } from '../sources/source.ts';
 import type { WindowProgress } from '../stores/ledger/ledger.ts';
 import type { Dependencies } from './dependencies.ts';
 
 /** Ids per look-up in the staged rows: bounds memory. */
 const IDS_PER_CHECK_MAX = 20_000;
+/** While somebody edits, count and changes are read again until the count stands still between the two. */
+const TRIES_MAX = 3;
+/** Beyond what the source's clock may be ahead of ours, ms. */
+const CLOCK_AHEAD_MS_MAX = 10 * 60_000;
+
+export interface Evidence {
+  /** Records of the window at the source when the evidence was taken. */
+  after: number | 'unknown';
+  /** Of what was read: no longer in the window. */
+  moved: number;
+  /** In the window at the source, and never read. */
+  lateIds: string[];
+}
 
 /**
- * Rows leave a window when they are changed or erased after they were read: their ids turn up with a stamp at or after the
- * window's end, or among the erased. Only the records that changed since are compared, not the whole window.
- * `gap` is what was read less what the source counts now.
+ * Takes the source's count and what has moved since as one consistent picture: rows can leave a closed window at any moment,
+ * so a count counts only if a second one, after the changes were read, is equal. If it never is, or if the picture does not
+ * explain the difference, the window's ids are compared one by one, which is exact whatever goes on meanwhile.
  */
-export async function explain(
+export async function takeEvidence(
   dependencies: Dependencies,
   source: Source,
   progress: WindowProgress,
-  batches: Batch[],
-  gap: number,
-): Promise<{ moved: number; late: number }> {
-  if (gap <= 0) return { moved: 0, late: 0 };
+  read: number,
+): Promise<Evidence> {
+  const { window, schema } = progress;
+  const interval = { from: window.from, until: window.until };
+  for (let tries = 0; tries < TRIES_MAX; tries += 1) {
+    const before = await source.count(schema, interval);
+    if (before === 'unknown' || before === read) return { after: before, moved: 0, lateIds: [] };
+    if (before > read) break;
+    const moved = await movedSince(dependencies, source, progress);
+    const after = await source.count(schema, interval);
+    if (after !== before) continue;
+    if (after + moved === read) return { after, moved, lateIds: [] };
+    break;
+  }
+  return compareIds(dependencies, source, progress, read);
+}
+
+/** Rows that were read and have since got a stamp at or after the window's end. Only what changed since is looked at. */
+async function movedSince(
+  dependencies: Dependencies,
+  source: Source,
+  progress: WindowProgress,
+): Promise<number> {
+  const until = fromMs(dependencies.now() + CLOCK_AHEAD_MS_MAX);
+  const seen = await walk(
+    dependencies,
+    source,
+    progress,
+    { from: progress.window.until, until },
+    'changes since',
+  );
+  return seen.ids - seen.absent;
+}
+
+async function compareIds(
+  dependencies: Dependencies,
+  source: Source,
+  progress: WindowProgress,
+  read: number,
+): Promise<Evidence> {
+  const { from, until } = progress.window;
+  const seen = await walk(dependencies, source, progress, { from, until }, 'ids of the window');
+  return { after: seen.ids, moved: read - (seen.ids - seen.absent), lateIds: seen.absentIds };
+}
+
+/** Ids of late rows that one window keeps; more is not late, it is another data set. */
+const LATE_IDS_MAX = 100_000;
+
+async function walk(
+  dependencies: Dependencies,
+  source: Source,
+  progress: WindowProgress,
+  interval: Interval,
+  what: string,
+): Promise<{ ids: number; absent: number; absentIds: string[] }> {
   const { window, schema } = progress;
   const signal = Context.current().cancellationSignal;
   const files = await Promise.all(
-    batches.flatMap((batch) => (batch.rows === null ? [] : [dependencies.stage.path(batch.rows)])),
+    progress.slices.flatMap(({ batch }) => {
+      const key = batch?.rows ?? null;
+      return key === null ? [] : [dependencies.stage.path(key)];
+    }),
   );
   const column = schema.fields.find((field) => field.name === schema.key)?.column ?? schema.key;
-  const since = { from: window.until, until: fromMs(dependencies.now() + 60_000) };
-  let moved = 0;
+  const total = { ids: 0, absent: 0, absentIds: [] as string[] };
   let pending: string[] = [];
   const check = async () => {
-    if (pending.length > 0)
-      moved += await dependencies.shaper.countKeys({
-        files,
-        column,
-        ids: pending,
-        from: window.from,
-        until: window.until,
-      });
+    const { from, until } = window;
+    const absent = await dependencies.shaper.absentKeys({ files, column, ids: pending, from, until });
+    total.ids += pending.length;
+    total.absent += absent.length;
+    total.absentIds.push(...absent.slice(0, LATE_IDS_MAX - total.absentIds.length));
     pending = [];
+    Context.current().heartbeat({ comparing: what, ids: total.ids });
   };
-  for await (const stamps of source.stamps(schema, since, signal)) {
+  for await (const stamps of source.stamps(schema, interval, signal)) {
     for (const { id } of stamps) pending.push(id);
     if (pending.length >= IDS_PER_CHECK_MAX) await check();
-    Context.current().heartbeat({ explained: moved, of: gap });
   }
-  await check();
-  return { moved, late: 0 };
+  if (pending.length > 0) await check();
+  return total;
 }

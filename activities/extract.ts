@@ -9,6 +9,9 @@ import type { Dependencies } from './dependencies.ts';
 /** Pages of one slice; more is a source that never ends. */
 const PAGES_PER_SLICE_MAX = 100_000;
 
+/** A slice of rows that came late: it is read by id, not by stamp. */
+export const LATE_API = 'late';
+
 export interface Extracted {
   rows: number;
   bytes: number;
@@ -64,11 +67,10 @@ async function copyPages(
   const beat = (doing: string) =>
     context.heartbeat({ slice, pages: pages.length, rows: sum(pages).rows, doing });
   const request = { schema, from: window.from, readFrom: window.readFrom, until: window.until };
-  const incoming = source.extract(request, present.slice, {
-    after: cursor ?? undefined,
-    signal,
-    onWait: beat,
-  });
+  const incoming =
+    present.slice.api === LATE_API
+      ? source.fetch(schema, lateIds(present.slice.request), signal)
+      : source.extract(request, present.slice, { after: cursor ?? undefined, signal, onWait: beat });
   try {
     for await (const page of incoming) {
       signal.throwIfAborted();
@@ -95,6 +97,11 @@ async function copyPages(
   }
   await dependencies.ledger.sliceExtracted(window.id, window.attempt, slice);
   return sum(pages);
+}
+
+function lateIds(request: Record<string, unknown>): string[] {
+  const { ids } = request;
+  return Array.isArray(ids) ? ids.map(String) : [];
 }
 
 /** A page may take minutes to arrive: the step says that it lives, at most every two seconds. */

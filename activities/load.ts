@@ -50,3 +50,19 @@ export async function loadSlice(
   await ledger.storeLoad(sink, window.id, window.attempt, receipt);
   return receipt;
 }
+
+/** Loads the batches of a window that have not landed yet: all of a small window, the late rows of a large one. */
+export async function loadAll(
+  dependencies: Dependencies,
+  settings: ConnectionSettings,
+  progress: WindowProgress,
+): Promise<LoadReceipt[]> {
+  const landed = await dependencies.ledger.loads(dependencies.sink, progress.window.id);
+  const done = new Map(landed.map((receipt) => [receipt.batch, receipt]));
+  const receipts: LoadReceipt[] = [];
+  for (const { batch } of progress.slices) {
+    if (batch === null) continue;
+    receipts.push(done.get(batch.id) ?? (await loadSlice(dependencies, settings, progress, batch)));
+  }
+  return receipts;
+}

@@ -5,11 +5,11 @@ import type { CallClass } from '../schemas/quota.ts';
 import type { Receipt } from '../schemas/receipt.ts';
 import type { ObjectSummary } from '../schemas/run.ts';
 import type { WindowProgress } from '../stores/ledger/ledger.ts';
-import { commitSink, commitSource } from './commit.ts';
+import { commitSink, prove } from './commit.ts';
 import { connectionSettings, type OpenSources } from './connections.ts';
 import type { Dependencies } from './dependencies.ts';
 import { extractSlice } from './extract.ts';
-import { loadSlice } from './load.ts';
+import { loadAll, loadSlice } from './load.ts';
 import { shapeSlice } from './shape.ts';
 
 /** What the workflow passes: names only. Cursors, schemas and files lie in the ledger and the stage. */
@@ -58,15 +58,15 @@ export function createSteps(dependencies: Dependencies, sources: OpenSources): S
       const startedMs = performance.now();
       const { settings, source, progress } = await open(input);
       await timed(stepMs, 'extract', () => extractSlice(dependencies, source, progress, input.slice));
-      const extracted = claimed(await ledger.progress(input.window), input.attempt);
-      const batch = await timed(stepMs, 'shape', () =>
-        shapeSlice(dependencies, settings, extracted, input.slice),
+      const { progress: extracted } = await open(input);
+      await timed(stepMs, 'shape', () => shapeSlice(dependencies, settings, extracted, input.slice));
+      const { progress: shaped } = await open(input);
+      const proof = await timed(stepMs, 'prove', () => prove(dependencies, settings, source, shaped));
+      const loads = await timed(stepMs, 'load', () => loadAll(dependencies, settings, proof.progress));
+      const receipt = await timed(stepMs, 'commit', () =>
+        commitSink(dependencies, proof.progress, proof.receipt),
       );
-      const shaped = claimed(await ledger.progress(input.window), input.attempt);
-      const proven = await timed(stepMs, 'prove', () => commitSource(dependencies, source, shaped));
-      const loaded = await timed(stepMs, 'load', () => loadSlice(dependencies, settings, shaped, batch));
-      const receipt = await timed(stepMs, 'commit', () => commitSink(dependencies, shaped, proven));
-      return summarize(receipt, [loaded], (performance.now() - startedMs) / 1000, stepMs);
+      return summarize(receipt, loads, (performance.now() - startedMs) / 1000, stepMs);
     },
     async extract(input) {
       const { source, progress } = await open(input);
@@ -86,12 +86,12 @@ export function createSteps(dependencies: Dependencies, sources: OpenSources): S
     },
     async commit(input) {
       const startedMs = performance.now();
-      const { source, progress } = await open(input);
-      const receipt = await timed({}, 'commit', async () => {
-        const proven = await commitSource(dependencies, source, progress);
-        return commitSink(dependencies, progress, proven);
+      const { settings, source, progress } = await open(input);
+      const { receipt, loads } = await timed({}, 'commit', async () => {
+        const proof = await prove(dependencies, settings, source, progress);
+        const landed = await loadAll(dependencies, settings, proof.progress);
+        return { loads: landed, receipt: await commitSink(dependencies, proof.progress, proof.receipt) };
       });
-      const loads = await ledger.loads(dependencies.sink, input.window);
       return summarize(receipt, loads, (performance.now() - startedMs) / 1000, undefined);
     },
   };

@@ -26,6 +26,11 @@ export async function cutToSize(
   const firstCells = cells >> 1;
   const middle = addMs(gridFloor(from, everyMs), firstCells * everyMs);
   const first = await cutToSize({ ...stretch, until: middle, cells: firstCells }, everyMs, rowsTarget, count);
-  const second = await cutToSize({ ...stretch, from: middle, cells: cells - firstCells }, everyMs, rowsTarget, count);
+  const second = await cutToSize(
+    { ...stretch, from: middle, cells: cells - firstCells },
+    everyMs,
+    rowsTarget,
+    count,
+  );
   return [...first, ...second];
 }

@@ -120,6 +120,10 @@ export const ERRORS = {
     retryable: false,
     remedy: 'Some objects failed; each line names the code and the fix. The next run resumes them.',
   },
+  ALREADY_RUNNING: {
+    retryable: false,
+    remedy: 'Stop it with Ctrl-C there, or set HEADWATER_HOME to another folder.',
+  },
   INTERNAL: {
     retryable: true,
     remedy: 'This is a defect of Headwater; please report it with the log of the run.',

@@ -44,19 +44,19 @@ export async function createShaper(options: ShaperOptions): Promise<Shaper> {
         await removeTemporary(request);
       }
     },
-    countKeys: async ({ files, column, ids, from, until }) => {
-      if (files.length === 0 || ids.length === 0) return 0;
+    absentKeys: async ({ files, column, ids, from, until }) => {
+      if (files.length === 0 || ids.length === 0) return ids;
       const connection = await instance.connect();
       try {
-        const found = await connection.runAndReadAll(
-          `SELECT count(DISTINCT ${quote(column)}) FROM read_parquet([${files.map(literal).join(',')}],union_by_name=true) ` +
-            `WHERE _version>=TIMESTAMPTZ ${literal(from)} AND _version<TIMESTAMPTZ ${literal(until)} ` +
-            `AND CAST(${quote(column)} AS VARCHAR) IN (SELECT unnest($1::VARCHAR[]))`,
+        const absent = await connection.runAndReadAll(
+          `SELECT id FROM (SELECT DISTINCT unnest($1::VARCHAR[]) AS id) ANTI JOIN ` +
+            `(SELECT CAST(${quote(column)} AS VARCHAR) AS id FROM read_parquet([${files.map(literal).join(',')}],union_by_name=true) ` +
+            `WHERE _version>=TIMESTAMPTZ ${literal(from)} AND _version<TIMESTAMPTZ ${literal(until)}) USING (id)`,
           [listValue(ids)],
         );
-        return Number(found.getRows()[0]?.[0] ?? 0);
+        return absent.getRows().map((row) => String(row[0]));
       } catch (error) {
-        throw new HeadwaterError('INTERNAL', `counting keys: ${firstLine(error)}`, { cause: error });
+        throw new HeadwaterError('INTERNAL', `comparing keys: ${firstLine(error)}`, { cause: error });
       } finally {
         connection.closeSync();
       }

@@ -46,13 +46,13 @@ export interface ShapeResult {
  */
 export interface Shaper {
   shape(request: ShapeRequest, signal: AbortSignal): Promise<ShapeResult>;
-  /** How many distinct ones of these ids are in the Parquet files with a `_version` in `[from, until)`. */
-  countKeys(request: {
+  /** Which of these ids are not in the Parquet files with a `_version` in `[from, until)`; without repetitions. */
+  absentKeys(request: {
     files: string[];
     column: string;
     ids: string[];
     from: Instant;
     until: Instant;
-  }): Promise<number>;
+  }): Promise<string[]>;
   close(): Promise<void>;
 }

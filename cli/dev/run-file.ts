@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { HeadwaterError } from '../../rules/errors.ts';
 import { z } from 'zod';
 import { identify, isAlive, terminate } from './process-identity.ts';
 
@@ -35,8 +36,12 @@ export interface RunClaim {
 }
 
 /** A second launcher in the same home: a user's mistake, told in one line. */
-export class AlreadyRunningError extends Error {
+export class AlreadyRunningError extends HeadwaterError {
   override readonly name = 'AlreadyRunningError';
+  constructor({ launcher, urls }: RunState) {
+    const ui = urls['ui'] ? `, UI ${urls['ui']}` : '';
+    super('ALREADY_RUNNING', `Headwater is already running here (pid ${launcher.pid}${ui})`);
+  }
 }
 
 /**
@@ -58,7 +63,7 @@ export async function claim(home: string, log: (message: string) => void = () =>
   // Orphans are kept in our own file until they are gone: if we die while ending them, the next launcher goes on.
   const orphans = exclusively(home, () => {
     const before = readRunState(home);
-    if (before && isAlive(before.launcher)) throw new AlreadyRunningError(refusal(before));
+    if (before && isAlive(before.launcher)) throw new AlreadyRunningError(before);
     state.processes = (before?.processes ?? []).filter(isAlive);
     write(home, state);
     return [...state.processes];
@@ -137,12 +142,4 @@ function write(home: string, state: RunState): void {
   const partial = join(home, `${FILE}.${process.pid}.partial`);
   writeFileSync(partial, `${JSON.stringify(state, undefined, 2)}\n`, { mode: 0o600 });
   renameSync(partial, join(home, FILE));
-}
-
-function refusal({ launcher, urls }: RunState): string {
-  const ui = urls['ui'] ? `, UI ${urls['ui']}` : '';
-  return (
-    `Headwater is already running here (pid ${launcher.pid}${ui}). ` +
-    'Stop it with Ctrl-C there, or set HEADWATER_HOME to another folder.'
-  );
 }

@@ -118,7 +118,12 @@ function toField(field: SourceField, columns: ReadonlyMap<string, string>): Fiel
 }
 
 /** Unknown types become text, which holds every value. */
-export function fieldType(field: Pick<SourceField, 'type' | 'precision' | 'scale'>): FieldType {
+export function fieldType(
+  field: Pick<SourceField, 'type' | 'precision' | 'scale'> & { name?: string },
+): FieldType {
+  // The coordinates of an address or a geolocation are doubles whatever precision their describe shows.
+  if (field.type === 'double' && /(Latitude|Longitude)(__s)?$/.test(field.name ?? ''))
+    return { kind: 'double' };
   if (field.type === 'double' || field.type === 'currency' || field.type === 'percent') {
     const { precision, scale } = field;
     const exact = precision >= 1 && precision <= DECIMAL_DIGITS_MAX && scale >= 0 && scale <= precision;
