@@ -67,10 +67,6 @@ export function contains(coverage: Coverage, interval: Interval): boolean {
   return coverage.some((one) => one.from <= interval.from && interval.until <= one.until);
 }
 
-export function containsInstant(coverage: Coverage, instant: Instant): boolean {
-  return coverage.some((one) => one.from <= instant && instant < one.until);
-}
-
 export function overlaps(first: Interval, second: Interval): boolean {
   return latest(first.from, second.from) < earliest(first.until, second.until);
 }

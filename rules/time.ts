@@ -62,12 +62,6 @@ export function gridFloor(instant: Instant, everyMs: number): Instant {
   return fromMs(Math.floor(toMs(instant) / gridStep(everyMs)) * everyMs);
 }
 
-/** The oldest grid time that is not before `instant`. */
-export function gridCeil(instant: Instant, everyMs: number): Instant {
-  if (instant === ORIGIN) return ORIGIN;
-  return fromMs(Math.ceil(toMs(instant) / gridStep(everyMs)) * everyMs);
-}
-
 function gridStep(everyMs: number): number {
   if (!Number.isSafeInteger(everyMs) || everyMs <= 0) {
     throw new HeadwaterError(

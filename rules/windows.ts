@@ -43,7 +43,8 @@ export type WindowDecision =
  *    bounds, attempt + 1. P beside C: while a live run works on the window at C, the one behind it is resumed, not read twice.
  * 2. First: nothing is covered yet. A backfill is told to run the first load first.
  * 3. Head: U > P.
- * 4. Past: the interval of a backfill; a retry of the same interval resumes its window.
+ * 4. Past: the interval of a backfill; a retry of the same interval resumes its window. An interval before C comes here at
+ *    once: a window left at C has nothing to do with it.
  */
 export function decideWindow(state: WindowState, request: WindowRequest): WindowDecision {
   const live = state.open.filter((one) => !isOneOf(request.closedOwners, one.owner));
@@ -53,11 +54,14 @@ export function decideWindow(state: WindowState, request: WindowRequest): Window
   const plannedEnd = gapFreeEnd(planned);
 
   if (checkpoint === null && request.past !== undefined) return { kind: 'first-load-missing' };
-  const resumable = resumableHead(state.open, ours, planned, checkpoint, plannedEnd, request);
-  if (resumable !== undefined) return resume(resumable);
-
   // A backfill ends at the end of its range: what lies behind is the business of the hourly run.
   const until = request.past === undefined ? request.until : earliest(request.until, request.past.until);
+  if (request.past !== undefined && checkpoint !== null && until <= checkpoint) {
+    return decidePast(state, live, { from: request.past.from, until }, request, checkpoint);
+  }
+  const resumable = resumableHead(state.open, ours, planned, checkpoint, plannedEnd, request, until);
+  if (resumable !== undefined) return resume(resumable);
+
   if (plannedEnd === null) {
     // The U of a source whose own clock cannot prove anything visible would be an empty window.
     if (until <= ORIGIN) return { kind: 'current', checkpoint: ORIGIN };
@@ -86,9 +90,13 @@ function resumableHead(
   checkpoint: Instant | null,
   plannedEnd: Instant | null,
   request: WindowRequest,
+  until: Instant,
 ): OpenWindow | undefined {
   const ends = [checkpoint ?? ORIGIN, plannedEnd ?? ORIGIN];
-  const own = ours.filter((one) => one.kind !== 'past');
+  // One backfill run works on several intervals at once: the head of another of them is not this one's to take.
+  const own = ours.filter(
+    (one) => one.kind !== 'past' && (request.past === undefined || one.until === until),
+  );
   const left = open.filter(
     (one) =>
       one.kind !== 'past' &&

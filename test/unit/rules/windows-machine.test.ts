@@ -204,7 +204,7 @@ test('any order of runs, triggers, backfills, crashes, retries and zombies leave
       refused += machine.refused;
       inProgress += machine.inProgress;
     }),
-    { numRuns: 500 },
+    { numRuns: 300 },
   );
   // The generator reaches the interesting answers.
   expect(refused).toBeGreaterThan(0);

@@ -195,6 +195,29 @@ describe('past', () => {
     });
   });
 
+  test('a window that a dead run left at the checkpoint does not stand in for the past', () => {
+    const dead = open(at(7), at(8), other);
+    expect(decide(state(dead), at(4), [other], past)).toEqual({ kind: 'open', windowKind: 'past', ...past });
+    expect(decide(state(dead), at(9), [other], { from: at(6), until: at(9) })).toMatchObject({
+      kind: 'resume',
+      window: dead,
+    });
+  });
+
+  test('one backfill run works on several intervals and takes none from itself', () => {
+    const head = open(at(7), at(8), us);
+    expect(decide(state(head), at(4), [], past)).toEqual({ kind: 'open', windowKind: 'past', ...past });
+    expect(decide(state(head), at(9), [], { from: at(8), until: at(9) })).toMatchObject({
+      windowKind: 'head',
+      from: at(8),
+    });
+    expect(decide(state(head), at(8), [], { from: at(7), until: at(8) })).toEqual({
+      kind: 'resume',
+      window: head,
+      attempt: 2,
+    });
+  });
+
   test('a sync run never takes a backfill’s window', () => {
     const window = open(at(6), at(7), other, { kind: 'past' });
     expect(decide(state(window), at(8), [other])).toMatchObject({
