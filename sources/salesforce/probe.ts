@@ -1,3 +1,4 @@
+import { HeadwaterError, type ErrorCode } from '../../rules/errors.ts';
 import { ORIGIN, type Instant } from '../../schemas/instant.ts';
 import type { Probe, ProbeRequest } from '../source.ts';
 import type { Catalog } from './catalog.ts';
@@ -10,6 +11,12 @@ const PROBES_AT_ONCE_MAX = 8;
 const MINUTE_MS = 60_000;
 /** A first load asks for the horizon only, so any short range will do. */
 const HORIZON_MS = 3_600_000;
+
+const OF_ONE_OBJECT: ReadonlySet<ErrorCode> = new Set([
+  'OBJECT_UNKNOWN',
+  'PERMISSION_DENIED',
+  'SOURCE_REJECTED',
+]);
 
 interface Prober {
   client: SalesforceClient;
@@ -37,8 +44,15 @@ export async function probeAll(
 }
 
 async function probeOne(prober: Prober, request: ProbeRequest, signal: AbortSignal): Promise<Probe> {
-  const { replicateable } = await prober.catalog.find(request.object);
-  return replicateable ? probeByLists(prober, request, signal) : probeByCount(prober, request, signal);
+  try {
+    const { replicateable } = await prober.catalog.find(request.object);
+    const probe = replicateable ? probeByLists : probeByCount;
+    return await probe(prober, request, signal);
+  } catch (error) {
+    if (!(error instanceof HeadwaterError) || !OF_ONE_OBJECT.has(error.code)) throw error;
+    // One object that is gone or hidden must not stop the others: as busy, it meets the same error by itself.
+    return { object: request.object, visibleUntil: visible(prober, request.until, []), idle: false };
+  }
 }
 
 /**

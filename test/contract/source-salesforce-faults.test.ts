@@ -456,6 +456,27 @@ describe('what Salesforce remembers and when it shows it', () => {
     expect(Date.parse(answer?.visibleUntil ?? '')).toBeLessThanOrEqual(sandbox.clock.now() - 5 * MINUTE_MS);
   });
 
+  test('an object that is gone or hidden does not stop the others', async () => {
+    const source = connect();
+    sandbox.clock.advance(10 * MINUTE_MS);
+    const readFrom = new Date(sandbox.clock.now() - 9 * MINUTE_MS).toISOString();
+    sandbox.faults.add({
+      match: { path: '/Account/updated' },
+      action: { status: 403, body: '[{"errorCode":"INSUFFICIENT_ACCESS","message":"no"}]' },
+    });
+    const requests = ['Nope__c', 'Account', 'Contact'].map((object) => ({ object, readFrom, until: now() }));
+    const answers = await source.probe(requests, new AbortController().signal);
+    expect(answers.map(({ object, idle }) => [object, idle])).toEqual([
+      ['Nope__c', false],
+      ['Account', false],
+      ['Contact', true],
+    ]);
+    sandbox.faults.add({ match: { path: '/Contact/updated' }, action: { status: 500 } });
+    await expect(source.probe(requests, new AbortController().signal)).rejects.toMatchObject({
+      code: 'SOURCE_UNAVAILABLE',
+    });
+  });
+
   test('50 idle objects cost two calls each and one for all', async () => {
     const source = connect();
     sandbox.clock.advance(10 * MINUTE_MS);

@@ -47,6 +47,12 @@ test.each([
   expect(fieldType({ type, precision, scale })).toEqual(expected);
 });
 
+test('coordinates are doubles: their digits do not keep to the described scale', () => {
+  for (const name of ['MailingLatitude', 'MailingLongitude', 'Place__Latitude__s']) {
+    expect(fieldType({ name, type: 'double', precision: 18, scale: 15 })).toEqual({ kind: 'double' });
+  }
+});
+
 const ID = { name: 'Id', type: 'id' } as const;
 test.each([
   [['SystemModstamp', 'LastModifiedDate', 'CreatedDate'], 'SystemModstamp'],

@@ -111,10 +111,12 @@ test('several groups are joined with every digit', async () => {
 test.each([
   ['changed', [row('a1', '2')]],
   ['vanished', []],
-])('a row that %s between two look-ups is read again', async (_name, torn) => {
+])('a row that %s between two look-ups is read again', async (name, torn) => {
   const { client, paths } = await connect((query, n) => {
     if (n === 1) return page(torn);
-    return page([row('a1', n === 0 ? '1' : '2', isFirst(query) ? ',"X":"x"' : ',"Y":"y"')]);
+    return page([
+      row('a1', n === 0 && name === 'changed' ? '1' : '2', isFirst(query) ? ',"X":"x"' : ',"Y":"y"'),
+    ]);
   });
   const schema = schemaOf(400);
   expect(fieldGroups(schema)).toHaveLength(3);
