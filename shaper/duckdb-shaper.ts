@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { DuckDBInstance, listValue } from '@duckdb/node-api';
 import type { Shaper } from './shaper.ts';
 import { HeadwaterError } from '../rules/errors.ts';
-import { literal, quote } from '../warehouses/sql.ts';
+import { firstLine, literal, quote } from '../warehouses/sql.ts';
 import { removeTemporary, shapeSlice } from './slice.ts';
 
 export interface ShaperOptions {
@@ -33,6 +33,7 @@ export async function createShaper(options: ShaperOptions): Promise<Shaper> {
       } catch (error) {
         // An interrupted statement must not look like bad content.
         signal.throwIfAborted();
+        // The first line only: what follows quotes the record, which may hold personal values (I5).
         throw error instanceof HeadwaterError
           ? error
           : new HeadwaterError('INTERNAL', `shaping ${request.schema.object}: ${firstLine(error)}`, {
@@ -45,7 +46,7 @@ export async function createShaper(options: ShaperOptions): Promise<Shaper> {
       }
     },
     absentKeys: async ({ files, column, ids, from, until }) => {
-      if (files.length === 0 || ids.length === 0) return ids;
+      if (files.length === 0 || ids.length === 0) return [...new Set(ids)];
       const connection = await instance.connect();
       try {
         const absent = await connection.runAndReadAll(
@@ -65,9 +66,4 @@ export async function createShaper(options: ShaperOptions): Promise<Shaper> {
       instance.closeSync();
     },
   };
-}
-
-/** DuckDB's messages go on with the offending line, which may hold personal values (I5). */
-function firstLine(error: unknown): string {
-  return error instanceof Error ? (error.message.split('\n', 1)[0] ?? '').slice(0, 200) : 'unknown error';
 }

@@ -3,7 +3,7 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import type { ShapeCounts } from '../schemas/batch.ts';
 import type { ShapeRequest, ShapeResult } from './shaper.ts';
 import { HeadwaterError } from '../rules/errors.ts';
-import { checkIdentifiers, literal, quote } from '../warehouses/sql.ts';
+import { checkIdentifiers, firstLine, literal, quote } from '../warehouses/sql.ts';
 import { groupCsvPages } from './csv-pages.ts';
 import { sortJsonPages, writeCarefully } from './json-pages.ts';
 import {
@@ -131,8 +131,7 @@ function union(csv: string[], json: string | null): string | null {
 }
 
 /** Errors that the pages' bytes cause, as against a full disk or too little memory. */
-const isContent = (error: unknown): boolean =>
-  error instanceof Error && /^(Invalid Input|Conversion) Error/.test(error.message);
+const isContent = (error: unknown): boolean => /^(Invalid Input|Conversion) Error/.test(firstLine(error));
 
 /** Reads every line that can be read into a file of texts; the other lines go to `bad`. */
 async function tolerantCsv(slice: Slice, groups: CsvGroup[]): Promise<string> {

@@ -28,6 +28,12 @@ export function literal(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
+/** The first line of what a driver threw. Native addons may throw errors of another realm, so `instanceof` is not asked. */
+export function firstLine(error: unknown): string {
+  const message = typeof error === 'object' && error !== null && 'message' in error ? error.message : error;
+  return String(message).split('\n', 1)[0]?.slice(0, 300) ?? '';
+}
+
 export const qualified = (schema: string, table: string): string => `${quote(schema)}.${quote(table)}`;
 
 /** Refuses a schema whose columns would meet once case is folded, or would meet ours. */

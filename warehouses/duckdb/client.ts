@@ -6,6 +6,7 @@ import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
 import type { WarehouseContext } from '../warehouse.ts';
 import type { DuckdbConfig } from './config.ts';
 import { HeadwaterError } from '../../rules/errors.ts';
+import { firstLine } from '../sql.ts';
 
 export const LOCK_RETRY_MS = 500;
 
@@ -104,7 +105,7 @@ async function openFile(config: DuckdbConfig, context: WarehouseContext): Promis
     try {
       return await DuckDBInstance.create(config.path, options);
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = firstLine(error);
       if (!message.includes('Could not set lock on file')) throw wrapped(`opening ${config.path}`, error);
       if (performance.now() - started >= config.lockWaitMsMax) throw lockedError(config.path, message, error);
     }
@@ -128,8 +129,7 @@ export function lockedError(path: string, message: string, cause: unknown): Head
 /** DuckDB's first line says what and where; later lines repeat the statement or data (I5). */
 export function wrapped(what: string, error: unknown): HeadwaterError {
   if (error instanceof HeadwaterError) return error;
-  const message =
-    (error instanceof Error ? error.message : String(error)).split('\n', 1)[0]?.slice(0, 300) ?? '';
+  const message = firstLine(error);
   const transient = /^(IO|Out of Memory|TransactionContext) Error|Conflict on|write-write conflict/i.test(
     message,
   );
