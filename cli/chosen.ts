@@ -18,6 +18,18 @@ export function oneConnection(config: Config, name: string | undefined): Connect
   });
 }
 
+/** Named objects must be configured; 'all' is left to the source, which alone knows its objects. */
+export function checkObjects({ name, objects, exclude }: ConnectionConfig, asked: readonly string[]): void {
+  if (objects === 'all') return;
+  const known = objects.filter((object) => !exclude.includes(object));
+  const unknown = asked.find((object) => !known.includes(object));
+  if (unknown === undefined) return;
+  const guess = nearest(unknown, known);
+  throw new HeadwaterError('INPUT_INVALID', `${name} does not sync ${unknown}`, {
+    remedy: guess ? `Did you mean ${guess}?` : `It syncs: ${known.join(', ')}.`,
+  });
+}
+
 /** One of several fixed words; INPUT_INVALID with the nearest. */
 export function oneOf<const Word extends string>(what: string, given: string, words: readonly Word[]): Word {
   const found = words.find((word) => word === given);

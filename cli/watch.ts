@@ -107,6 +107,8 @@ export function asRun(value: unknown): RunSummary | undefined {
   return runSummarySchema.safeParse(value).data;
 }
 
-export function failureOf(ended: Extract<Ended, { kind: 'failed' }>): HeadwaterError {
-  return new HeadwaterError(ended.code, ended.message);
+/** Workflows write `what → remedy` into one message, so that the Temporal UI shows both; here they are two again. */
+export function failureOf({ code, message }: Extract<Ended, { kind: 'failed' }>): HeadwaterError {
+  const [what = message, ...remedies] = message.split(' → ');
+  return new HeadwaterError(code, what, remedies.length === 0 ? {} : { remedy: remedies.join(' → ') });
 }

@@ -72,16 +72,22 @@ export function runRow(line: ObjectSummary): string[] {
     formatCount(line.quarantined),
     formatWindow(line.from, line.until),
     line.seconds.toFixed(1),
-    line.verdict === null ? STATE_WORDS[line.state] : VERDICT_WORDS[line.verdict],
+    line.verdict === null ? stateWords(line) : VERDICT_WORDS[line.verdict],
   ];
+}
+
+/** What is no failure needs no line of its own: `paused`, `in progress: <workflow>`. */
+function stateWords({ state, code, message }: ObjectSummary): string {
+  if (code) return `${STATE_WORDS[state]} ${code}`;
+  return message === undefined ? STATE_WORDS[state] : `… ${message}`;
 }
 
 /** The table of one run and the line under it. */
 export function printRun(output: Output, run: RunSummary): void {
   if (run.objects.length > 0) output.table(RUN_COLUMNS, run.objects.map(runRow));
   for (const line of run.objects) {
-    if (line.message !== undefined)
-      output.note(`✗ ${line.code ?? line.state} ${line.object}: ${line.message}`);
+    if (line.code && line.message !== undefined)
+      output.note(`✗ ${line.code} ${line.object}: ${line.message}`);
   }
   const rows = run.objects.reduce((sum, line) => sum + line.rows, 0);
   const took = run.endedAt === null ? '' : ` in ${ago(Date.parse(run.endedAt) - Date.parse(run.startedAt))}`;

@@ -4,7 +4,7 @@ import { HeadwaterError } from '../../rules/errors.ts';
 import { formatCount, formatInstant, formatWindow } from '../../rules/report.ts';
 import { backfillInputSchema, type BackfillRequest } from '../../schemas/inputs.ts';
 import { runSummarySchema, type RunSummary } from '../../schemas/run.ts';
-import { oneConnection, oneOf, wholeNumber } from '../chosen.ts';
+import { checkObjects, oneConnection, oneOf, wholeNumber } from '../chosen.ts';
 import { MANY, type Call, type Command } from '../command.ts';
 import { EXIT, exitCodeOf, OUTCOME_EXIT } from '../exit-codes.ts';
 import { tableLines } from '../output.ts';
@@ -55,7 +55,9 @@ export const backfill: Command = {
   async run(call) {
     const loaded = await call.load();
     const [name, ...objects] = call.arguments;
-    const request = requestOf(call, oneConnection(loaded.config, name).name, objects);
+    const connection = oneConnection(loaded.config, name);
+    checkObjects(connection, objects);
+    const request = requestOf(call, connection.name, objects);
     const workflowId = backfillId(request);
     call.output.note(startCommand(workflowId, loaded.config.temporal.taskQueue, request));
     return withTemporal(loaded, call.environment, (temporal) => start(call, temporal, workflowId, request));

@@ -6,7 +6,7 @@ import { addMs, earliest } from '../../rules/time.ts';
 import { decideWindow } from '../../rules/windows.ts';
 import { ORIGIN, type Instant } from '../../schemas/instant.ts';
 import type { Interval, Window } from '../../schemas/window.ts';
-import { chosenConnections } from '../chosen.ts';
+import { checkObjects, chosenConnections } from '../chosen.ts';
 import { MANY, type Call, type Command } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { withSource, type OpenedSource } from '../source.ts';
@@ -37,6 +37,7 @@ export const plan: Command = {
     const [name, ...objects] = call.arguments;
     const plans: { connection: string; objects: PlannedObject[] }[] = [];
     for (const connection of chosenConnections(config, name)) {
+      checkObjects(connection, objects);
       const planned = await withSource(config, connection, call.signal, (opened) =>
         planConnection(config, connection, opened, objects, call.signal),
       );

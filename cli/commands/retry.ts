@@ -1,4 +1,4 @@
-import { oneConnection } from '../chosen.ts';
+import { checkObjects, oneConnection } from '../chosen.ts';
 import { MANY, type Command } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { openLedger } from '../open.ts';
@@ -19,7 +19,9 @@ export const retry: Command = {
   async run(call) {
     const loaded = await call.load();
     const [name, ...named] = call.arguments;
-    const connection = oneConnection(loaded.config, name).name;
+    const configured = oneConnection(loaded.config, name);
+    checkObjects(configured, named);
+    const connection = configured.name;
     const objects = named.length > 0 ? named : await failedObjects();
     if (objects.length === 0) {
       if (call.json) call.output.json({ connection, objects });

@@ -1,6 +1,6 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import type { RunSummary } from '../../schemas/run.ts';
-import { oneConnection } from '../chosen.ts';
+import { checkObjects, oneConnection } from '../chosen.ts';
 import { MANY, type Call, type Command } from '../command.ts';
 import { EXIT, exitCodeOf, OUTCOME_EXIT } from '../exit-codes.ts';
 import { tableLines } from '../output.ts';
@@ -25,7 +25,9 @@ export const sync: Command = {
   async run(call) {
     const loaded = await call.load();
     const [name, ...objects] = call.arguments;
-    const connection = oneConnection(loaded.config, name).name;
+    const configured = oneConnection(loaded.config, name);
+    checkObjects(configured, objects);
+    const connection = configured.name;
     return withTemporal(loaded, call.environment, (temporal) =>
       startSync(call, temporal, { connection, objects, allowShrink: call.options.flag('allow-shrink') }),
     );
@@ -83,6 +85,11 @@ export async function followRun(call: Call, handle: WorkflowHandle): Promise<num
   return endRun(call, handle.workflowId, ended, latest);
 }
 
+/** What a query told before the end has no outcome yet. */
+function finished(run: RunSummary | undefined): RunSummary | undefined {
+  return run?.endedAt === null ? undefined : run;
+}
+
 function endRun(call: Call, workflowId: string, ended: Ended, latest: RunSummary | undefined): number {
   if (ended.kind === 'detached') {
     call.output.note(
@@ -95,7 +102,9 @@ function endRun(call: Call, workflowId: string, ended: Ended, latest: RunSummary
     return EXIT.failed;
   }
   const run =
-    ended.kind === 'result' ? asRun(ended.result) : (ended.details.map(asRun).find(Boolean) ?? latest);
+    ended.kind === 'result'
+      ? asRun(ended.result)
+      : (ended.details.map(asRun).find(Boolean) ?? finished(latest));
   if (call.json) call.output.json(run ?? ended);
   else if (run) printRun(call.output, run);
   if (ended.kind === 'result') return run ? OUTCOME_EXIT[run.outcome] : EXIT.ok;
