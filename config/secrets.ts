@@ -8,6 +8,9 @@ export const secretReferenceSchema = z.strictObject({
 });
 export type SecretReference = z.infer<typeof secretReferenceSchema>;
 
+/** Not NodeJS.ProcessEnv: the types of the package stand by themselves in a project without @types/node. */
+type Environment = Readonly<Record<string, string | undefined>>;
+
 export type Path = readonly (string | number)[];
 
 /** A configuration is small and written by hand: deeper than this is a cycle. */
@@ -53,11 +56,7 @@ export function mapSecrets(
  * logged or returned to a workflow (I5). SECRET_MISSING names the variable or file and the path, never a value.
  * `at` is the configuration path of `value`, such as `connections.salesforce`.
  */
-export function resolveSecrets(
-  value: unknown,
-  at = '',
-  environment: NodeJS.ProcessEnv = process.env,
-): unknown {
+export function resolveSecrets(value: unknown, at = '', environment: Environment = process.env): unknown {
   return mapSecrets(value, ({ $secret }, path) => {
     const where = [at, formatPath(path)].filter(Boolean).join('.');
     return 'env' in $secret
@@ -73,7 +72,7 @@ export function formatPath(path: Path): string {
     .join('');
 }
 
-function fromEnvironment(name: string, where: string, environment: NodeJS.ProcessEnv): string {
+function fromEnvironment(name: string, where: string, environment: Environment): string {
   const value = environment[name];
   if (value) return value;
   throw new HeadwaterError('SECRET_MISSING', `environment variable ${name} is not set (${where})`, {

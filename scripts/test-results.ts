@@ -20,21 +20,34 @@ const resultsSchema = z.object({
   numRuntimeErrorTestSuites: count,
 });
 
-/** `N passed, N failed, N skipped`. A suite that could not run counts as one failure; so does a missing summary. */
-export function summaryLine(text: string | undefined): string {
-  if (text === undefined) return '0 passed, 1 failed, 0 skipped';
-  const results = resultsSchema.parse(JSON.parse(text));
-  const failed = results.numFailedTests + results.numRuntimeErrorTestSuites;
-  const skipped = results.numPendingTests + results.numTodoTests;
-  return `${results.numPassedTests} passed, ${failed} failed, ${skipped} skipped`;
+export interface Counts {
+  passed: number;
+  failed: number;
+  skipped: number;
 }
 
-if (import.meta.main) console.log(summaryLine(readResults()));
+/** A suite that could not run counts as one failure; so does a missing summary. */
+export function counts(text: string | undefined): Counts {
+  if (text === undefined) return { passed: 0, failed: 1, skipped: 0 };
+  const results = resultsSchema.parse(JSON.parse(text));
+  return {
+    passed: results.numPassedTests,
+    failed: results.numFailedTests + results.numRuntimeErrorTestSuites,
+    skipped: results.numPendingTests + results.numTodoTests,
+  };
+}
 
-function readResults(): string | undefined {
+export function summaryLine({ passed, failed, skipped }: Counts): string {
+  return `${passed} passed, ${failed} failed, ${skipped} skipped`;
+}
+
+/** The text of the summary, undefined when there is none. */
+export function readResults(): string | undefined {
   try {
     return readFileSync(RESULTS_FILE, 'utf8');
   } catch {
     return undefined;
   }
 }
+
+if (import.meta.main) console.log(summaryLine(counts(readResults())));
