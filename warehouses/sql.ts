@@ -28,11 +28,13 @@ export function literal(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
-/** The first line of what a driver threw. Native addons may throw errors of another realm, so `instanceof` is not asked. */
-export function firstLine(error: unknown): string {
+/** What a driver threw. Native addons may throw errors of another realm, so `instanceof` is not asked. */
+export function messageOf(error: unknown): string {
   const message = typeof error === 'object' && error !== null && 'message' in error ? error.message : error;
-  return String(message).split('\n', 1)[0]?.slice(0, 300) ?? '';
+  return String(message);
 }
+
+export const firstLine = (error: unknown): string => messageOf(error).split('\n', 1)[0]?.slice(0, 300) ?? '';
 
 export const qualified = (schema: string, table: string): string => `${quote(schema)}.${quote(table)}`;
 

@@ -6,7 +6,7 @@ import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
 import type { WarehouseContext } from '../warehouse.ts';
 import type { DuckdbConfig } from './config.ts';
 import { HeadwaterError } from '../../rules/errors.ts';
-import { firstLine } from '../sql.ts';
+import { firstLine, messageOf } from '../sql.ts';
 
 export const LOCK_RETRY_MS = 500;
 
@@ -105,7 +105,7 @@ async function openFile(config: DuckdbConfig, context: WarehouseContext): Promis
     try {
       return await DuckDBInstance.create(config.path, options);
     } catch (error) {
-      const message = firstLine(error);
+      const message = messageOf(error);
       if (!message.includes('Could not set lock on file')) throw wrapped(`opening ${config.path}`, error);
       if (performance.now() - started >= config.lockWaitMsMax) throw lockedError(config.path, message, error);
     }

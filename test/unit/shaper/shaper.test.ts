@@ -24,7 +24,7 @@ async function read(path: string | null, sql: string): Promise<unknown[][]> {
   const instance = await DuckDBInstance.create(':memory:', { threads: '1' });
   const connection = await instance.connect();
   const rows = (
-    await connection.runAndReadAll(`${sql.replace('FILE', `read_parquet('${path ?? ''}')`)}`)
+    await connection.runAndReadAll(sql.replace('FILE', `read_parquet('${path ?? ''}')`))
   ).getRowsJson();
   connection.closeSync();
   instance.closeSync();

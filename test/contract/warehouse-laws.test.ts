@@ -1,0 +1,172 @@
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import type { FieldType } from '../../schemas/object-schema.ts';
+import { duckdb } from '../../warehouses/duckdb/index.ts';
+import type { Warehouse } from '../../warehouses/warehouse.ts';
+import { field, openBench, schemaOf, windowOf } from './warehouse-fixture.ts';
+import type { Bench } from './warehouse-fixture.ts';
+import { EVOLVE } from './warehouse-suite.ts';
+
+let bench: Bench;
+let warehouse: Warehouse;
+const signal = new AbortController().signal;
+beforeAll(async () => {
+  bench = await openBench();
+  const config = duckdb.config.parse({ kind: 'duckdb', path: join(bench.folder, 'laws.duckdb') });
+  const context = {
+    now: Date.now,
+    log: () => undefined,
+    tempDirectory: join(bench.folder, 'spill'),
+    memoryMbMax: 400,
+    threads: 2,
+  };
+  warehouse = await duckdb.connect(config, context);
+});
+afterAll(async () => {
+  await warehouse.close();
+  await bench.close();
+});
+
+const T = (second: number): string => `2026-01-01T00:00:${String(second).padStart(2, '0')}.000Z`;
+
+test('a record of all types comes back as it was sent', async () => {
+  const kinds: [string, FieldType, string | null, unknown][] = [
+    ['Text', { kind: 'string' }, '007 NULL "q" 😀\n', '007 NULL "q" 😀\n'],
+    ['Empty', { kind: 'string' }, '', ''],
+    ['Null', { kind: 'string' }, null, null],
+    ['Word', { kind: 'string' }, 'NULL', 'NULL'],
+    ['Yes', { kind: 'boolean' }, 'true', true],
+    ['Whole', { kind: 'integer' }, '-9223372036854775808', '-9223372036854775808'],
+    [
+      'Money',
+      { kind: 'decimal', precision: 38, scale: 10 },
+      '1234567890123456789012345678.0123456789',
+      '1234567890123456789012345678.0123456789',
+    ],
+    ['Share', { kind: 'double' }, '0.1', 0.1],
+    ['Day', { kind: 'date' }, '0099-12-31', '0099-12-31'],
+    ['Clock', { kind: 'time' }, '23:59:59.999999', '23:59:59.999999'],
+    ['Moment', { kind: 'timestamp' }, '2026-02-03T04:05:06.123456Z', '2026-02-03 04:05:06.123456+00'],
+    ['Tree', { kind: 'json' }, '{"a":[1.10,null],"b":"é"}', '{"a":[1.10,null],"b":"é"}'],
+  ];
+  const schema = schemaOf(
+    kinds.map(([name, type]) => field(name, type)),
+    { table: 'all_types' },
+  );
+  await warehouse.migrate('crm', schema, EVOLVE);
+  const record = {
+    Id: '1',
+    Stamp: T(1),
+    Deleted: false,
+    ...Object.fromEntries(kinds.map(([name, , sent]) => [name, sent])),
+  };
+  const json = { ...record, Tree: { a: [1.1, null], b: 'é' } };
+  await warehouse.load(await bench.batch(schema, { json: [json] }), signal);
+  const columns = kinds
+    .map(([name, type]) =>
+      type.kind === 'timestamp' ? `${name.toLowerCase()}::VARCHAR` : name.toLowerCase(),
+    )
+    .join(', ');
+  const fromJson = (await warehouse.query(`SELECT ${columns} FROM crm.all_types`, 1)).rows[0];
+  expect(fromJson).toEqual(
+    kinds.map(([name, , , expected]) => (name === 'Tree' ? '{"a":[1.1,null],"b":"é"}' : expected)),
+  );
+  const csv = [['2', T(1), 'false', ...kinds.map(([, , sent]) => sent)]];
+  await warehouse.load(await bench.batch(schema, { csv }), signal);
+  const fromCsv = (await warehouse.query(`SELECT ${columns} FROM crm.all_types WHERE id='2'`, 1)).rows[0];
+  // CSV has no way to tell an empty text from null.
+  expect(fromCsv).toEqual(kinds.map(([name, , , expected]) => (name === 'Empty' ? null : expected)));
+});
+
+interface Version {
+  id: string;
+  stamp: number;
+  confirmed: number;
+  value: string;
+  deleted: boolean;
+  gone: boolean;
+}
+
+const version: fc.Arbitrary<Version> = fc.record({
+  id: fc.constantFrom('1', '2', '3', '4'),
+  stamp: fc.integer({ min: 1, max: 4 }),
+  confirmed: fc.integer({ min: 10, max: 12 }),
+  value: fc.constantFrom('a', 'b', 'c'),
+  deleted: fc.boolean(),
+  gone: fc.boolean(),
+});
+
+const schema = schemaOf([field('Name')]);
+
+/** Loads slices of versions, each slice in one batch per confirmation time, into a table of its own. */
+async function landed(slices: Version[][], table: string): Promise<unknown[][]> {
+  const own = { ...schema, table };
+  await warehouse.migrate('law', own, EVOLVE);
+  for (const slice of slices) {
+    for (const [confirmed, versions] of Map.groupBy(slice, (one) => one.confirmed)) {
+      const csv = versions
+        .filter((one) => !one.gone)
+        .map((one) => [one.id, T(one.stamp), String(one.deleted), one.value]);
+      const tombstones = versions
+        .filter((one) => one.gone)
+        .map((one) => ({ id: one.id, deletedAt: T(one.stamp) }));
+      const window = { ...windowOf(`w${loads++}`), connection: 'law' };
+      const rows = { ...(csv.length > 0 ? { csv } : {}), ...(tombstones.length > 0 ? { tombstones } : {}) };
+      const request = await bench.batch(own, rows, { window, confirmedAt: T(confirmed), id: `b${loads}` });
+      const { inserted, updated, unchanged, stale } = await warehouse.load(request, signal);
+      expect(inserted + updated + unchanged + stale).toBe(
+        request.batch.counts.shaped + request.batch.counts.tombstones,
+      );
+      expect((await warehouse.verify(request)).missing).toBe(0);
+    }
+  }
+  const sql = `SELECT id, CASE WHEN NOT _deleted THEN name END, _deleted, epoch(_version), epoch(_confirmed_at) FROM law."${table}" ORDER BY id`;
+  return (await warehouse.query(sql, 100)).rows;
+}
+let loads = 0;
+let tables = 0;
+
+/** Newest stamp, then newest confirmation, then a deletion before a live row. */
+function newest(versions: Version[]): Map<string, Version[]> {
+  const rank = (one: Version): number =>
+    one.stamp * 1_000 + one.confirmed * 10 + Number(one.deleted || one.gone);
+  return new Map(
+    [...Map.groupBy(versions, (one) => one.id)].map(([id, all]) => {
+      const best = Math.max(...all.map(rank));
+      return [id, all.filter((one) => rank(one) === best)];
+    }),
+  );
+}
+
+test('any order, slicing and repetition of versions gives the newest per key (I1, I2)', async () => {
+  const runs = fc.array(version, { minLength: 1, maxLength: 12 }).chain((versions) =>
+    fc.record({
+      versions: fc.constant(versions),
+      shuffled: fc.shuffledSubarray([...versions, ...versions], {
+        minLength: versions.length * 2,
+        maxLength: versions.length * 2,
+      }),
+      cut: fc.integer({ min: 0, max: versions.length * 2 }),
+    }),
+  );
+  await fc.assert(
+    fc.asyncProperty(runs, async ({ versions, shuffled, cut }) => {
+      const once = await landed([versions], `t${tables++}`);
+      const again = await landed([shuffled.slice(0, cut), shuffled.slice(cut)], `t${tables++}`);
+      const best = newest(versions);
+      for (const rows of [once, again]) {
+        expect(rows.map((row) => row[0])).toEqual([...best.keys()].toSorted());
+        for (const [id, value, deleted, stamp] of rows) {
+          const candidates = best.get(String(id)) ?? [];
+          expect(stamp).toBe(Date.parse(T(candidates[0]?.stamp ?? 0)) / 1_000);
+          expect(
+            candidates.map((one) => [one.deleted || one.gone ? null : one.value, one.deleted || one.gone]),
+          ).toContainEqual([value, deleted]);
+        }
+      }
+      expect(again.map((row) => row.slice(0, 4))).toEqual(once.map((row) => row.slice(0, 4)));
+    }),
+    { numRuns: 15 },
+  );
+}, 120_000);

@@ -1,0 +1,1 @@
+SELECT n FROM (SELECT file_row_number AS n,row_number() OVER (PARTITION BY "id" ORDER BY _version DESC,_confirmed_at DESC,_deleted DESC,_hash DESC,file_row_number) AS place FROM read_parquet('/stage/all',file_row_number=true) SEMI JOIN (SELECT "id" FROM read_parquet('/stage/all') GROUP BY "id" HAVING count(*)>1) USING ("id")) WHERE place>1
