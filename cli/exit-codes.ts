@@ -2,7 +2,7 @@ import type { ErrorCode } from '../rules/errors.ts';
 import type { Outcome } from '../schemas/run.ts';
 
 /** What the command's process ends with; documented for scripts, never renumbered. */
-export const EXIT = { ok: 0, failed: 1, usage: 2, partial: 3, stale: 4 } as const;
+export const EXIT = { ok: 0, failed: 1, usage: 2, partial: 3, stale: 4, interrupted: 130 } as const;
 
 const USAGE_CODES: ReadonlySet<ErrorCode> = new Set([
   'CONFIG_INVALID',

@@ -7,9 +7,6 @@ import { helpOf, parseCall, type Call, type Command } from './command.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
 import { createOutput, type Output } from './output.ts';
 
-/** Ends a command whose interrupt was not enough. */
-const INTERRUPT_EXIT = 130;
-
 /** Finds the command, parses its line, runs it. Every failure is one line on stderr and an exit code. */
 export async function main(
   words: readonly string[],
@@ -34,7 +31,7 @@ export async function main(
     if (command.name !== 'start') onInterrupt(interruption);
     return await command.run(call);
   } catch (error) {
-    if (interruption.signal.aborted) return INTERRUPT_EXIT;
+    if (interruption.signal.aborted) return EXIT.interrupted;
     if (json) output.json({ error: jsonError(error) });
     output.error(error);
     if (environment['HEADWATER_DEBUG'] && error instanceof Error) output.note(error.stack ?? '');
@@ -125,7 +122,7 @@ function jsonError(error: unknown): Record<string, unknown> {
 function onInterrupt(interruption: AbortController): void {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
-      if (interruption.signal.aborted) process.exit(INTERRUPT_EXIT);
+      if (interruption.signal.aborted) process.exit(EXIT.interrupted);
       interruption.abort();
     });
   }

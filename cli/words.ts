@@ -1,7 +1,7 @@
 import type { Verdict } from '../schemas/receipt.ts';
 import type { ObjectSummary, Outcome, RunSummary } from '../schemas/run.ts';
 import { formatCount, formatWindow } from '../rules/report.ts';
-import type { Column, Output } from './output.ts';
+import { tableLines, type Column, type Output } from './output.ts';
 
 const VERDICT_WORDS: Record<Verdict, string> = {
   proven: '✓ proven',
@@ -80,6 +80,13 @@ export function runRow(line: ObjectSummary): string[] {
 function stateWords({ state, code, message }: ObjectSummary): string {
   if (code) return `${STATE_WORDS[state]} ${code}`;
   return message === undefined ? STATE_WORDS[state] : `… ${message}`;
+}
+
+/** A run that is going: what has ended so far. */
+export function progressLines(run: RunSummary): string[] {
+  const table = run.objects.length === 0 ? [] : tableLines(RUN_COLUMNS, run.objects.map(runRow));
+  const since = ago(Date.now() - Date.parse(run.startedAt));
+  return [...table, `${run.connection}: ${run.objects.length} objects done, ${since} …`];
 }
 
 /** The table of one run and the line under it. */

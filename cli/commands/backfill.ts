@@ -7,10 +7,9 @@ import { runSummarySchema, type RunSummary } from '../../schemas/run.ts';
 import { checkObjects, oneConnection, oneOf, wholeNumber } from '../chosen.ts';
 import { MANY, type Call, type Command } from '../command.ts';
 import { EXIT, exitCodeOf, OUTCOME_EXIT } from '../exit-codes.ts';
-import { tableLines } from '../output.ts';
 import { withTemporal, workflowUrl, type TemporalClient } from '../temporal-client.ts';
 import { asRun, failureOf, watchWorkflow, type Ended } from '../watch.ts';
-import { printRun, RUN_COLUMNS, runRow } from '../words.ts';
+import { printRun, progressLines } from '../words.ts';
 
 const HASH_CHARACTERS = 12;
 
@@ -136,7 +135,7 @@ async function start(
     output: call.output,
     onProgress: (progress) => {
       latest = asRun(progress) ?? latest;
-      if (latest) call.output.progress(tableLines(RUN_COLUMNS, latest.objects.map(runRow)));
+      if (latest) call.output.progress(progressLines(latest));
     },
   });
   return end(call, workflowId, ended, latest);
@@ -147,7 +146,7 @@ function end(call: Call, workflowId: string, ended: Ended, latest: RunSummary | 
     call.output.note(
       `The backfill goes on. Cancel it with \`npx headwater temporal workflow cancel --workflow-id ${workflowId}\`.`,
     );
-    return EXIT.failed;
+    return EXIT.interrupted;
   }
   if (ended.kind === 'cancelled') {
     call.output.note('The backfill was cancelled; asking for the same range continues it.');

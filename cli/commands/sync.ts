@@ -3,10 +3,9 @@ import type { RunSummary } from '../../schemas/run.ts';
 import { checkObjects, oneConnection } from '../chosen.ts';
 import { MANY, type Call, type Command } from '../command.ts';
 import { EXIT, exitCodeOf, OUTCOME_EXIT } from '../exit-codes.ts';
-import { tableLines } from '../output.ts';
 import { withTemporal, workflowUrl, type TemporalClient } from '../temporal-client.ts';
 import { asRun, failureOf, watchWorkflow, type Ended } from '../watch.ts';
-import { printRun, RUN_COLUMNS, runRow } from '../words.ts';
+import { printRun, progressLines } from '../words.ts';
 
 /** An execution that is so much older than our start was there before. */
 const ATTACHED_MS_MIN = 2_000;
@@ -79,7 +78,7 @@ export async function followRun(call: Call, handle: WorkflowHandle): Promise<num
     output: call.output,
     onProgress: (progress) => {
       latest = asRun(progress) ?? latest;
-      if (latest) call.output.progress(tableLines(RUN_COLUMNS, latest.objects.map(runRow)));
+      if (latest) call.output.progress(progressLines(latest));
     },
   });
   return endRun(call, handle.workflowId, ended, latest);
@@ -95,7 +94,7 @@ function endRun(call: Call, workflowId: string, ended: Ended, latest: RunSummary
     call.output.note(
       `The run goes on. Cancel it with \`npx headwater temporal workflow cancel --workflow-id ${workflowId}\`.`,
     );
-    return EXIT.failed;
+    return EXIT.interrupted;
   }
   if (ended.kind === 'cancelled') {
     call.output.note('The run was cancelled; the next one continues the same windows.');
