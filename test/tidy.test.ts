@@ -15,7 +15,7 @@ const FUNCTION_LINES_MAX = 70;
 const BUNDLE_BYTES_MAX = 2_000_000;
 
 /** Longer than the rule allows, with the length each may not exceed. Only ever taken out or lowered. */
-const LONG_FILES: Record<string, number> = { 'test/contract/source-salesforce-faults.test.ts': 469 };
+const LONG_FILES: Record<string, number> = {};
 const LONG_FUNCTIONS: Record<string, number> = {};
 
 /** No code enforces these yet: the ledger of claims brings I1, the event log I4. */
@@ -175,13 +175,10 @@ describe('text', () => {
   }
 
   test('no default exports but in configuration files', () => {
-    const found = modules.filter(({ path }) => !path.endsWith('.config.ts'));
-    expect(
-      hits(
-        /^export default\b/,
-        found.filter(({ path }) => path !== 'cli/commands/init.ts'),
-      ),
-    ).toEqual([]);
+    // `init` and the test of the packed form hold the text of a configuration.
+    const holders = ['cli/commands/init.ts', 'test/pack/packed-install.test.ts'];
+    const found = modules.filter(({ path }) => !path.endsWith('.config.ts') && !holders.includes(path));
+    expect(hits(/^export default\b/, found)).toEqual([]);
   });
 
   test('only programs that people read write to the console', () => {

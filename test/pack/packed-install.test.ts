@@ -106,7 +106,7 @@ packed('its types check in a project without any other types', async () => {
   const words = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2024', 'headwater.config.ts'];
   expect(await run(process.execPath, [tsc, ...words], folder)).toMatchObject({ code: 0, stdout: '' });
   await writeFile(join(folder, 'headwater.config.ts'), CONFIG.replace('warehouse:', 'warehose:'));
-  expect(await run(process.execPath, [tsc, ...words], folder)).toMatchObject({ code: 2 });
+  expect((await run(process.execPath, [tsc, ...words], folder)).stdout).toContain('warehose');
   await writeFile(join(folder, 'headwater.config.ts'), CONFIG);
 });
 
