@@ -7,6 +7,7 @@ import { startSync } from './sync.ts';
 
 /** Runs that are looked at, newest first, for one that has ended. */
 const RUNS_READ_MAX = 20;
+const UNFINISHED: ReadonlySet<string> = new Set(['failed', 'deferred', 'cancelled', 'staged']);
 
 export const retry: Command = {
   name: 'retry',
@@ -22,24 +23,28 @@ export const retry: Command = {
     const configured = oneConnection(loaded.config, name);
     checkObjects(configured, named);
     const connection = configured.name;
-    const objects = named.length > 0 ? named : await failedObjects();
-    if (objects.length === 0) {
-      if (call.json) call.output.json({ connection, objects });
+    const objects = named.length > 0 ? named : await unfinishedObjects();
+    if (objects === undefined) {
+      if (call.json) call.output.json({ connection, objects: [] });
       else call.output.line(`${connection}: nothing failed in the last run.`);
       return EXIT.ok;
     }
-    call.output.note(`${connection}: trying ${objects.join(', ')} again.`);
+    call.output.note(`${connection}: trying ${objects.join(', ') || 'everything'} again.`);
     return withTemporal(loaded, call.environment, (temporal) =>
       startSync(call, temporal, { connection, objects, allowShrink: false }),
     );
 
-    async function failedObjects(): Promise<string[]> {
+    /** Undefined when all is well; empty when the run ended before it came to single objects. */
+    async function unfinishedObjects(): Promise<string[] | undefined> {
       const ledger = await openLedger(loaded.config);
       try {
         const runs = await ledger.runs({ connection, limit: RUNS_READ_MAX });
         const last = runs.find((run) => run.endedAt !== null);
-        const unfinished = new Set(['failed', 'deferred', 'cancelled']);
-        return (last?.objects ?? []).filter((line) => unfinished.has(line.state)).map((line) => line.object);
+        if (last === undefined || last.outcome === 'ok') return undefined;
+        // A cancelled run lists only what had ended by then.
+        if (last.outcome === 'cancelled') return [];
+        const unfinished = last.objects.filter((line) => UNFINISHED.has(line.state));
+        return unfinished.map((line) => line.object);
       } finally {
         await ledger.close();
       }
