@@ -45,6 +45,8 @@ export interface Dependencies {
   closedOwners(owners: Owner[]): Promise<Owner[]>;
   /** Free bytes below which extract stops before load does. */
   freeBytesMin: number;
+  /** Staged files are kept this long, and up to this size. */
+  retention: { keepMs: number; bytesMax: number };
   /** Objects of one run that move at once. */
   objectsInParallel: number;
 }

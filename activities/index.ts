@@ -10,6 +10,7 @@ import type { Dependencies } from './dependencies.ts';
 import { step } from './failure.ts';
 import { beginRun, finishRun } from './finish.ts';
 import { createSteps, type Steps } from './move-slice.ts';
+import { stageSweeper } from './sweep.ts';
 import { plan, type PlanInput, type PlanOutput } from './plan.ts';
 import { planBackfill, type BackfillPlan, type PlanBackfillInput } from './plan-backfill.ts';
 
@@ -30,6 +31,7 @@ export function createActivities(dependencies: Dependencies) {
   const sources = openSources(dependencies);
   const steps = createSteps(dependencies, sources);
   const { log } = dependencies;
+  const sweep = stageSweeper(dependencies);
   return {
     plan: step(log, 'plan', async (input: RunPlanInput): Promise<RunPlanOutput> => {
       checkInput(syncConnectionInputSchema, input.given);
@@ -54,7 +56,10 @@ export function createActivities(dependencies: Dependencies) {
     shape: step(log, 'shape', (input: StepInput<'shape'>) => steps.shape(input)),
     load: step(log, 'load', (input: StepInput<'load'>) => steps.load(input)),
     commit: step(log, 'commit', (input: StepInput<'commit'>) => steps.commit(input)),
-    finish: step(log, 'finish', (run: RunSummary) => finishRun(dependencies, run)),
+    finish: step(log, 'finish', async (run: RunSummary) => {
+      await finishRun(dependencies, run);
+      await sweep();
+    }),
     planBackfill: step(log, 'plan backfill', async (input: PlanBackfillInput): Promise<BackfillPlan> =>
       planBackfill(dependencies, sources, checkInput(backfillInputSchema, input.given)),
     ),

@@ -1,7 +1,9 @@
 // Part of plan: asks the source about each object and prepares what the ledger decides on.
 import { Context } from '@temporalio/activity';
+import { gapFreeEnd } from '../rules/coverage.ts';
 import { HeadwaterError } from '../rules/errors.ts';
 import { addMs, fromMs, gridFloor, ORIGIN, toMs } from '../rules/time.ts';
+import { windowUntil } from '../rules/windows.ts';
 import type { Instant } from '../schemas/instant.ts';
 import type { Interval, Owner } from '../schemas/window.ts';
 import type { Probe, Source } from '../sources/source.ts';
@@ -32,7 +34,8 @@ export interface Opened {
 export function closingTime(input: PlanInput, settings: ConnectionSettings, nowMs: number): Instant {
   const now = fromMs(nowMs);
   const onGrid = input.nominal !== null && gridFloor(input.nominal, settings.everyMs) === input.nominal;
-  return input.trigger === 'schedule' && onGrid ? gridFloor(now, settings.everyMs) : now;
+  const scheduled = input.trigger === 'schedule' && onGrid;
+  return windowUntil({ scheduled, now, everyMs: settings.everyMs, visibleUntil: now });
 }
 
 /** No run works on past its next nominal time: that run resumes the window. */
@@ -59,7 +62,10 @@ export async function examine(
   const others = open.map((window) => window.owner).filter((other) => other.runId !== owner.runId);
   const closedOwners = others.length === 0 ? [] : await dependencies.closedOwners(others);
   const past = input.past === 'grid' ? gridInterval(input.nominal, settings.everyMs) : input.past;
-  const probes = past === undefined ? await probeHeads(dependencies, source, settings, objects, asked) : [];
+  const heads = await Promise.all(objects.map((object) => checkpointOf(dependencies, settings.name, object)));
+  // I3: a backfill that reaches past the coverage must not cover what the source cannot show yet either.
+  const reachesHead = past === undefined || heads.some((checkpoint) => past.until > checkpoint);
+  const probes = reachesHead ? await probeHeads(source, settings, objects, heads, asked) : [];
   return objects.map((object, index) => {
     const probe = probes[index] ?? null;
     const until = probe === null || probe.visibleUntil > asked ? asked : probe.visibleUntil;
@@ -83,19 +89,25 @@ function gridInterval(nominal: Instant | null, everyMs: number): Interval {
   return { from: addMs(nominal, -everyMs), until: nominal };
 }
 
-async function probeHeads(
+async function checkpointOf(
   dependencies: Dependencies,
+  connection: string,
+  object: string,
+): Promise<Instant> {
+  return gapFreeEnd(await dependencies.ledger.coverage(connection, object)) ?? ORIGIN;
+}
+
+async function probeHeads(
   source: Source,
   settings: ConnectionSettings,
   objects: string[],
+  checkpoints: Instant[],
   asked: Instant,
 ): Promise<Probe[]> {
-  const requests = await Promise.all(
-    objects.map(async (object) => {
-      const [head] = await dependencies.ledger.coverage(settings.name, object);
-      const checkpoint = head?.from === ORIGIN ? head.until : ORIGIN;
-      return { object, readFrom: addMs(checkpoint, -settings.lookbackMs), until: asked };
-    }),
-  );
+  const requests = objects.map((object, index) => ({
+    object,
+    readFrom: addMs(checkpoints[index] ?? ORIGIN, -settings.lookbackMs),
+    until: asked,
+  }));
   return source.probe(requests, Context.current().cancellationSignal);
 }

@@ -13,7 +13,7 @@ export async function cutWindow(
   source: Source,
   window: Window,
   allowShrink: boolean,
-): Promise<PlannedWindow> {
+): Promise<Omit<PlannedWindow, 'resumed'>> {
   const { ledger, lanes } = dependencies;
   const startedMs = dependencies.now();
   const { schema, slices, countBefore } = await lanes('api', async () => {

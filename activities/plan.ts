@@ -36,6 +36,8 @@ export interface PlannedWindow {
   window: string;
   attempt: number;
   kind: Window['kind'] | 'undelivered';
+  /** Taken over from a run that died: the time since its end is still to be planned. */
+  resumed: boolean;
   from: Instant;
   until: Instant;
   slices: number;
@@ -93,10 +95,10 @@ export async function plan(
   });
 
   const idle = await settleIdle(dependencies, opened);
-  const windows = await undeliveredWindows(dependencies, input, active);
+  const windows = input.past === undefined ? await undeliveredWindows(dependencies, input, active) : [];
   const settled = [...paused.map((object) => line(object, 'current', 'paused')), ...settledLines(opened)];
   const busy = opened.flatMap(({ result }) =>
-    result.kind === 'window' && !idle.has(result.window.object) ? [result.window] : [],
+    result.kind === 'window' && !idle.has(result.window.object) ? [result] : [],
   );
   const cuts = await cutAll(dependencies, source, busy, input.allowShrink);
   windows.push(...cuts.windows);
@@ -120,11 +122,14 @@ const WHOLE_CONNECTION = new Set(['AUTH_FAILED', 'SECRET_MISSING']);
 async function cutAll(
   dependencies: Dependencies,
   source: Source,
-  busy: Window[],
+  busy: { window: Window; resumed: boolean }[],
   allowShrink: boolean,
 ): Promise<{ windows: PlannedWindow[]; failures: ObjectSummary[] }> {
   const outcomes = await Promise.allSettled(
-    busy.map((window) => cutWindow(dependencies, source, window, allowShrink)),
+    busy.map(async ({ window, resumed }) => ({
+      ...(await cutWindow(dependencies, source, window, allowShrink)),
+      resumed,
+    })),
   );
   const windows: PlannedWindow[] = [];
   const failures: ObjectSummary[] = [];
@@ -132,7 +137,7 @@ async function cutAll(
     if (outcome.status === 'fulfilled') windows.push(outcome.value);
     else if (!(outcome.reason instanceof HeadwaterError)) throw outcome.reason;
     else if (outcome.reason.retryable || WHOLE_CONNECTION.has(outcome.reason.code)) throw outcome.reason;
-    else failures.push(failureLine(busy[index]?.object ?? '', outcome.reason));
+    else failures.push(failureLine(busy[index]?.window.object ?? '', outcome.reason));
   }
   return { windows, failures };
 }
@@ -175,6 +180,7 @@ async function undeliveredWindows(
       window: window.id,
       attempt: window.attempt,
       kind: 'undelivered' as const,
+      resumed: false,
       from: window.from,
       until: window.until,
       slices: window.slices.length,

@@ -73,6 +73,7 @@ export async function wire(loaded: LoadedConfig, log: Log, client: () => Client)
         log,
         closedOwners: (owners) => closedOwners(client(), owners),
         freeBytesMin: config.stage.freeBytesMin,
+        retention: { keepMs: config.stage.keepMs, bytesMax: config.stage.bytesMax },
         objectsInParallel: config.worker.objectsInParallel,
       },
       close: () => closeAll(opened),

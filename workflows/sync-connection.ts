@@ -75,6 +75,7 @@ export async function syncConnection(input: SyncConnectionInput): Promise<RunSum
       run.idle += planned.idle;
       run.objects.push(...planned.settled);
       await moveObjects(run, input, planned, trigger);
+      await moveRest(calls, run, input, planned, trigger);
       offset = planned.next;
     }
     run.outcome = runOutcome(run.objects, run.idle);
@@ -105,6 +106,34 @@ function occasion(input: SyncConnectionInput): { trigger: Trigger; nominal: stri
   if (by?.startsWith('backfill/') === true) return { trigger: 'backfill', nominal, past: 'grid' };
   if (by !== undefined) return { trigger: 'schedule', nominal };
   return { trigger: input?.trigger === 'backfill' ? 'backfill' : 'manual', nominal: null };
+}
+
+/** A window that was taken over ends where its dead run meant it to: what has come since is planned and moved now. */
+async function moveRest(
+  calls: Calls,
+  run: RunSummary,
+  input: SyncConnectionInput,
+  planned: RunPlanOutput,
+  trigger: Trigger,
+): Promise<void> {
+  const landed = new Set(run.objects.filter((line) => line.state === 'landed').map((line) => line.object));
+  const resumed = planned.windows.filter((window) => window.resumed && window.kind !== 'past');
+  const objects = [...new Set(resumed.map((window) => window.object))].filter((object) => landed.has(object));
+  if (objects.length === 0) return;
+  const rest = await calls.plan(`plan ${run.connection} · after the resumed windows`, {
+    connection: run.connection,
+    objects,
+    offset: 0,
+    trigger,
+    nominal: occasion(input).nominal,
+    allowShrink: input.allowShrink === true,
+    part: true,
+    given: input,
+    startedAt: run.startedAt,
+  });
+  run.idle += rest.idle;
+  run.objects.push(...rest.settled.filter((line) => line.state !== 'current'));
+  await moveObjects(run, input, rest, trigger);
 }
 
 async function moveObjects(

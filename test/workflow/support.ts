@@ -22,6 +22,7 @@ export function window(object: string, more: Partial<PlannedWindow> = {}): Plann
     window: `w_${object}`,
     attempt: 1,
     kind: 'head',
+    resumed: false,
     from: FROM,
     until: UNTIL,
     slices: 1,

@@ -13,6 +13,9 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => bench.stop());
 
+const UNTIL = '2026-11-20T09:00:00.000Z';
+const LATER = '2026-11-20T09:30:00.000Z';
+
 let runs = 0;
 const nextId = () => {
   runs += 1;
@@ -165,6 +168,26 @@ describe('syncConnection', () => {
     const result = await bench.run(activities, async (queue) => (await sync(queue, nextId())).result());
     expect(offsets).toEqual([0, 50, 100]);
     expect(result.idle).toBe(150);
+  });
+
+  test('after a resumed window the rest up to now is planned and moved in the same run', async () => {
+    const asked: (string[] | undefined)[] = [];
+    const activities = fakes({
+      plan: (input) => {
+        asked.push(input.objects);
+        const first = asked.length === 1;
+        const more = first ? { resumed: true } : { window: 'w_rest', from: UNTIL, until: LATER };
+        return Promise.resolve(planned(input, { windows: [window('Quote', more)] }));
+      },
+      moveSlice: ({ window: id }) => Promise.resolve(landed('Quote', { window: id })),
+    });
+    const { result, history } = await bench.run(activities, async (queue) => {
+      const handle = await sync(queue, nextId());
+      return { result: await handle.result(), history: await handle.fetchHistory() };
+    });
+    expect(asked).toEqual([undefined, ['Quote']]);
+    expect(result.objects.map((line) => line.window)).toEqual(['w_Quote', 'w_rest']);
+    await saveHistory(bench.address, 'sync-connection-resumed', history);
   });
 
   test('a cancelled run cancels its children and is recorded as cancelled', async () => {
