@@ -1,4 +1,5 @@
 import { existsSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { HeadwaterError } from '../../rules/errors.ts';
@@ -50,14 +51,10 @@ export const init: Command = {
   },
 };
 
-/** In a checkout the file imports our own functions; elsewhere it needs nothing but itself. */
+/** In a checkout and beside an installed package the file imports our functions; elsewhere it needs nothing but itself. */
 export function configText(name: string, path: string): string {
-  const definition = fileURLToPath(new URL('../../config/define-config.ts', import.meta.url));
-  const root = dirname(dirname(definition));
-  const own =
-    existsSync(definition) && !relative(root, path).startsWith('..') && !root.includes('node_modules');
-  const from = relative(dirname(path), definition);
-  const specifier = from.startsWith('.') ? from : `./${from}`;
+  const specifier = importSpecifier(path);
+  const own = specifier !== undefined;
   const secret = (variable: string) => (own ? `env('${variable}')` : `{ $secret: { env: '${variable}' } }`);
   return `${own ? `import { defineConfig, env } from '${specifier}';\n\n` : ''}export default ${own ? 'defineConfig(' : ''}{
   connections: {
@@ -78,6 +75,21 @@ export function configText(name: string, path: string): string {
   warehouse: { kind: 'duckdb', path: 'warehouse.duckdb' },
 }${own ? ')' : ''};
 `;
+}
+
+function importSpecifier(path: string): string | undefined {
+  const definition = fileURLToPath(new URL('../../config/define-config.ts', import.meta.url));
+  const root = dirname(dirname(definition));
+  if (existsSync(definition) && !relative(root, path).startsWith('..')) {
+    const from = relative(dirname(path), definition);
+    return from.startsWith('.') ? from : `./${from}`;
+  }
+  try {
+    createRequire(path).resolve('headwater/package.json');
+    return 'headwater';
+  } catch {
+    return undefined;
+  }
 }
 
 function reason(cause: unknown): string {
