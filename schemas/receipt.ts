@@ -9,7 +9,7 @@ import { instantSchema } from './instant.ts';
 export const verdictSchema = z.enum(['proven', 'moved', 'transport-only', 'accepted', 'failed']);
 export type Verdict = z.infer<typeof verdictSchema>;
 
-/** The proof that a window is complete (I7): see docs/receipts.md. */
+/** The proof that a window is complete (I7): see ARCHITECTURE.md. */
 export const receiptSchema = z.object({
   window: z.string(),
   connection: z.string(),

@@ -1,6 +1,6 @@
 /** Style as a test: what architecture and style ask for and a machine can check. A ratchet may only get shorter. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
@@ -21,6 +21,10 @@ const LONG_FUNCTIONS: Record<string, number> = {};
 /** No code enforces these yet: the ledger of claims brings I1, the event log I4. */
 const INVARIANTS_TO_COME = ['I1', 'I4'];
 
+/** In a comment or a page: `rules/errors.ts`, docs/errors.md. */
+const NAMED =
+  /(?<=[\s`(])((?:activities|bench|bin|cli|config|docs|rules|sandbox|schemas|scripts|servers|shaper|sources|stores|warehouses|workers|workflows)\/[\w./-]+\.(?:ts|js|md))(?=[\s`),:;.])/g;
+
 const files = projectFiles();
 const modules = files.filter(({ path }) => path.endsWith('.ts'));
 const shipped = modules.filter(({ path }) => LAYER_NAMES.includes(path.split('/', 1)[0] ?? ''));
@@ -35,6 +39,20 @@ describe('layers', () => {
       }),
     );
     expect(found).toEqual([]);
+  });
+
+  test('ARCHITECTURE.md names each folder of code', () => {
+    const { text = '' } = files.find(({ path }) => path === 'ARCHITECTURE.md') ?? {};
+    const folders = new Set(shipped.map(({ path }) => path.split('/', 1)[0] ?? ''));
+    expect([...folders].filter((folder) => !text.includes(`\`${folder}/`))).toEqual([]);
+  });
+
+  test('a file that a text or a comment names is there', () => {
+    const names = files.flatMap(({ path, text }) =>
+      [...text.matchAll(NAMED)].map(([, named = '']) => ({ path, named })),
+    );
+    const found = names.filter(({ named }) => !named.includes('<') && !existsSync(join(ROOT, named)));
+    expect(found.map(({ path, named }) => `${path}: ${named}`)).toEqual([]);
   });
 
   test.each([
