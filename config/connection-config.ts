@@ -3,7 +3,7 @@ import { HeadwaterError } from '../rules/errors.ts';
 import { nearest } from './nearest.ts';
 import { formatMistake, mistakesOf } from './mistakes.ts';
 import type { Config, ConnectionConfig } from './schema.ts';
-import { isRecord, isSecretReference, resolveSecrets } from './secrets.ts';
+import { formatPath, isRecord, isSecretReference, mapSecrets, resolveSecrets } from './secrets.ts';
 
 /** A literal under such a key is a secret that someone wrote down; it leaves no configuration (I5). */
 const SENSITIVE_KEY = /secret|password|token|privatekey|apikey/i;
@@ -60,8 +60,15 @@ function ownConfig<Schema extends z.ZodType>(
   const resolved = resolveSecrets(part, at, environment);
   const parsed = schema.safeParse(resolved);
   if (parsed.success) return parsed.data;
-  // I5: the parsed part holds secret values now, so a mistake is explained against the references instead.
-  const lines = mistakesOf(parsed.error.issues, schema, part).map((mistake) => formatMistake(at, mistake));
+  // I5: a schema's message may repeat what it was given, so nothing that it says about a resolved value is passed on.
+  const places = new Set<string>();
+  mapSecrets(part, (_, path) => places.add(formatPath(path)));
+  const lines = mistakesOf(parsed.error.issues, schema, part).map(({ path, message }) =>
+    formatMistake(at, {
+      path,
+      message: places.has(formatPath(path)) ? 'the value of this secret does not fit.' : message,
+    }),
+  );
   throw new HeadwaterError('CONFIG_INVALID', lines[0] ?? `${at} is wrong`, { details: { lines } });
 }
 
