@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { HeadwaterError } from '../rules/errors.ts';
 import { nearest } from './nearest.ts';
-import { formatMistake, mistakesOf } from './mistakes.ts';
+import { mistakesOf } from './mistakes.ts';
 import type { Config, ConnectionConfig } from './schema.ts';
 import { formatPath, isRecord, isSecretReference, mapSecrets, resolveSecrets } from './secrets.ts';
 
@@ -63,12 +63,10 @@ function ownConfig<Schema extends z.ZodType>(
   // I5: a schema's message may repeat what it was given, so nothing that it says about a resolved value is passed on.
   const places = new Set<string>();
   mapSecrets(part, (_, path) => places.add(formatPath(path)));
-  const lines = mistakesOf(parsed.error.issues, schema, part).map(({ path, message }) =>
-    formatMistake(at, {
-      path,
-      message: places.has(formatPath(path)) ? 'the value of this secret does not fit.' : message,
-    }),
-  );
+  const lines = mistakesOf(parsed.error.issues, schema, part).map(({ path, message }) => {
+    const where = [at, formatPath(path)].filter(Boolean).join('.');
+    return `${where}: ${places.has(formatPath(path)) ? 'the value of this secret does not fit.' : message}`;
+  });
   throw new HeadwaterError('CONFIG_INVALID', lines[0] ?? `${at} is wrong`, { details: { lines } });
 }
 

@@ -83,7 +83,7 @@ test.each([
   const error = failure(() => sourceConfig({ config }, connection, { ACME_SECRET: 'canary-value' }));
   expect(error).toMatchObject({
     code: 'CONFIG_INVALID',
-    message: 'connections.acme: auth.id: the value of this secret does not fit.',
+    message: 'connections.acme.auth.id: the value of this secret does not fit.',
   });
   expect(JSON.stringify(error.details)).not.toContain('canary-value');
 });
