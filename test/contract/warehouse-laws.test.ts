@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { FieldType } from '../../schemas/object-schema.ts';
 import { duckdb } from '../../warehouses/duckdb/index.ts';
 import type { Warehouse } from '../../warehouses/warehouse.ts';
 import { field, openBench, schemaOf, windowOf } from './warehouse-fixture.ts';
 import type { Bench } from './warehouse-fixture.ts';
-import { EVOLVE } from './warehouse-suite.ts';
+import { EVOLVE } from './warehouse-harness.ts';
 
 let bench: Bench;
 let warehouse: Warehouse;
