@@ -3,16 +3,6 @@ import type { Instant } from '../schemas/instant.ts';
 import type { ObjectSchema } from '../schemas/object-schema.ts';
 import type { PageFormat } from '../schemas/page.ts';
 
-/** Columns that Headwater adds to every table, always in this order after the source's own. */
-export const SYSTEM_COLUMNS = [
-  '_deleted',
-  '_version',
-  '_confirmed_at',
-  '_hash',
-  '_window',
-  '_loaded_at',
-] as const;
-
 export interface ShapeRequest {
   schema: ObjectSchema;
   /** Local paths of the raw pages, in order. */
@@ -38,7 +28,7 @@ export interface ShapeResult {
 
 /**
  * Casts raw pages to the described types inside an embedded DuckDB and writes Parquet; rows never become JavaScript objects.
- * Parquet `rows`: one column per field of the schema (named by `column`, typed), then SYSTEM_COLUMNS without `_loaded_at`:
+ * Parquet `rows`: one column per field of the schema (named by `column`, typed), then the system columns in this order:
  * `_deleted` BOOLEAN, `_version` TIMESTAMPTZ (the stamp), `_confirmed_at` TIMESTAMPTZ, `_hash` UBIGINT (over all field values),
  * `_window` VARCHAR. Parquet `tombstones`: key column, `_deleted` true, `_version`, `_confirmed_at`, `_window`.
  * Parquet `quarantine`: record VARCHAR, field, value, reason, raw (JSON of the whole row), all VARCHAR.
