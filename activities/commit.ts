@@ -11,6 +11,7 @@ import type { Slice } from '../schemas/window.ts';
 import type { ConnectionSettings, Dependencies } from './dependencies.ts';
 import { takeEvidence } from './explain.ts';
 import { extractSlice, LATE_API } from './extract.ts';
+import { failpoint } from './failpoints.ts';
 import { loadRequest } from './load.ts';
 import { shapeSlice } from './shape.ts';
 
@@ -77,6 +78,7 @@ export async function prove(
   }
   // I3: coverage grows only with a receipt that holds.
   await dependencies.ledger.commitSource(window.id, window.attempt, receipt);
+  failpoint('prove:done');
   return { receipt, progress: complete };
 }
 
@@ -145,6 +147,8 @@ export async function commitSink(
       },
     ]),
   );
+  failpoint('commit:interval');
   await ledger.commitSink(sink, [{ window: id, attempt }], state);
+  failpoint('commit:done');
   return receipt;
 }

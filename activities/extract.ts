@@ -5,6 +5,7 @@ import type { Cursor, StagedPage } from '../schemas/page.ts';
 import type { Source } from '../sources/source.ts';
 import type { SliceProgress, WindowProgress } from '../stores/ledger/ledger.ts';
 import type { Dependencies } from './dependencies.ts';
+import { failpoint } from './failpoints.ts';
 
 /** Pages of one slice; more is a source that never ends. */
 const PAGES_PER_SLICE_MAX = 100_000;
@@ -87,8 +88,10 @@ async function copyPages(
         if (pages.length > PAGES_PER_SLICE_MAX)
           throw new HeadwaterError('SOURCE_PROTOCOL', 'the source never stops sending pages');
       }
+      failpoint('extract:page');
       cursor = page.cursor();
       await dependencies.ledger.commitPage(window.id, window.attempt, slice, staged, cursor);
+      failpoint('extract:committed');
       beat('extract');
     }
   } catch (error) {

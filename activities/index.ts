@@ -12,7 +12,8 @@ import { beginRun, finishRun } from './finish.ts';
 import { createSteps, type Steps } from './move-slice.ts';
 import { stageSweeper } from './sweep.ts';
 import { plan, type PlanInput, type PlanOutput } from './plan.ts';
-import { planBackfill, type BackfillPlan, type PlanBackfillInput } from './plan-backfill.ts';
+import type { BackfillPlan } from '../schemas/backfill.ts';
+import { planBackfill, type PlanBackfillInput } from './plan-backfill.ts';
 
 /** The first plan activity of a run also opens its record, and closes it when nothing is left to do: an idle run costs one activity. */
 export interface RunPlanInput extends PlanInput {

@@ -4,6 +4,7 @@ import type { Batch, LoadReceipt } from '../schemas/batch.ts';
 import type { WindowProgress } from '../stores/ledger/ledger.ts';
 import type { LoadRequest } from '../warehouses/warehouse.ts';
 import type { ConnectionSettings, Dependencies } from './dependencies.ts';
+import { failpoint } from './failpoints.ts';
 
 export async function loadRequest(
   dependencies: Dependencies,
@@ -47,6 +48,7 @@ export async function loadSlice(
     }
     return warehouse.load(request, Context.current().cancellationSignal);
   });
+  failpoint('load:done');
   await ledger.storeLoad(sink, window.id, window.attempt, receipt);
   return receipt;
 }

@@ -1,9 +1,10 @@
 // Step 1 of a backfill: lists the intervals of a range with their state, and joins them to windows of a bounded size.
 import { HeadwaterError } from '../rules/errors.ts';
 import { cutToSize, type SizedWindow } from '../rules/backfill.ts';
-import { decideIntervals, type IntervalCells, type IntervalState } from '../rules/intervals.ts';
+import { decideIntervals, type IntervalCells } from '../rules/intervals.ts';
 import { fromMs } from '../rules/time.ts';
-import { ORIGIN, type Instant } from '../schemas/instant.ts';
+import { ORIGIN } from '../schemas/instant.ts';
+import type { BackfillObject, BackfillPlan, BackfillWindow, IntervalState } from '../schemas/backfill.ts';
 import type { BackfillRequest } from '../schemas/inputs.ts';
 import type { Interval } from '../schemas/window.ts';
 import type { Source } from '../sources/source.ts';
@@ -20,32 +21,6 @@ const COUNTS_PER_OBJECT_MAX = 200;
 
 export interface PlanBackfillInput {
   given: unknown;
-}
-
-export interface BackfillWindow extends Interval {
-  object: string;
-  /** Grid cells that it covers. */
-  cells: number;
-  rowsEstimate: number | null;
-}
-
-export interface BackfillObject {
-  object: string;
-  cells: Record<IntervalState, number>;
-  rowsEstimate: number | null;
-}
-
-export interface BackfillPlan {
-  connection: string;
-  from: Instant;
-  to: Instant;
-  windows: BackfillWindow[];
-  objects: BackfillObject[];
-  /** Estimates for the dry run; calls include those for receipts. */
-  calls: number;
-  quota: { used: number; limit: number } | null;
-  maxActive: number;
-  dryRun: boolean;
 }
 
 export async function planBackfill(

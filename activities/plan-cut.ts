@@ -5,6 +5,7 @@ import { ORIGIN } from '../schemas/instant.ts';
 import type { Slice, Window } from '../schemas/window.ts';
 import type { Source } from '../sources/source.ts';
 import type { Dependencies } from './dependencies.ts';
+import { failpoint } from './failpoints.ts';
 import type { PlannedWindow } from './plan.ts';
 
 /** Describes the object, asks the source for its slices and stores both; a resumed window keeps what it has. */
@@ -37,6 +38,7 @@ export async function cutWindow(
       countBefore: before,
       readAt,
     });
+    failpoint('plan:stored');
     return { schema: described, slices: cut.slices, countBefore: before };
   });
   if (window.from === ORIGIN && !allowShrink)

@@ -7,6 +7,7 @@ import type { Interval, Window } from '../schemas/window.ts';
 import type { Source } from '../sources/source.ts';
 import { connectionSettings, type OpenSources } from './connections.ts';
 import type { ConnectionSettings, Dependencies } from './dependencies.ts';
+import { failpoint } from './failpoints.ts';
 import { isPaused } from './pauses.ts';
 import { closingTime, examine, timeLeft, type Opened } from './plan-candidates.ts';
 import { apiOf, cutWindow } from './plan-cut.ts';
@@ -89,6 +90,7 @@ export async function plan(
   const { active, paused } = await splitPaused(dependencies, input.connection, objects);
   const candidates = await examine(dependencies, source, settings, input, active, asked);
   const results = await dependencies.ledger.planWindows(candidates.map((candidate) => candidate.request));
+  failpoint('plan:opened');
   const opened = candidates.flatMap((candidate, index): Opened[] => {
     const result = results[index];
     return result === undefined ? [] : [{ candidate, result }];

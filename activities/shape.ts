@@ -8,6 +8,7 @@ import type { StagedPage } from '../schemas/page.ts';
 import type { WindowProgress } from '../stores/ledger/ledger.ts';
 import type { ConnectionSettings, Dependencies } from './dependencies.ts';
 import { sliceOf } from './extract.ts';
+import { failpoint } from './failpoints.ts';
 
 /** Shapes once: a batch whose files are still staged is used again. */
 export async function shapeSlice(
@@ -65,6 +66,7 @@ export async function shapeSlice(
     quarantine: await adopt(shaped.files.quarantine),
     counts: shaped.counts,
   };
+  failpoint('shape:done');
   await ledger.storeBatch(window.id, window.attempt, slice, batch);
   return batch;
 }

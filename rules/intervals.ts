@@ -1,12 +1,10 @@
 import type { Instant } from '../schemas/instant.ts';
+import type { IntervalState } from '../schemas/backfill.ts';
 import type { Interval, Owner } from '../schemas/window.ts';
 import { contains, overlaps } from './coverage.ts';
 import { HeadwaterError } from './errors.ts';
 import { addMs, earliest, gridFloor, ORIGIN, toMs } from './time.ts';
 import { isOneOf, type WindowState } from './windows.ts';
-
-/** failed: a window was opened on it and its owner has closed without a proof. */
-export type IntervalState = 'missing' | 'covered' | 'open' | 'failed';
 
 export interface IntervalCells extends Interval {
   state: IntervalState;

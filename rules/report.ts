@@ -1,4 +1,5 @@
 import type { Instant } from '../schemas/instant.ts';
+import type { BackfillPlan } from '../schemas/backfill.ts';
 import type { ObjectSummary, RunSummary } from '../schemas/run.ts';
 import { ORIGIN } from './time.ts';
 
@@ -6,11 +7,11 @@ import { ORIGIN } from './time.ts';
 const LINES_MAX = 60;
 
 const VERDICT_TEXT: Record<string, string> = {
-  proven: '✅ proven',
-  moved: '✅ proven, some moved',
-  'transport-only': '☑️ transport only',
-  accepted: '⚠️ accepted by hand',
-  failed: '❌ failed',
+  proven: '✓ proven',
+  moved: '✓ proven, some moved',
+  'transport-only': '○ transport only',
+  accepted: '! accepted by hand',
+  failed: '✗ failed',
 };
 
 export function formatCount(count: number): string {
@@ -30,32 +31,47 @@ export function formatWindow(from: Instant | null, until: Instant | null): strin
   return `${formatInstant(from)} → ${sameDay ? formatInstant(until).slice(11) : formatInstant(until)}`;
 }
 
+/** The pane is narrow and its tables have no padding: texts must not wrap, and columns need air. */
+function cell(text: string): string {
+  return `\u00A0${text.replaceAll(' ', '\u00A0').replaceAll('-', '\u2011')}\u00A0`;
+}
+
+/** The day only where a window crosses midnight: `09:46:15 → 09:51:08`, `11-20 08:00 → 11-21 09:00`. */
+function shortWindow(from: Instant | null, until: Instant | null): string {
+  if (from === null || until === null) return '–';
+  if (from === ORIGIN) return `until ${formatInstant(until).slice(5)}`;
+  const start = from.slice(0, 10) === until.slice(0, 10) ? 11 : 5;
+  return `${formatInstant(from).slice(start)} → ${formatInstant(until).slice(start)}`;
+}
+
+function row(cells: string[]): string {
+  return `|${cells.map(cell).join('|')}|`;
+}
+
 function objectLine(line: ObjectSummary): string {
-  const receipt = line.verdict === null ? stateText(line) : (VERDICT_TEXT[line.verdict] ?? line.verdict);
-  const cells = [
+  return row([
     line.object,
-    formatWindow(line.from, line.until),
+    shortWindow(line.from, line.until),
     formatCount(line.rows),
     formatCount(line.inserted),
     formatCount(line.updated),
     formatCount(line.deleted),
     formatCount(line.quarantined),
-    line.seconds.toFixed(1),
-    receipt,
-  ];
-  return `| ${cells.join(' | ')} |`;
+    `${line.seconds.toFixed(1)} s`,
+    line.verdict === null ? stateText(line) : (VERDICT_TEXT[line.verdict] ?? line.verdict),
+  ]);
 }
 
 function stateText(line: ObjectSummary): string {
   const icons = {
-    idle: '✅ nothing changed',
-    current: '✅ up to date',
-    landed: '✅ landed',
-    staged: '📦 staged, warehouse behind',
-    failed: `❌ ${line.code ?? 'failed'}`,
-    deferred: '⏸ deferred',
-    'in-progress': '⏳ in progress',
-    cancelled: '⏹ cancelled',
+    idle: '✓ nothing changed',
+    current: '✓ up to date',
+    landed: '✓ landed',
+    staged: '… staged, warehouse behind',
+    failed: `✗ ${line.code ?? 'failed'}`,
+    deferred: '… deferred',
+    'in-progress': '… in progress',
+    cancelled: '✗ cancelled',
   };
   return icons[line.state];
 }
@@ -68,14 +84,42 @@ export function runReport(run: RunSummary, phase: string): string {
   const lines = [
     head,
     '',
-    '| object | window (UTC) | rows | new | changed | deleted | quarantined | seconds | receipt |',
+    row(['object', 'window (UTC)', 'rows', 'new', 'changed', 'deleted', 'set aside', 'time', 'receipt']),
     '|---|---|--:|--:|--:|--:|--:|--:|---|',
     ...shown.map(objectLine),
   ];
   if (run.objects.length > shown.length)
-    lines.push(`| … ${run.objects.length - shown.length} more | | | | | | | | |`);
+    lines.push(row([`… ${run.objects.length - shown.length} more`, ...Array<string>(8).fill('')]));
   const failures = run.objects.filter((line) => line.message !== undefined).slice(0, LINES_MAX);
   if (failures.length > 0)
     lines.push('', ...failures.map((line) => `- **${line.object}** \`${line.code}\` ${line.message}`));
+  return lines.join('\n');
+}
+
+/** What the dry run of a backfill shows: intervals by state, windows, rows and calls. */
+export function backfillReport(plan: BackfillPlan): string {
+  const window = formatWindow(plan.from, plan.to);
+  const lines = [
+    `**Backfill of ${plan.connection}** · ${window} (UTC) · ${plan.windows.length} windows · about ${formatCount(plan.calls)} calls`,
+    '',
+    row(['object', 'missing', 'covered', 'failed', 'open', 'rows to read']),
+    '|---|--:|--:|--:|--:|--:|',
+    ...plan.objects.map(({ object, cells, rowsEstimate }) =>
+      row([
+        object,
+        String(cells.missing),
+        String(cells.covered),
+        String(cells.failed),
+        String(cells.open),
+        rowsEstimate === null ? 'unknown' : formatCount(rowsEstimate),
+      ]),
+    ),
+  ];
+  if (plan.quota !== null) {
+    lines.push(
+      '',
+      `Quota today: ${formatCount(plan.quota.used)} of ${formatCount(plan.quota.limit)} calls used.`,
+    );
+  }
   return lines.join('\n');
 }

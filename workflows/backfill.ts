@@ -10,9 +10,9 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { BackfillPlan, BackfillWindow } from '../activities/plan-backfill.ts';
+import type { BackfillPlan, BackfillWindow } from '../schemas/backfill.ts';
 import { runOutcome, FAILING_OUTCOMES } from '../rules/outcome.ts';
-import { formatCount, formatWindow, runReport } from '../rules/report.ts';
+import { backfillReport, formatWindow, runReport } from '../rules/report.ts';
 import type { BackfillInput } from '../schemas/inputs.ts';
 import type { ObjectSummary, RunSummary } from '../schemas/run.ts';
 import {
@@ -70,7 +70,7 @@ export async function backfill(input: BackfillInput): Promise<BackfillResult> {
     given: input,
   });
   if (plan.dryRun) {
-    upsertMemo({ summary: planReport(plan) });
+    upsertMemo({ summary: backfillReport(plan) });
     finish(run, plan, 'dry run');
     return { plan, run: null };
   }
@@ -184,30 +184,10 @@ function emptyLine(window: BackfillWindow): ObjectSummary {
 }
 
 function finish(run: RunSummary, plan: BackfillPlan, outcome: string): void {
-  setCurrentDetails(`${planReport(plan)}\n\n${plan.dryRun ? '' : runReport(run, outcome)}`);
+  setCurrentDetails(`${backfillReport(plan)}\n\n${plan.dryRun ? '' : runReport(run, outcome)}`);
   upsertSearchAttributes([
     { key: OUTCOME, value: plan.dryRun ? 'ok' : run.outcome },
     { key: PHASE, value: 'done' },
     { key: ROWS_LOADED, value: run.objects.reduce((rows, line) => rows + line.inserted + line.updated, 0) },
   ]);
-}
-
-/** What a dry run shows: intervals by state, windows, rows and calls. */
-export function planReport(plan: BackfillPlan): string {
-  const lines = [
-    `**Backfill of ${plan.connection}** · ${formatWindow(plan.from, plan.to)} (UTC) · ${plan.windows.length} windows · about ${formatCount(plan.calls)} calls`,
-    '',
-    '| object | missing | covered | failed | open | rows to read |',
-    '|---|--:|--:|--:|--:|--:|',
-    ...plan.objects.map(
-      ({ object, cells, rowsEstimate }) =>
-        `| ${object} | ${cells.missing} | ${cells.covered} | ${cells.failed} | ${cells.open} | ${rowsEstimate === null ? 'unknown' : formatCount(rowsEstimate)} |`,
-    ),
-  ];
-  if (plan.quota !== null)
-    lines.push(
-      '',
-      `Quota today: ${formatCount(plan.quota.used)} of ${formatCount(plan.quota.limit)} calls used.`,
-    );
-  return lines.join('\n');
 }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import type { BackfillPlan, BackfillWindow } from '../../activities/plan-backfill.ts';
+import type { BackfillPlan, BackfillWindow } from '../../schemas/backfill.ts';
 import type { RunSummary } from '../../schemas/run.ts';
 import type { backfill } from '../../workflows/backfill.ts';
 import { fakes, landed, openBench, planned, window, type Bench } from './support.ts';
@@ -53,7 +53,7 @@ test('a dry run lists intervals and estimates and moves nothing', async () => {
   });
   expect(result.run).toBeNull();
   expect(result.plan.windows).toHaveLength(4);
-  expect(String(memo?.['summary'])).toContain('| Contact | 4 | 0 | 0 | 0 | 20 |');
+  expect(String(memo?.['summary']).replaceAll('\u00A0', '')).toContain('|Contact|4|0|0|0|20|');
   await saveHistory(bench.address, 'backfill-dry-run', history);
 });
 

@@ -76,7 +76,7 @@ describe('syncConnection', () => {
     ]);
     expect(finished).toHaveLength(1);
     const description = await bench.client.workflow.getHandle(id).describe();
-    expect(description.memo?.['summary']).toContain('| Contact |');
+    expect(description.memo?.['summary']).toContain('|\u00A0Contact\u00A0|');
     expect(description.searchAttributes['Outcome']).toEqual(['ok']);
     expect(description.searchAttributes['RowsLoaded']).toEqual([10]);
     await saveHistory(bench.address, 'sync-connection-small', history);
