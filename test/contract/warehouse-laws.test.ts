@@ -89,9 +89,9 @@ interface Version {
 }
 
 const version: fc.Arbitrary<Version> = fc.record({
-  id: fc.constantFrom('1', '2', '3', '4'),
-  stamp: fc.integer({ min: 1, max: 4 }),
-  confirmed: fc.integer({ min: 10, max: 12 }),
+  id: fc.constantFrom('1', '2'),
+  stamp: fc.integer({ min: 1, max: 3 }),
+  confirmed: fc.integer({ min: 10, max: 11 }),
   value: fc.constantFrom('a', 'b', 'c'),
   deleted: fc.boolean(),
   gone: fc.boolean(),
@@ -167,6 +167,6 @@ test('any order, slicing and repetition of versions gives the newest per key (I1
       }
       expect(again.map((row) => row.slice(0, 4))).toEqual(once.map((row) => row.slice(0, 4)));
     }),
-    { numRuns: 15 },
+    { numRuns: 25 },
   );
 }, 120_000);

@@ -71,6 +71,27 @@ export function loadTests(h: Harness): void {
       expect(await h.warehouse.count('crm', 'contact')).toBe(0);
     });
 
+    test('a load that is stopped in its middle is rolled back, and the next one works', async () => {
+      const csv = Array.from({ length: 100_000 }, (_, at) => row(String(at), at % 60, `name ${at}`));
+      const request = await h.make({ csv });
+      const controller = new AbortController();
+      const loading = h.warehouse.load(request, controller.signal);
+      setTimeout(() => controller.abort(new Error('stop')), 15);
+      await expect(loading).rejects.toThrow('stop');
+      expect(await h.warehouse.count('crm', 'contact')).toBe(0);
+      expect(await h.select('SELECT count(*)::INTEGER FROM _headwater.batches')).toEqual([[0]]);
+      expect(tally(await h.warehouse.load(request, signal))).toEqual({ ...none, inserted: 100_000 });
+      const sums =
+        'SELECT count(*)::INTEGER, count(DISTINCT name)::INTEGER, sum(id::BIGINT)::VARCHAR FROM crm.contact';
+      expect(await h.select(sums)).toEqual([[100_000, 100_000, String((100_000 * 99_999) / 2)]]);
+    });
+
+    test('a staged file that is gone is told as such', async () => {
+      const request = await h.make({ csv: [row('1', 1, 'a')] });
+      request.files.rows = '/nowhere/rows';
+      expect(await code(h.warehouse.load(request, signal))).toBe('STAGE_MISSING');
+    });
+
     test('an aborted load leaves nothing behind', async () => {
       const request = await h.make({ csv: [row('1', 1, 'a')] });
       const controller = new AbortController();

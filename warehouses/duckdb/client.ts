@@ -130,6 +130,9 @@ export function lockedError(path: string, message: string, cause: unknown): Head
 export function wrapped(what: string, error: unknown): HeadwaterError {
   if (error instanceof HeadwaterError) return error;
   const message = firstLine(error);
+  if (message.includes('No files found that match')) {
+    return new HeadwaterError('STAGE_MISSING', `${what}: a staged file is gone`, { cause: error });
+  }
   const transient = /^(IO|Out of Memory|TransactionContext) Error|Conflict on|write-write conflict/i.test(
     message,
   );

@@ -23,9 +23,14 @@ export const duckdb = defineWarehouse({ kind: 'duckdb', config: duckdbConfigSche
 
 async function connect(config: DuckdbConfig, context: WarehouseContext): Promise<Warehouse> {
   const client = await openClient(config, context);
-  await client.write('creating the system tables', (connection) =>
-    createSystemTables(connection, randomUUID()),
-  );
+  try {
+    await client.write('creating the system tables', (connection) =>
+      createSystemTables(connection, randomUUID()),
+    );
+  } catch (error) {
+    await client.close();
+    throw error;
+  }
   // Strictly rising, so that rows of two loads within one millisecond differ in `_loaded_at`.
   let last = ORIGIN;
   const now = (): string => {
