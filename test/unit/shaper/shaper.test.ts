@@ -285,6 +285,16 @@ describe('counts', () => {
     ]);
   });
 
+  test('of two versions with one stamp the deletion stays, whatever their hashes', async () => {
+    const ids = Array.from({ length: 20 }, (_, at) => String(at));
+    const csv = ids.flatMap((id) => [
+      [id, T(1), 'false', 'a'],
+      [id, T(1), 'true', 'a'],
+    ]);
+    const result = await bench.shape(schema, { csv });
+    expect(result.counts).toMatchObject({ shaped: 20, superseded: 20, deleted: 20 });
+  });
+
   test('an object without a stamp takes the time of the read as its version', async () => {
     const plain = schemaOf([field('Name')], { stamp: null, deleted: null });
     const result = await bench.shape(plain, { csv: [['1', null, null, 'a']] });
