@@ -4,12 +4,13 @@ import { HeadwaterError } from '../rules/errors.ts';
 import { addCounts, judge, NO_ROWS, recordsInWindow } from '../rules/receipts.ts';
 import { fromMs } from '../rules/time.ts';
 import type { Batch, ShapeCounts } from '../schemas/batch.ts';
+import { ORIGIN } from '../schemas/instant.ts';
 import type { Receipt } from '../schemas/receipt.ts';
 import type { Source } from '../sources/source.ts';
 import type { WindowProgress } from '../stores/ledger/ledger.ts';
 import type { Slice } from '../schemas/window.ts';
 import type { ConnectionSettings, Dependencies } from './dependencies.ts';
-import { takeEvidence } from './explain.ts';
+import { CHANGED_IDS_MAX, changedSince, takeEvidence } from './explain.ts';
 import { extractSlice, LATE_API } from './extract.ts';
 import { failpoint } from './failpoints.ts';
 import { loadRequest } from './load.ts';
@@ -111,12 +112,21 @@ async function fetchLate(
  */
 export async function commitSink(
   dependencies: Dependencies,
+  source: Source,
   progress: WindowProgress,
   proven: Receipt,
+  allowShrink: boolean,
 ): Promise<Receipt> {
   const { ledger, warehouse, sink, lanes } = dependencies;
   const { window } = progress;
   const batches = batchesOf(progress);
+  const retired = await retire(dependencies, source, progress, allowShrink);
+  if (retired > 0) {
+    dependencies.log('info', `${retired} rows are no longer in the source and are marked deleted`, {
+      connection: window.connection,
+      object: window.object,
+    });
+  }
   const destination = { present: 0, missing: 0 };
   for (const batch of batches) {
     const request = await loadRequest(dependencies, progress, batch);
@@ -151,4 +161,34 @@ export async function commitSink(
   await ledger.commitSink(sink, [{ window: id, attempt }], state);
   failpoint('commit:done');
   return receipt;
+}
+
+/** Rows that a whole read may retire without asking, and as a share of the table. */
+const RETIRE_ROWS_MAX = 1_000;
+const RETIRE_SHARE_MAX = 0.1;
+
+/**
+ * A window from the beginning of time has read everything: what the warehouse holds beyond that was deleted in the source
+ * while nobody looked. Only with a proven read (I6).
+ */
+async function retire(
+  dependencies: Dependencies,
+  source: Source,
+  progress: WindowProgress,
+  allowShrink: boolean,
+): Promise<number> {
+  const { window, schema, readAt } = progress;
+  if (window.from !== ORIGIN) return 0;
+  const exceptIds = schema.stamp === null ? [] : await changedSince(dependencies, source, progress);
+  if (exceptIds.length > CHANGED_IDS_MAX) return 0;
+  return dependencies.lanes('warehouse', () =>
+    dependencies.warehouse.retire({
+      window,
+      schema,
+      readAt,
+      exceptIds,
+      rowsMax: allowShrink ? Number.MAX_SAFE_INTEGER : RETIRE_ROWS_MAX,
+      shareMax: RETIRE_SHARE_MAX,
+    }),
+  );
 }

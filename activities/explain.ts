@@ -10,6 +10,8 @@ import type { Dependencies } from './dependencies.ts';
 const IDS_PER_CHECK_MAX = 20_000;
 /** While somebody edits, count and changes are read again until the count stands still between the two. */
 const TRIES_MAX = 3;
+/** More records than this changing during one whole read: deletions are found by the next one. */
+export const CHANGED_IDS_MAX = 100_000;
 /** Beyond what the source's clock may be ahead of ours, ms. */
 const CLOCK_AHEAD_MS_MAX = 10 * 60_000;
 
@@ -46,6 +48,26 @@ export async function takeEvidence(
     break;
   }
   return compareIds(dependencies, source, progress, read);
+}
+
+/** Records that changed since the window's end: alive, whatever a read of the window did not find. */
+export async function changedSince(
+  dependencies: Dependencies,
+  source: Source,
+  progress: WindowProgress,
+): Promise<string[]> {
+  const { window, schema } = progress;
+  const until = fromMs(dependencies.now() + CLOCK_AHEAD_MS_MAX);
+  const ids: string[] = [];
+  for await (const stamps of source.stamps(
+    schema,
+    { from: window.until, until },
+    Context.current().cancellationSignal,
+  )) {
+    for (const { id } of stamps) ids.push(id);
+    if (ids.length > CHANGED_IDS_MAX) break;
+  }
+  return ids;
 }
 
 /** Rows that were read and have since got a stamp at or after the window's end. Only what changed since is looked at. */

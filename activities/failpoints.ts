@@ -3,6 +3,7 @@
 /** Boundaries between durable effects, in the order of the steps. */
 export type Failpoint =
   | 'plan:opened'
+  | 'plan:settled'
   | 'plan:stored'
   | 'extract:page'
   | 'extract:committed'

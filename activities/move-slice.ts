@@ -19,6 +19,8 @@ export interface MoveInput {
   attempt: number;
   slice: number;
   callClass: CallClass;
+  /** Set when an operator said that the source may have far fewer rows. */
+  allowShrink?: boolean;
 }
 
 /** While DuckDB works nothing else beats; half of the shortest heartbeat timeout in use. */
@@ -64,7 +66,7 @@ export function createSteps(dependencies: Dependencies, sources: OpenSources): S
       const proof = await timed(stepMs, 'prove', () => prove(dependencies, settings, source, shaped));
       const loads = await timed(stepMs, 'load', () => loadAll(dependencies, settings, proof.progress));
       const receipt = await timed(stepMs, 'commit', () =>
-        commitSink(dependencies, proof.progress, proof.receipt),
+        commitSink(dependencies, source, proof.progress, proof.receipt, input.allowShrink === true),
       );
       return summarize(receipt, loads, (performance.now() - startedMs) / 1000, stepMs);
     },
@@ -90,7 +92,16 @@ export function createSteps(dependencies: Dependencies, sources: OpenSources): S
       const { receipt, loads } = await timed({}, 'commit', async () => {
         const proof = await prove(dependencies, settings, source, progress);
         const landed = await loadAll(dependencies, settings, proof.progress);
-        return { loads: landed, receipt: await commitSink(dependencies, proof.progress, proof.receipt) };
+        return {
+          loads: landed,
+          receipt: await commitSink(
+            dependencies,
+            source,
+            proof.progress,
+            proof.receipt,
+            input.allowShrink === true,
+          ),
+        };
       });
       return summarize(receipt, loads, (performance.now() - startedMs) / 1000, undefined);
     },

@@ -1,11 +1,12 @@
 // Step 1 of a backfill: lists the intervals of a range with their state, and joins them to windows of a bounded size.
+import { gapFreeEnd } from '../rules/coverage.ts';
 import { HeadwaterError } from '../rules/errors.ts';
 import { cutToSize, type SizedWindow } from '../rules/backfill.ts';
 import { decideIntervals, type IntervalCells } from '../rules/intervals.ts';
-import { fromMs } from '../rules/time.ts';
-import { ORIGIN } from '../schemas/instant.ts';
+import { earliest, fromMs } from '../rules/time.ts';
+import { ORIGIN, type Instant } from '../schemas/instant.ts';
 import type { BackfillObject, BackfillPlan, BackfillWindow, IntervalState } from '../schemas/backfill.ts';
-import type { BackfillRequest } from '../schemas/inputs.ts';
+import { BEGINNING, type BackfillRequest } from '../schemas/inputs.ts';
 import type { Interval } from '../schemas/window.ts';
 import type { Source } from '../sources/source.ts';
 import { connectionSettings, type OpenSources } from './connections.ts';
@@ -66,7 +67,7 @@ export async function planBackfill(
 }
 
 function rangeOf(given: BackfillRequest, nowMs: number): Interval {
-  const from = fromMs(Date.parse(given.from));
+  const from = given.from === BEGINNING ? ORIGIN : fromMs(Date.parse(given.from));
   const until = fromMs(Math.min(Date.parse(given.to), nowMs));
   if (from < until) return { from, until };
   throw new HeadwaterError(
@@ -88,9 +89,13 @@ async function planObject(
   if (coverage[0]?.from !== ORIGIN) {
     throw new HeadwaterError('FIRST_LOAD_MISSING', `${settings.name} ${object} has no first load yet`);
   }
+  if (range.from === ORIGIN)
+    return planWholeRead(dependencies, source, settings, object, gapFreeEnd(coverage) ?? range.until);
   const open = (await ledger.openWindows(settings.name)).filter((window) => window.object === object);
   const closed = open.length === 0 ? [] : await dependencies.closedOwners(open.map((window) => window.owner));
-  const stretches = decideIntervals({ coverage, open }, range, settings.everyMs, closed);
+  // What lies behind the checkpoint is the business of the next run: a backfill reads what is past.
+  const past = { from: range.from, until: earliest(range.until, gapFreeEnd(coverage) ?? range.until) };
+  const stretches = decideIntervals({ coverage, open }, past, settings.everyMs, closed);
   const schema = (await ledger.schema(settings.name, object))?.schema ?? (await source.describe(object));
   let calls = 0;
   const count = async (interval: Interval) => {
@@ -134,4 +139,22 @@ function joinAll(stretches: IntervalCells[]): IntervalCells[] {
     } else joined.push({ ...stretch });
   }
   return joined;
+}
+
+/** One window over everything up to the checkpoint: the grid has no part in it. */
+async function planWholeRead(
+  dependencies: Dependencies,
+  source: Source,
+  settings: ConnectionSettings,
+  object: string,
+  checkpoint: Instant,
+): Promise<{ windows: BackfillWindow[]; summary: BackfillObject }> {
+  const known = await dependencies.ledger.schema(settings.name, object);
+  const window = { from: ORIGIN, until: checkpoint };
+  const counted = await source.count(known?.schema ?? (await source.describe(object)), window);
+  const rowsEstimate = counted === 'unknown' ? null : counted;
+  return {
+    windows: [{ object, ...window, cells: 1, rowsEstimate }],
+    summary: { object, cells: { covered: 1, missing: 0, failed: 0, open: 0 }, rowsEstimate },
+  };
 }

@@ -6,6 +6,7 @@ import type { Receipt } from '../schemas/receipt.ts';
 import type { Window } from '../schemas/window.ts';
 import type { IntervalRow } from '../warehouses/warehouse.ts';
 import type { Dependencies } from './dependencies.ts';
+import { failpoint } from './failpoints.ts';
 import type { Opened } from './plan-candidates.ts';
 
 /**
@@ -21,6 +22,7 @@ export async function settleIdle(dependencies: Dependencies, opened: Opened[]): 
   }
   if (rows.length === 0) return new Set();
   const state = await dependencies.lanes('warehouse', () => dependencies.warehouse.closeWindows(rows));
+  failpoint('plan:settled');
   await dependencies.ledger.commitSources(
     rows.map(({ window, attempt, receipt }) => ({ window, attempt, receipt })),
   );

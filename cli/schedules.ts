@@ -1,7 +1,11 @@
 import type { Client, ScheduleDescription } from '@temporalio/client';
+import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
 import { formatDuration } from '../config/quantities.ts';
 import type { Config } from '../config/schema.ts';
 
+const CONNECTION = defineSearchAttributeKey('Connection', SearchAttributeType.KEYWORD);
+const TRIGGER = defineSearchAttributeKey('Trigger', SearchAttributeType.KEYWORD);
+const PHASE = defineSearchAttributeKey('Phase', SearchAttributeType.KEYWORD);
 const WORKFLOW_TYPE = 'syncConnection';
 /** Schedules that are looked through for ones that the configuration no longer has. */
 const LISTED_MAX = 10_000;
@@ -129,9 +133,33 @@ function optionsOf(spec: ScheduleSpec) {
       workflowId: id,
       taskQueue,
       args: [{ connection, trigger }],
-      staticSummary: `${connection}: ${trigger}`,
+      staticSummary:
+        trigger === 'schedule'
+          ? `${connection} · every ${formatDuration(everyMs)}`
+          : `${connection} · backfill`,
+      staticDetails: detailsOf(spec),
+      typedSearchAttributes: [
+        { key: CONNECTION, value: connection },
+        { key: TRIGGER, value: trigger },
+        { key: PHASE, value: 'plan' },
+      ],
     },
   };
+}
+
+/** What an operator reads beside each run in the Temporal UI. */
+function detailsOf({ id, connection, trigger }: ScheduleSpec): string {
+  const what =
+    trigger === 'schedule'
+      ? `Reads what changed in **${connection}** since the last proven window and lands it in the warehouse.`
+      : `Reads a past window of **${connection}** again.`;
+  return [
+    what,
+    '',
+    '- The table of the run is under *User Metadata*, and in the memo once it has ended.',
+    `- Run it now: \`npx headwater temporal schedule trigger --schedule-id ${id}\``,
+    `- Stop it for a while: \`npx headwater pause ${connection}\``,
+  ].join('\n');
 }
 
 async function create(client: Client, spec: ScheduleSpec): Promise<void> {

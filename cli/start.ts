@@ -103,7 +103,7 @@ async function syncAll(session: Session, quiet: boolean): Promise<RunSummary[]> 
       workflowId: `sync/${connection}/now`,
       taskQueue: loaded.config.temporal.taskQueue,
       workflowIdConflictPolicy: 'USE_EXISTING',
-      staticSummary: `${connection}: by hand`,
+      staticSummary: `${connection} · by hand`,
       args: [{ connection, trigger: 'manual' }],
     });
     let latest: RunSummary | undefined;

@@ -6,6 +6,9 @@ const moment = z.string().refine((text) => !Number.isNaN(Date.parse(text)), {
   message: 'is not a time; write for example 2026-11-20T08:00:00Z',
 });
 
+/** Everything from the first record on: a whole read of each object, which also finds what was deleted unseen. */
+export const BEGINNING = 'beginning';
+
 /** Durations that tests shorten; never part of a schedule. */
 export const tuningSchema = z.strictObject({
   heartbeatMs: z.number().int().min(500).optional(),
@@ -31,7 +34,7 @@ export type SyncConnectionInput = z.infer<typeof syncConnectionInputSchema>;
 export const backfillInputSchema = z.strictObject({
   connection: z.string().min(1),
   objects: z.array(z.string().min(1)).min(1).optional(),
-  from: moment,
+  from: z.literal(BEGINNING).or(moment),
   to: moment,
   /** missing: what no window covers. failed: what ended without proof. all: everything again. */
   reprocess: z.enum(['missing', 'failed', 'all']).default('missing'),

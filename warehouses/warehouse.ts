@@ -34,6 +34,19 @@ export interface LoadRequest {
   files: { rows: string | null; tombstones: string | null; quarantine: string | null };
 }
 
+/** After a window from the beginning of time: rows that it did not confirm are gone in the source. */
+export interface RetireRequest {
+  window: Window;
+  schema: ObjectSchema;
+  /** When the read began: what it confirmed carries at least this `_confirmed_at`. */
+  readAt: Instant;
+  /** Records that left the window while it was read; they are alive. */
+  exceptIds: string[];
+  /** SHRINK_GUARD when more rows than this, and more than this share, would be marked deleted. */
+  rowsMax: number;
+  shareMax: number;
+}
+
 /** One proven window, written as a row of `_headwater.intervals`; the batches it accepted, one per slice. */
 export interface IntervalRow {
   window: string;
@@ -65,6 +78,8 @@ export interface Warehouse {
   load(request: LoadRequest, signal: AbortSignal): Promise<LoadReceipt>;
   /** Keys of the batch that are there at a version at least as new, and those that are not (receipt, destination part). */
   verify(request: LoadRequest): Promise<{ present: number; missing: number }>;
+  /** Marks as deleted what a whole read no longer found; returns how many rows. Repeating it marks nothing more. */
+  retire(request: RetireRequest): Promise<number>;
   /** Writes interval rows in one transaction and raises `seq`; a window that has its row already is a no-op. */
   closeWindows(rows: IntervalRow[]): Promise<SinkState>;
   sinkState(): Promise<SinkState>;

@@ -180,6 +180,7 @@ async function moveObject(
           windows,
           callClass: trigger === 'backfill' ? 'backfill' : 'hourly',
           ...(deadlineMs === null ? {} : { deadlineMs }),
+          ...(input.allowShrink === true ? { allowShrink: true } : {}),
           ...(input.tuning === undefined ? {} : { tuning: input.tuning }),
         },
       ],

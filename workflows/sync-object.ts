@@ -27,6 +27,7 @@ export interface SyncObjectInput {
   windows: PlannedWindow[];
   callClass: CallClass;
   deadlineMs?: number;
+  allowShrink?: boolean;
   tuning?: Tuning;
   /** Where an execution that was continued as new goes on. */
   resumeAt?: { window: number; slice: number; done: ObjectSummary[] };
@@ -73,6 +74,7 @@ async function moveWindow(
     window: window.window,
     attempt: window.attempt,
     callClass: input.callClass,
+    ...(input.allowShrink === true ? { allowShrink: true } : {}),
   };
   const rows = window.rowsEstimate === null ? '' : ` · ${formatCount(window.rowsEstimate)} rows`;
   if (window.slices === 1) {

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { HeadwaterError } from '../../rules/errors.ts';
 import { formatCount, formatInstant, formatWindow } from '../../rules/report.ts';
-import { backfillInputSchema, type BackfillRequest } from '../../schemas/inputs.ts';
+import { ORIGIN } from '../../schemas/instant.ts';
+import { BEGINNING, backfillInputSchema, type BackfillRequest } from '../../schemas/inputs.ts';
 import { runSummarySchema, type RunSummary } from '../../schemas/run.ts';
 import { checkObjects, oneConnection, oneOf, wholeNumber } from '../chosen.ts';
 import { MANY, type Call, type Command } from '../command.ts';
@@ -42,7 +43,7 @@ export const backfill: Command = {
   example: 'backfill salesforce Contact --from 2026-11-01 --to 2026-11-08 --dry-run',
   about: 'A past window lands the current values of the rows whose last change lies in it. Times are UTC.',
   options: {
-    from: { type: 'string', value: '<time>', help: 'Start of the range, included' },
+    from: { type: 'string', value: '<time>', help: `Start of the range, included; '${BEGINNING}' reads everything again` },
     to: { type: 'string', value: '<time>', help: 'End of the range, excluded; default now' },
     reprocess: { type: 'string', value: '<what>', help: 'missing, failed or all; default missing' },
     'max-active': { type: 'string', value: '<n>', help: 'Windows at once, 1 to 16; default 2' },
@@ -74,7 +75,7 @@ function requestOf(call: Call, connection: string, objects: string[]): BackfillR
   const parsed = backfillInputSchema.safeParse({
     connection,
     ...(objects.length > 0 ? { objects } : {}),
-    from: instantOf('--from', from),
+    from: from === BEGINNING ? ORIGIN : instantOf('--from', from),
     to: instantOf('--to', options.text('to') ?? new Date().toISOString()),
     reprocess: oneOf('--reprocess', options.text('reprocess') ?? 'missing', ['missing', 'failed', 'all']),
     maxActive: wholeNumber('--max-active', options.text('max-active'), { min: 1, max: 16, or: 2 }),

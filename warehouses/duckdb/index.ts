@@ -9,6 +9,7 @@ import { duckdbConfigSchema } from './config.ts';
 import type { DuckdbConfig } from './config.ts';
 import { loadBatch, verifyBatch } from './load.ts';
 import { runExport, runQuery } from './query.ts';
+import { retireAbsent } from './retire.ts';
 import { planChanges, tableColumns } from './schema.ts';
 import {
   createSystemTables,
@@ -55,6 +56,10 @@ async function connect(config: DuckdbConfig, context: WarehouseContext): Promise
       ),
     verify: (request) =>
       client.read(`verifying batch ${request.batch.id}`, (connection) => verifyBatch(connection, request)),
+    retire: (request) =>
+      client.write(`comparing ${request.schema.table} with the source`, (connection) =>
+        retireAbsent(connection, request),
+      ),
     closeWindows: (rows) =>
       client.write('closing windows', (connection) => writeIntervals(connection, rows, now())),
     sinkState: () => client.read('reading the sink state', readSinkState),
