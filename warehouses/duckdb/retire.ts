@@ -1,5 +1,4 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
-import { listValue } from '@duckdb/node-api';
 import { HeadwaterError } from '../../rules/errors.ts';
 import { checkIdentifiers, qualified, quote } from '../sql.ts';
 import type { RetireRequest } from '../warehouse.ts';
@@ -20,8 +19,8 @@ export async function retireAbsent(connection: DuckDBConnection, request: Retire
   const absent =
     `NOT coalesce(_deleted, false) AND _version < $1::TIMESTAMPTZ AND _confirmed_at < $2::TIMESTAMPTZ ` +
     `AND CAST(${key} AS VARCHAR) NOT IN (SELECT record FROM _headwater.quarantine WHERE "window" = $3 AND record IS NOT NULL) ` +
-    `AND NOT list_contains($4::VARCHAR[], CAST(${key} AS VARCHAR))`;
-  const values = [window.until, request.readAt, window.id, listValue(request.exceptIds)];
+    `AND CAST(${key} AS VARCHAR) NOT IN (SELECT unnest($4::JSON::VARCHAR[]))`;
+  const values = [window.until, request.readAt, window.id, JSON.stringify(request.exceptIds)];
   const [counted] = await rowsOf(
     connection,
     `SELECT count(*) FILTER (WHERE ${absent}) AS absent, count(*) FILTER (WHERE NOT coalesce(_deleted, false)) AS present FROM ${table}`,
