@@ -1,6 +1,7 @@
 // Part of plan: cuts an opened window into slices, by what the source says of its size.
 import { HeadwaterError } from '../rules/errors.ts';
 import { fromMs } from '../rules/time.ts';
+import { keepWidened } from '../rules/widening.ts';
 import { ORIGIN } from '../schemas/instant.ts';
 import type { Slice, Window } from '../schemas/window.ts';
 import type { Source } from '../sources/source.ts';
@@ -23,7 +24,8 @@ export async function cutWindow(
       return { ...known, slices: window.slices };
     }
     const readAt = fromMs(dependencies.now());
-    const described = await source.describe(window.object);
+    const known = await ledger.schema(window.connection, window.object);
+    const described = keepWidened(await source.describe(window.object), known?.schema);
     const cut = await source.plan({
       schema: described,
       from: window.from,

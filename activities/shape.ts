@@ -3,7 +3,9 @@ import { createHash } from 'node:crypto';
 import { Context } from '@temporalio/activity';
 import { HeadwaterError } from '../rules/errors.ts';
 import { transportGap } from '../rules/receipts.ts';
+import { widen, type Misfit } from '../rules/widening.ts';
 import type { Batch } from '../schemas/batch.ts';
+import type { ObjectSchema } from '../schemas/object-schema.ts';
 import type { StagedPage } from '../schemas/page.ts';
 import type { WindowProgress } from '../stores/ledger/ledger.ts';
 import type { ConnectionSettings, Dependencies } from './dependencies.ts';
@@ -37,21 +39,28 @@ export async function shapeSlice(
     tombstones: await stage.reserve(`${prefix}/tombstones`, 'parquet'),
     quarantine: await stage.reserve(`${prefix}/quarantine`, 'parquet'),
   };
-  const shaped = await lanes('shape', () =>
-    dependencies.shaper.shape(
-      {
-        schema,
-        pages,
-        jsonRecords: settings.capabilities.jsonRecords,
-        window: { id: window.id, from: window.from, until: window.until },
-        confirmedAt: progress.readAt,
-        badShareMax: settings.badShareMax,
-        badRowsMax: settings.badRowsMax,
-        out,
-      },
-      signal,
-    ),
-  );
+  const shapeAs = (as: ObjectSchema, findMisfits: boolean) =>
+    lanes('shape', () =>
+      dependencies.shaper.shape(
+        {
+          schema: as,
+          pages,
+          jsonRecords: settings.capabilities.jsonRecords,
+          window: { id: window.id, from: window.from, until: window.until },
+          confirmedAt: progress.readAt,
+          badShareMax: settings.badShareMax,
+          badRowsMax: settings.badRowsMax,
+          findMisfits,
+          out,
+        },
+        signal,
+      ),
+    );
+  let shaped = await shapeAs(schema, settings.policy.types === 'evolve');
+  if (shaped.misfits.length > 0) {
+    const wider = await storeWider(dependencies, progress, shaped.misfits);
+    shaped = await shapeAs(wider, false);
+  }
   // I2: no row leaves this step without one of the five fates.
   const gap = transportGap(shaped.counts);
   if (gap !== undefined)
@@ -69,6 +78,29 @@ export async function shapeSlice(
   failpoint('shape:done');
   await ledger.storeBatch(window.id, window.attempt, slice, batch);
   return batch;
+}
+
+/** The window goes on with types that hold what the source really has; the next describe keeps them. */
+async function storeWider(
+  dependencies: Dependencies,
+  progress: WindowProgress,
+  misfits: Misfit[],
+): Promise<ObjectSchema> {
+  const { window, countBefore, readAt } = progress;
+  // Another slice may have widened meanwhile: what it needs is kept.
+  const schema = widen((await dependencies.ledger.progress(window.id)).schema, misfits);
+  const slices = progress.slices.map((one) => one.slice);
+  await dependencies.ledger.storePlan(window.id, window.attempt, { schema, slices, countBefore, readAt });
+  await dependencies.ledger.storeSchema(window.connection, schema, readAt);
+  dependencies.log(
+    'info',
+    `${misfits.map(({ field }) => field).join(', ')}: values have more digits than described; widened`,
+    {
+      connection: window.connection,
+      object: window.object,
+    },
+  );
+  return schema;
 }
 
 /** The same content of the same slice always has the same id: a repeated load is a no-op (I2). */

@@ -1,4 +1,5 @@
 import type { ShapeCounts } from '../schemas/batch.ts';
+import type { Misfit } from '../rules/widening.ts';
 import type { Instant } from '../schemas/instant.ts';
 import type { ObjectSchema } from '../schemas/object-schema.ts';
 import type { PageFormat } from '../schemas/page.ts';
@@ -15,6 +16,8 @@ export interface ShapeRequest {
   /** Bad rows abort the window only above both of these. */
   badShareMax: number;
   badRowsMax: number;
+  /** Report decimals that do not fit their described type instead of setting their rows aside. */
+  findMisfits?: boolean;
   /** Local paths to write. */
   out: { rows: string; tombstones: string; quarantine: string };
 }
@@ -23,6 +26,8 @@ export interface ShapeRequest {
 export interface ShapeResult {
   counts: ShapeCounts;
   files: { rows: string | null; tombstones: string | null; quarantine: string | null };
+  /** Not empty (only with `findMisfits`): nothing was written; shape again with types that hold these. */
+  misfits: Misfit[];
   ms: number;
 }
 

@@ -3,6 +3,7 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import type { ShapeCounts } from '../schemas/batch.ts';
 import type { ShapeRequest, ShapeResult } from './shaper.ts';
 import { HeadwaterError } from '../rules/errors.ts';
+import { DECIMAL_DIGITS_MAX, type Misfit } from '../rules/widening.ts';
 import { checkIdentifiers, firstLine, literal, quote } from '../warehouses/sql.ts';
 import { groupCsvPages } from './csv-pages.ts';
 import { sortJsonPages, writeCarefully } from './json-pages.ts';
@@ -33,6 +34,7 @@ interface Slice {
   signal: AbortSignal;
   /** Rows set aside before the cast: broken lines, damaged text, absent fields. */
   setAside: number;
+  misfits: Misfit[];
 }
 
 const temporary = (request: ShapeRequest) => ({
@@ -53,16 +55,21 @@ export async function shapeSlice(
 ): Promise<ShapeResult> {
   const started = performance.now();
   checkIdentifiers(request.schema);
-  const slice: Slice = { connection, request, signal, setAside: 0 };
+  const slice: Slice = { connection, request, signal, setAside: 0, misfits: [] };
   await connection.run("SET TimeZone='UTC'");
   await connection.run(
     'CREATE TEMP TABLE bad(record VARCHAR,field VARCHAR,value VARCHAR,reason VARCHAR,raw VARCHAR)',
   );
   const counts = await shapeRows(slice);
+  if (slice.misfits.length > 0) {
+    const files = { rows: null, tombstones: null, quarantine: null };
+    return { counts, files, misfits: slice.misfits, ms: performance.now() - started };
+  }
   counts.tombstones = await shapeTombstones(slice);
   const { out } = request;
   return {
     counts,
+    misfits: [],
     files: {
       rows: counts.shaped > 0 ? out.rows : null,
       tombstones: counts.tombstones > 0 ? out.tombstones : null,
@@ -121,6 +128,7 @@ async function shapeRows(slice: Slice): Promise<ShapeCounts> {
     counts.filtered = filtered ?? 0;
   }
   await quarantine(slice, counts, relation);
+  if (slice.misfits.length > 0) return counts;
   if (counts.shaped > 0) await finishRows(slice, counts);
   return counts;
 }
@@ -230,6 +238,8 @@ async function quarantine(slice: Slice, counts: ShapeCounts, relation: string | 
     await connection.run(`INSERT INTO bad ${quarantineSql(request, relation)}`);
   counts.quarantined += slice.setAside;
   if (counts.quarantined === 0) return;
+  if (request.findMisfits === true) slice.misfits = await findMisfits(slice);
+  if (slice.misfits.length > 0) return;
   if (counts.quarantined > request.badRowsMax && counts.quarantined > request.badShareMax * counts.received) {
     const reasons = await connection.runAndReadAll(
       `SELECT coalesce(field,'')||': '||reason||' ('||count(*)||')' FROM bad GROUP BY field,reason ORDER BY count(*) DESC LIMIT ${REASONS_MAX}`,
@@ -247,6 +257,23 @@ async function quarantine(slice: Slice, counts: ShapeCounts, relation: string | 
     );
   }
   await copy(slice, 'SELECT * FROM bad', request.out.quarantine);
+}
+
+/** Decimals with more digits than described; a value that no decimal can hold is left to the quarantine. */
+async function findMisfits({ connection }: Slice): Promise<Misfit[]> {
+  const plain = String.raw`regexp_full_match(value,'[+-]?\d+(\.\d+)?')`;
+  const found = await connection.runAndReadAll(
+    `SELECT field,max(strlen(ltrim(split_part(value,'.',1),'+-0'))),max(strlen(rtrim(split_part(value,'.',2),'0'))) ` +
+      `FROM bad WHERE reason LIKE '%decimal(%' AND ${plain} GROUP BY field`,
+  );
+  return found
+    .getRows()
+    .map(([field, digits, scale]) => ({
+      field: String(field),
+      integerDigits: Math.max(1, Number(digits)),
+      scale: Number(scale),
+    }))
+    .filter(({ integerDigits, scale }) => integerDigits + scale <= DECIMAL_DIGITS_MAX);
 }
 
 /** Leaves one row per key in `out.rows` and counts what is in it. */
