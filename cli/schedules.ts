@@ -1,11 +1,8 @@
 import type { Client, ScheduleDescription } from '@temporalio/client';
-import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
 import { formatDuration } from '../config/quantities.ts';
 import type { Config } from '../config/schema.ts';
+import { runAttributes } from './search-attributes.ts';
 
-const CONNECTION = defineSearchAttributeKey('Connection', SearchAttributeType.KEYWORD);
-const TRIGGER = defineSearchAttributeKey('Trigger', SearchAttributeType.KEYWORD);
-const PHASE = defineSearchAttributeKey('Phase', SearchAttributeType.KEYWORD);
 const WORKFLOW_TYPE = 'syncConnection';
 /** Schedules that are looked through for ones that the configuration no longer has. */
 const LISTED_MAX = 10_000;
@@ -138,11 +135,7 @@ function optionsOf(spec: ScheduleSpec) {
           ? `${connection} · every ${formatDuration(everyMs)}`
           : `${connection} · backfill`,
       staticDetails: detailsOf(spec),
-      typedSearchAttributes: [
-        { key: CONNECTION, value: connection },
-        { key: TRIGGER, value: trigger },
-        { key: PHASE, value: 'plan' },
-      ],
+      typedSearchAttributes: runAttributes(connection, trigger),
     },
   };
 }

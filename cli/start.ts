@@ -9,6 +9,7 @@ import { createOutput, type Output } from './output.ts';
 import { applySchedules } from './schedules.ts';
 import { startServices, type Services } from './start/services.ts';
 import { showNext, showReady, showRun } from './start/screen.ts';
+import { startRun } from './start-run.ts';
 import { asRun, watchWorkflow } from './watch.ts';
 
 /** The demo's own configuration lies beside the code; with it the sandbox is started too. */
@@ -99,13 +100,8 @@ async function syncAll(session: Session, quiet: boolean): Promise<RunSummary[]> 
   const runs: RunSummary[] = [];
   for (const connection of Object.keys(loaded.config.connections)) {
     if (!quiet) output.note(`  Syncing ${connection} …`);
-    const handle = await client.workflow.start('syncConnection', {
-      workflowId: `sync/${connection}/now`,
-      taskQueue: loaded.config.temporal.taskQueue,
-      workflowIdConflictPolicy: 'USE_EXISTING',
-      staticSummary: `${connection} · by hand`,
-      args: [{ connection, trigger: 'manual' }],
-    });
+    const request = { connection, objects: [], allowShrink: false };
+    const handle = await startRun(client, loaded.config.temporal.taskQueue, request);
     let latest: RunSummary | undefined;
     const ended = await watchWorkflow(handle, {
       signal: interrupted,

@@ -43,7 +43,11 @@ export const backfill: Command = {
   example: 'backfill salesforce Contact --from 2026-11-01 --to 2026-11-08 --dry-run',
   about: 'A past window lands the current values of the rows whose last change lies in it. Times are UTC.',
   options: {
-    from: { type: 'string', value: '<time>', help: `Start of the range, included; '${BEGINNING}' reads everything again` },
+    from: {
+      type: 'string',
+      value: '<time>',
+      help: `Start of the range, included; '${BEGINNING}' reads everything again`,
+    },
     to: { type: 'string', value: '<time>', help: 'End of the range, excluded; default now' },
     reprocess: { type: 'string', value: '<what>', help: 'missing, failed or all; default missing' },
     'max-active': { type: 'string', value: '<n>', help: 'Windows at once, 1 to 16; default 2' },

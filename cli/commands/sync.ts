@@ -5,6 +5,7 @@ import { MANY, type Call, type Command } from '../command.ts';
 import { EXIT, exitCodeOf, OUTCOME_EXIT } from '../exit-codes.ts';
 import { withTemporal, workflowUrl, type TemporalClient } from '../temporal-client.ts';
 import { asRun, failureOf, watchWorkflow, type Ended } from '../watch.ts';
+import { startRun, type SyncRequest } from '../start-run.ts';
 import { printRun, progressLines } from '../words.ts';
 
 /** An execution that is so much older than our start was there before. */
@@ -33,31 +34,10 @@ export const sync: Command = {
   },
 };
 
-export interface SyncRequest {
-  connection: string;
-  /** Empty: all that are configured. */
-  objects: readonly string[];
-  allowShrink: boolean;
-}
-
 /** Starts or joins the run by hand of a connection, follows it and prints its table. */
 export async function startSync(call: Call, temporal: TemporalClient, request: SyncRequest): Promise<number> {
-  const { connection, objects, allowShrink } = request;
-  const workflowId = `sync/${connection}/now`;
-  const handle = await temporal.client.workflow.start('syncConnection', {
-    workflowId,
-    taskQueue: temporal.taskQueue,
-    workflowIdConflictPolicy: 'USE_EXISTING',
-    staticSummary: `${connection}: by hand`,
-    args: [
-      {
-        connection,
-        trigger: 'manual',
-        ...(objects.length > 0 ? { objects } : {}),
-        ...(allowShrink ? { allowShrink } : {}),
-      },
-    ],
-  });
+  const handle = await startRun(temporal.client, temporal.taskQueue, request);
+  const { workflowId } = handle;
   const { startTime, runId } = await handle.describe();
   if (Date.now() - startTime.getTime() > ATTACHED_MS_MIN)
     call.output.note(`This shows ${workflowId}, which runs already.`);
