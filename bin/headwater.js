@@ -19,7 +19,7 @@ if (Number(process.versions.node.split('.')[0]) >= NODE_MAJOR_MIN) {
 } else {
   const node = pinnedNode();
   if (node) runWith(node);
-  else complain('the npm package "node" is not installed');
+  else complain('the npm package "node" has not fetched its own yet');
 }
 
 function pinnedNode() {
@@ -35,7 +35,7 @@ function pinnedNode() {
 
 function complain(why) {
   process.stderr.write(
-    `✗ Headwater needs Node ${NODE_MAJOR_MIN}; this is ${process.versions.node} and ${why}. → Run \`npm install\`.\n`,
+    `✗ Headwater needs Node ${NODE_MAJOR_MIN}; this is ${process.versions.node} and ${why}. → Run \`npm install\`, then \`npm rebuild node --ignore-scripts=false\`.\n`,
   );
   process.exitCode = 2;
 }
