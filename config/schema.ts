@@ -31,9 +31,9 @@ const scheduleSchema = z
 
 const limitsSchema = z
   .strictObject({
-    /** Calls per second that may be made to the source, and how many at once after a pause. */
-    perSecond: z.number().positive().default(10),
-    burst: z.number().int().positive().default(20),
+    /** Calls per second that may be made to the source, and how many at once after a pause: enough for a run of 100 objects. */
+    perSecond: z.number().positive().default(25),
+    burst: z.number().int().positive().default(500),
     /** Share of the source's daily calls at which Headwater stops: one number, or one per class of call. Default 0.9. */
     quotaShareMax: z
       .union([

@@ -185,8 +185,8 @@ describe('a valid configuration', () => {
             lagMs: 300_000,
             lookbackMs: 600_000,
             limits: {
-              perSecond: 10,
-              burst: 20,
+              perSecond: 25,
+              burst: 500,
               quotaShareMax: { webhook: 0.95, hourly: 0.9, backfill: 0.7 },
             },
             policy: { tables: 'evolve', columns: 'evolve', types: 'evolve' },
