@@ -1,0 +1,5 @@
+import type { BenchOptions } from '../options.ts';
+import type { Figure } from '../figures.ts';
+export async function peers(_options: BenchOptions): Promise<Figure[]> {
+  return [];
+}
