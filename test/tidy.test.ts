@@ -55,6 +55,14 @@ describe('layers', () => {
     expect(found.map(({ path, named }) => `${path}: ${named}`)).toEqual([]);
   });
 
+  test('a script that a text or a comment names is there', () => {
+    const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+    const named = files.flatMap(({ text }) => [...text.matchAll(/\bnpm run (?:-s |--silent )?([\w:]+)/g)]);
+    expect(named.map(([, name = '']) => name.replace(/:$/, '')).filter((name) => !(name in scripts))).toEqual(
+      [],
+    );
+  });
+
   test.each([
     ['workflows/sync-object.ts', 'schemas/run.ts', false],
     ['workflows/sync-object.ts', 'node:fs', false],
