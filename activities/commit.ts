@@ -168,7 +168,7 @@ const RETIRE_ROWS_MAX = 1_000;
 const RETIRE_SHARE_MAX = 0.1;
 
 /**
- * A window from the beginning of time has read everything: what the warehouse holds beyond that was deleted in the source
+ * A window from the beginning of time, and any of an object without stamps, has read everything: what the warehouse holds beyond that was deleted in the source
  * while nobody looked. Only with a proven read (I6).
  */
 async function retire(
@@ -178,7 +178,7 @@ async function retire(
   allowShrink: boolean,
 ): Promise<number> {
   const { window, schema, readAt } = progress;
-  if (window.from !== ORIGIN) return 0;
+  if (window.from !== ORIGIN && schema.stamp !== null) return 0;
   const exceptIds = schema.stamp === null ? [] : await changedSince(dependencies, source, progress);
   if (exceptIds.length > CHANGED_IDS_MAX) return 0;
   return dependencies.lanes('warehouse', () =>

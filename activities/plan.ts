@@ -9,7 +9,7 @@ import { connectionSettings, type OpenSources } from './connections.ts';
 import type { ConnectionSettings, Dependencies } from './dependencies.ts';
 import { failpoint } from './failpoints.ts';
 import { isPaused } from './pauses.ts';
-import { closingTime, examine, timeLeft, type Opened } from './plan-candidates.ts';
+import { closingTime, examine, timeLeft, type Candidate, type Opened } from './plan-candidates.ts';
 import { apiOf, cutWindow } from './plan-cut.ts';
 import { settleIdle } from './plan-idle.ts';
 import { failureLine, line, settledLines } from './plan-lines.ts';
@@ -45,6 +45,8 @@ export interface PlannedWindow {
   api: string;
   rowsEstimate: number | null;
   planMs: number;
+  /** Something that the operator should know of this window, with the remedy. */
+  note?: string;
 }
 
 export interface PlanOutput {
@@ -103,7 +105,7 @@ export async function plan(
     result.kind === 'window' && !idle.has(result.window.object) ? [result] : [],
   );
   const cuts = await cutAll(dependencies, source, busy, input.allowShrink);
-  windows.push(...cuts.windows);
+  windows.push(...cuts.windows.map((window) => withNote(window, input.connection, candidates)));
   settled.push(...cuts.failures);
   return {
     windows,
@@ -114,6 +116,17 @@ export async function plan(
     objectsTotal: all.length,
     objectsInParallel: dependencies.objectsInParallel,
     deadlineMs: timeLeft(input, settings, dependencies.now()),
+  };
+}
+
+/** An outage longer than the source remembers deletions: only a whole read finds what was deleted unseen. */
+function withNote(window: PlannedWindow, connection: string, candidates: Candidate[]): PlannedWindow {
+  const known = candidates.find(({ object }) => object === window.object)?.probe?.deletionsKnownFrom;
+  if (known === undefined || window.kind === 'first') return window;
+  const command = `npx headwater backfill ${connection} ${window.object} --from beginning`;
+  return {
+    ...window,
+    note: `deletions before ${known} are no longer known to the source → Run \`${command}\`.`,
   };
 }
 

@@ -103,7 +103,8 @@ export const ERRORS = {
   },
   LEDGER_FOREIGN: {
     retryable: false,
-    remedy: 'This ledger belongs to another Temporal cluster or namespace; use that one or pass --adopt.',
+    remedy:
+      'This ledger belongs to another Temporal cluster or namespace; use that one or start the worker once with HEADWATER_ADOPT=1.',
   },
   ATTEMPT_OUTDATED: { retryable: false, remedy: 'A newer run took this window over; nothing is lost.' },
   WINDOW_IN_PROGRESS: { retryable: false, remedy: 'The named workflow works on this interval; wait for it.' },

@@ -9,7 +9,7 @@ import { loadConfig } from '../config/load-config.ts';
 import { HeadwaterError } from '../rules/errors.ts';
 import { serveControl } from './control.ts';
 import { fileLog } from './log.ts';
-import { wire } from './wiring.ts';
+import { claimCluster, wire } from './wiring.ts';
 import { workflowBundle } from './workflow-bundle.ts';
 
 /** Activities at once; lanes bound the work inside them. */
@@ -20,7 +20,7 @@ const SHUTDOWN_GRACE_MS = 10_000;
 const SHUTDOWN_FORCE_MS = 30_000;
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { config: { type: 'string' } } });
+  const { values } = parseArgs({ options: { config: { type: 'string' }, adopt: { type: 'boolean' } } });
   const loaded = await loadConfig(values.config === undefined ? {} : { path: values.config });
   const { config, home } = loaded;
   const log = fileLog(join(home, 'logs', 'worker.ndjson'));
@@ -36,6 +36,9 @@ async function main(): Promise<void> {
   ]);
   const client = new Client({ connection: clientConnection, namespace });
   const wiring = await wire(loaded, log, () => client);
+  const { clusterId } = await clientConnection.workflowService.getClusterInfo({});
+  const adopt = values.adopt === true || process.env['HEADWATER_ADOPT'] === '1';
+  await claimCluster(wiring.dependencies.ledger, `${clusterId}/${namespace}`, adopt);
   const control = await serveControl(join(home, 'worker.sock'), wiring.dependencies.warehouse);
   try {
     const worker = await Worker.create({
@@ -48,6 +51,7 @@ async function main(): Promise<void> {
       maxConcurrentWorkflowTaskExecutions: WORKFLOW_TASKS_MAX,
       shutdownGraceTime: SHUTDOWN_GRACE_MS,
       shutdownForceTime: SHUTDOWN_FORCE_MS,
+      stickyQueueScheduleToStartTimeout: '2s',
       maxHeartbeatThrottleInterval: '5s',
       defaultHeartbeatThrottleInterval: '2s',
     });
@@ -70,5 +74,6 @@ main().catch((error: unknown) => {
       ? String(error instanceof Error ? error.stack : error)
       : `${known.code} ${known.message} → ${known.remedy}`;
   process.stderr.write(`${text}\n`);
-  process.exitCode = known?.code === 'CONFIG_INVALID' ? 2 : 1;
+  // What was opened before the error would keep the process alive.
+  process.exit(known?.code === 'CONFIG_INVALID' ? 2 : 1);
 });

@@ -88,6 +88,18 @@ async function closeAll(opened: { close(): Promise<void> }[]): Promise<void> {
   for (const part of opened.reverse()) await part.close();
 }
 
+/**
+ * A ledger belongs to one Temporal cluster and namespace: with another one, windows of runs that still go on there would look
+ * abandoned. LEDGER_FOREIGN unless `adopt`.
+ */
+export async function claimCluster(ledger: Ledger, cluster: string, adopt: boolean): Promise<void> {
+  const known = await ledger.meta('temporal');
+  if (known === cluster) return;
+  if (known === null || adopt) await ledger.setMeta('temporal', cluster);
+  else
+    throw new HeadwaterError('LEDGER_FOREIGN', `the ledger belongs to Temporal ${known}, this is ${cluster}`);
+}
+
 /** The stage root carries a random id that the ledger knows: a worker with another machine's folder must refuse. */
 async function claimStage(ledger: Ledger, id: string): Promise<void> {
   const known = await ledger.meta('stage');

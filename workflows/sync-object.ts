@@ -46,7 +46,8 @@ export async function syncObject(input: SyncObjectInput): Promise<ObjectSummary[
     show(input, window, done, 'moving');
     try {
       const moved = await moveWindow(calls, input, window, index, firstSlice, done);
-      done.push({ ...moved, stepMs: { plan: window.planMs, ...moved.stepMs } });
+      const note = window.note === undefined ? {} : { code: 'NOTE', message: window.note };
+      done.push({ ...moved, ...note, stepMs: { plan: window.planMs, ...moved.stepMs } });
     } catch (error) {
       if (error instanceof ContinueAsNew) throw error;
       const trouble = troubleOf(error);

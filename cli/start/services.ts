@@ -77,7 +77,13 @@ export async function startServices(options: ServicesOptions): Promise<Services>
       name: 'The worker',
       command: process.execPath,
       args: ['--disable-warning=ExperimentalWarning', WORKER, '--config', loaded.path],
-      env: { ...temporal.env, HEADWATER_HOME: home, TZ: 'UTC' },
+      // Our own development server lies in this home: its database may be new, the ledger is still this one's.
+      env: {
+        ...temporal.env,
+        HEADWATER_HOME: home,
+        TZ: 'UTC',
+        ...(temporal.pid === undefined ? {} : { HEADWATER_ADOPT: '1' }),
+      },
       logPath: join(home, 'logs', 'worker.log'),
       ready: (line) => (line.includes('"ready"') ? true : undefined),
       readyTimeoutMs: WORKER_READY_MS_MAX,
