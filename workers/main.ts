@@ -18,6 +18,8 @@ const WORKFLOW_TASKS_MAX = 16;
 /** Running steps get this long to reach a durable point when the worker stops. */
 const SHUTDOWN_GRACE_MS = 10_000;
 const SHUTDOWN_FORCE_MS = 30_000;
+/** After a crash the next worker gets the runs of the dead one this much later; the SDK's own 10 s would be its longest wait. */
+const STICKY_MS = 3_000;
 
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { config: { type: 'string' }, adopt: { type: 'boolean' } } });
@@ -51,7 +53,7 @@ async function main(): Promise<void> {
       maxConcurrentWorkflowTaskExecutions: WORKFLOW_TASKS_MAX,
       shutdownGraceTime: SHUTDOWN_GRACE_MS,
       shutdownForceTime: SHUTDOWN_FORCE_MS,
-      stickyQueueScheduleToStartTimeout: '2s',
+      stickyQueueScheduleToStartTimeout: STICKY_MS,
       maxHeartbeatThrottleInterval: '5s',
       defaultHeartbeatThrottleInterval: '2s',
     });
