@@ -73,21 +73,7 @@ export async function startServices(options: ServicesOptions): Promise<Services>
       urls: { ...(temporal.uiUrl === undefined ? {} : { ui: temporal.uiUrl }) },
     });
     tell('Starting the worker …');
-    const worker = await startProcess({
-      name: 'The worker',
-      command: process.execPath,
-      args: ['--disable-warning=ExperimentalWarning', WORKER, '--config', loaded.path],
-      // Our own development server lies in this home: its database may be new, the ledger is still this one's.
-      env: {
-        ...temporal.env,
-        HEADWATER_HOME: home,
-        TZ: 'UTC',
-        ...(temporal.pid === undefined ? {} : { HEADWATER_ADOPT: '1' }),
-      },
-      logPath: join(home, 'logs', 'worker.log'),
-      ready: (line) => (line.includes('"ready"') ? true : undefined),
-      readyTimeoutMs: WORKER_READY_MS_MAX,
-    });
+    const worker = await startWorker(loaded, temporal);
     run.recordProcess('worker', worker.pid);
     stops.push(async (say) => {
       say('Draining the worker …');
@@ -102,6 +88,20 @@ export async function startServices(options: ServicesOptions): Promise<Services>
     await stop(() => {});
     throw error;
   }
+}
+
+/** Our own development server lies in this home: its database may be new, the ledger is still this one's. */
+function startWorker({ home, path }: LoadedConfig, temporal: TemporalTarget): Promise<RunningProcess> {
+  const adopt = temporal.pid === undefined ? {} : { HEADWATER_ADOPT: '1' };
+  return startProcess({
+    name: 'The worker',
+    command: process.execPath,
+    args: ['--disable-warning=ExperimentalWarning', WORKER, '--config', path],
+    env: { ...temporal.env, HEADWATER_HOME: home, TZ: 'UTC', ...adopt },
+    logPath: join(home, 'logs', 'worker.log'),
+    ready: (line) => (line.includes('"ready"') ? true : undefined),
+    readyTimeoutMs: WORKER_READY_MS_MAX,
+  });
 }
 
 function valueOf<T>(settled: PromiseSettledResult<T>): T {
