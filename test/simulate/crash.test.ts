@@ -92,7 +92,7 @@ async function campaign(seed: number): Promise<void> {
         expect([failpoint, end.outcome, end.message]).toEqual([failpoint, 'ok', '']);
         edit(pipeline, failpoint, random);
       }
-      if ((await Promise.race([worker.ended, undefined])) === 'SIGKILL') killed.add(failpoint);
+      if ((await Promise.race([worker.ended, Promise.resolve('')])) === 'SIGKILL') killed.add(failpoint);
       edit(pipeline, failpoint, random);
     }
     await pipeline.start();
