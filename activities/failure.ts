@@ -2,6 +2,7 @@
 import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activity';
 import { HeadwaterError } from '../rules/errors.ts';
 import type { Log } from './dependencies.ts';
+import { beating } from './heartbeat.ts';
 
 /** Longest wait that a source may ask for between two tries of a step, ms. */
 const RETRY_AFTER_MS_MAX = 15 * 60_000;
@@ -18,7 +19,8 @@ export function toFailure(error: unknown): Error {
   return ApplicationFailure.create({
     type: known.code,
     message: `${known.message} → ${known.remedy}`,
-    nonRetryable: !known.retryable,
+    nonRetryable:
+      !known.retryable || Context.current().info.attempt >= (known.triesMax ?? Number.POSITIVE_INFINITY),
     details: [known.details],
     ...(known.retryAfterMs === undefined
       ? {}
@@ -46,7 +48,7 @@ export function step<Input, Output>(
 ): (input: Input) => Promise<Output> {
   return async (input) => {
     try {
-      return await work(input);
+      return await beating(name, () => work(input));
     } catch (error) {
       const { workflowExecution, attempt } = Context.current().info;
       const failure = toFailure(error);

@@ -1,7 +1,7 @@
 // Step 3, shape: casts the raw pages of a slice to typed Parquet, sets bad rows aside, counts what became of each row.
 import { createHash } from 'node:crypto';
 import { Context } from '@temporalio/activity';
-import { HeadwaterError } from '../rules/errors.ts';
+import { HeadwaterError, type ErrorCode } from '../rules/errors.ts';
 import { transportGap } from '../rules/receipts.ts';
 import { widen, type Misfit } from '../rules/widening.ts';
 import type { Batch } from '../schemas/batch.ts';
@@ -12,8 +12,34 @@ import type { ConnectionSettings, Dependencies } from './dependencies.ts';
 import { sliceOf } from './extract.ts';
 import { failpoint } from './failpoints.ts';
 
-/** Shapes once: a batch whose files are still staged is used again. */
+/** After these the same bytes would fail for ever: the slice is read again, by the next try or the next run. */
+const READ_AGAIN: ReadonlySet<ErrorCode> = new Set([
+  'RECEIPT_TRANSPORT',
+  'STAGE_MISSING',
+  'TOO_MANY_BAD_ROWS',
+]);
+
+/**
+ * Shapes once: a batch whose files are still staged is used again. Pages that are gone, or hold other rows than the source
+ * said, are worth nothing: the slice is read again by the next try.
+ */
 export async function shapeSlice(
+  dependencies: Dependencies,
+  settings: ConnectionSettings,
+  progress: WindowProgress,
+  slice: number,
+): Promise<Batch> {
+  try {
+    return await shapePages(dependencies, settings, progress, slice);
+  } catch (error) {
+    const { id, attempt, state } = progress.window;
+    const useless = error instanceof HeadwaterError && READ_AGAIN.has(error.code);
+    if (useless && state === 'open') await dependencies.ledger.restartSlice(id, attempt, slice);
+    throw error;
+  }
+}
+
+async function shapePages(
   dependencies: Dependencies,
   settings: ConnectionSettings,
   progress: WindowProgress,

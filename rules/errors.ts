@@ -38,6 +38,7 @@ export const ERRORS = {
   },
   SOURCE_PROTOCOL: {
     retryable: true,
+    triesMax: 5,
     remedy: 'The source answered in a way that its documents rule out; see the message.',
   },
   QUOTA_EXHAUSTED: {
@@ -50,6 +51,7 @@ export const ERRORS = {
   },
   RECEIPT_TRANSPORT: {
     retryable: true,
+    triesMax: 3,
     remedy: 'Rows sent and rows received differ; the slice is read again.',
   },
   RECEIPT_SOURCE: {
@@ -59,6 +61,7 @@ export const ERRORS = {
   },
   RECEIPT_DESTINATION: {
     retryable: true,
+    triesMax: 3,
     remedy: 'Keys are not in the warehouse at the expected version; the load is repeated.',
   },
   TOO_MANY_BAD_ROWS: {
@@ -94,8 +97,10 @@ export const ERRORS = {
     remedy: 'The disk of the stage is nearly full; free space or move the stage.',
   },
   STAGE_MISSING: {
-    retryable: false,
-    remedy: 'A staged file is gone; the window is extracted again by the next run.',
+    retryable: true,
+    triesMax: 3,
+    remedy:
+      'A staged file is gone. An open window is read again by itself; for a proven one run `npx headwater backfill <connection> <object> --from <start> --to <end> --reprocess all`.',
   },
   STAGE_FOREIGN: {
     retryable: false,
@@ -127,9 +132,10 @@ export const ERRORS = {
   },
   INTERNAL: {
     retryable: true,
+    triesMax: 5,
     remedy: 'This is a defect of Headwater; please report it with the log of the run.',
   },
-} as const satisfies Record<string, { retryable: boolean; remedy: string }>;
+} as const satisfies Record<string, { retryable: boolean; triesMax?: number; remedy: string }>;
 
 export type ErrorCode = keyof typeof ERRORS;
 
@@ -164,5 +170,11 @@ export class HeadwaterError extends Error {
 
   get retryable(): boolean {
     return ERRORS[this.code].retryable;
+  }
+
+  /** Tries of a step after which this error is final; undefined where waiting can help for as long as it takes. */
+  get triesMax(): number | undefined {
+    const entry: { retryable: boolean; triesMax?: number } = ERRORS[this.code];
+    return entry.triesMax;
   }
 }
