@@ -133,12 +133,13 @@ interface Report {
   figures: (Figure & { median: number | null; met: boolean | null })[];
 }
 
-function reportOf(figures: readonly Figure[], { progress: _, ...options }: BenchOptions): Report {
+function reportOf(figures: readonly Figure[], options: BenchOptions): Report {
+  const { rows, runs, quick, calmMs, resources } = options;
   return {
     at: new Date().toISOString(),
     machine: machine(),
     loadAverage: loadavg(),
-    options,
+    options: { rows, runs, quick, calmMs, resources },
     figures: figures.map((figure) => ({
       ...figure,
       median: figure.values.length === 0 ? null : summarize(figure.values).median,
@@ -160,6 +161,12 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     void closeStands().finally(() => process.exit(130));
   });
 }
+
+// A defect must not leave servers behind.
+process.once('uncaughtException', (failure) => {
+  process.stderr.write(`${failure.stack ?? failure.message}\n`);
+  void closeStands().finally(() => process.exit(2));
+});
 
 main().then(
   (code) => {

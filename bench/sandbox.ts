@@ -41,6 +41,11 @@ export interface Download {
   ms: number;
 }
 
+export interface OpenJob {
+  results: string;
+  authorization: string;
+}
+
 export interface Sandbox {
   url: string;
   clientId: string;
@@ -48,6 +53,8 @@ export interface Sandbox {
   /** POST /__sandbox/<name>. */
   control(name: string, body: Record<string, unknown>): Promise<unknown>;
   stats(): Promise<CallStats>;
+  /** A finished bulk job: the path of its results and what to send with it. */
+  openJob(soql: string): Promise<OpenJob>;
   /** A bulk job with the product's query, its pages straight into files: the raw download of the limit. */
   download(soql: string, folder: string): Promise<Download>;
   stop(): Promise<void>;
@@ -90,9 +97,8 @@ export async function startSandbox(
     const text = await bodyOf(await call('POST', '/services/oauth2/token', headers, form.toString()));
     return tokenSchema.parse(JSON.parse(text)).access_token;
   };
-  const download = async (soql: string, folder: string): Promise<Download> => {
+  const openJob = async (soql: string): Promise<OpenJob> => {
     const token = await login();
-    const startedMs = performance.now();
     const job = jobSchema.parse(
       await json('POST', `${API}/jobs/query`, token, { operation: 'queryAll', query: soql }),
     );
@@ -101,11 +107,16 @@ export async function startSandbox(
       if (state === 'JobComplete') break;
       await sleep(POLL_MS);
     }
+    return { results: `${API}/jobs/query/${job.id}/results`, authorization: `Bearer ${token}` };
+  };
+  const download = async (soql: string, folder: string): Promise<Download> => {
+    const startedMs = performance.now();
+    const { results, authorization } = await openJob(soql);
     const result: Download = { paths: [], bytes: 0, rows: 0, ms: 0 };
     let locator = '';
     for (let page = 0; page < PAGES_MAX; page += 1) {
-      const path = `${API}/jobs/query/${job.id}/results?maxRecords=${PAGE_ROWS}${locator}`;
-      const response = await call('GET', path, { authorization: `Bearer ${token}` });
+      const path = `${results}?maxRecords=${PAGE_ROWS}${locator}`;
+      const response = await call('GET', path, { authorization });
       const file = createWriteStream(join(folder, `page-${page}.csv`), { highWaterMark: 1 << 20 });
       await pipeline(response, file);
       result.paths.push(join(folder, `page-${page}.csv`));
@@ -123,6 +134,7 @@ export async function startSandbox(
     clientSecret,
     control: (name, body) => json('POST', `/__sandbox/${name}`, undefined, body),
     stats: async () => statsSchema.parse(await json('GET', '/__sandbox/stats')),
+    openJob,
     download,
     stop: async () => {
       agent.destroy();
