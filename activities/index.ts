@@ -11,7 +11,7 @@ import { step } from './failure.ts';
 import { beginRun, finishRun } from './finish.ts';
 import { createSteps, type Steps } from './move-slice.ts';
 import { stageSweeper } from './sweep.ts';
-import { plan, type PlanInput, type PlanOutput } from './plan.ts';
+import { plan, undeliveredWindows, type PlanInput, type PlanOutput } from './plan.ts';
 import type { BackfillPlan } from '../schemas/backfill.ts';
 import { planBackfill, type PlanBackfillInput } from './plan-backfill.ts';
 
@@ -61,6 +61,9 @@ export function createActivities(dependencies: Dependencies) {
       await finishRun(dependencies, run);
       await sweep();
     }),
+    undelivered: step(log, 'undelivered', ({ connection }: { connection: string }) =>
+      undeliveredWindows(dependencies, connection),
+    ),
     planBackfill: step(log, 'plan backfill', async (input: PlanBackfillInput): Promise<BackfillPlan> =>
       planBackfill(dependencies, sources, checkInput(backfillInputSchema, input.given)),
     ),

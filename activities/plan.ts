@@ -99,7 +99,12 @@ export async function plan(
   });
 
   const idle = await settleIdle(dependencies, opened);
-  const windows = input.past === undefined ? await undeliveredWindows(dependencies, input, active) : [];
+  const windows =
+    input.past === undefined
+      ? (await undeliveredWindows(dependencies, input.connection)).filter(({ object }) =>
+          active.includes(object),
+        )
+      : [];
   const settled = [...paused.map((object) => line(object, 'current', 'paused')), ...settledLines(opened)];
   const busy = opened.flatMap(({ result }) =>
     result.kind === 'window' && !idle.has(result.window.object) ? [result] : [],
@@ -181,26 +186,22 @@ async function splitPaused(dependencies: Dependencies, connection: string, objec
 }
 
 /** Windows that are staged and proven while the warehouse was away: they land first, in order. */
-async function undeliveredWindows(
+export async function undeliveredWindows(
   dependencies: Dependencies,
-  input: PlanInput,
-  objects: string[],
+  connection: string,
 ): Promise<PlannedWindow[]> {
-  const wanted = new Set(objects);
-  const windows = await dependencies.ledger.undelivered(dependencies.sink, input.connection);
-  return windows
-    .filter((window) => wanted.has(window.object))
-    .map((window) => ({
-      object: window.object,
-      window: window.id,
-      attempt: window.attempt,
-      kind: 'undelivered' as const,
-      resumed: false,
-      from: window.from,
-      until: window.until,
-      slices: window.slices.length,
-      api: apiOf(window.slices),
-      rowsEstimate: null,
-      planMs: 0,
-    }));
+  const windows = await dependencies.ledger.undelivered(dependencies.sink, connection);
+  return windows.map((window) => ({
+    object: window.object,
+    window: window.id,
+    attempt: window.attempt,
+    kind: 'undelivered' as const,
+    resumed: false,
+    from: window.from,
+    until: window.until,
+    slices: window.slices.length,
+    api: apiOf(window.slices),
+    rowsEstimate: null,
+    planMs: 0,
+  }));
 }

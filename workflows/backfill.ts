@@ -2,8 +2,6 @@
 import {
   CancellationScope,
   condition,
-  executeChild,
-  ParentClosePolicy,
   setCurrentDetails,
   setHandler,
   upsertMemo,
@@ -15,20 +13,12 @@ import { runOutcome, FAILING_OUTCOMES } from '../rules/outcome.ts';
 import { backfillReport, formatWindow, runReport } from '../rules/report.ts';
 import type { BackfillInput } from '../schemas/inputs.ts';
 import type { ObjectSummary, RunSummary } from '../schemas/run.ts';
-import {
-  CONNECTION,
-  CRM_OBJECT,
-  DATA_INTERVAL_START,
-  OUTCOME,
-  PHASE,
-  ROWS_LOADED,
-  TRIGGER,
-} from './attributes.ts';
-import { runFailure, summariesIn, troubleOf } from './failures.ts';
+import { CONNECTION, OUTCOME, PHASE, ROWS_LOADED, TRIGGER } from './attributes.ts';
+import { runFailure, troubleOf } from './failures.ts';
+import { moveInChild } from './object-child.ts';
 import { pauseUpdate, progressQuery, resumeUpdate } from './messages.ts';
 import { inParallel } from './parallel.ts';
 import { activityCalls, type Calls } from './proxies.ts';
-import { syncObject } from './sync-object.ts';
 
 /** What the dry run and the run itself give back; the intervals are sizes and times, never rows. */
 export interface BackfillResult {
@@ -135,32 +125,20 @@ async function moveWindow(
       given: { connection },
       startedAt: run.startedAt,
     });
-    if (planned.windows.length === 0) return planned.settled;
-    return await executeChild(syncObject, {
+    const [first, ...others] = planned.windows;
+    if (first === undefined) return planned.settled;
+    return await moveInChild({
       workflowId: `backfill/${connection}/${window.object}/${window.from}`,
-      parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
-      staticSummary: `${label} · ${window.cells} intervals`,
-      typedSearchAttributes: [
-        { key: CONNECTION, value: connection },
-        { key: CRM_OBJECT, value: window.object },
-        { key: TRIGGER, value: 'backfill' },
-        { key: DATA_INTERVAL_START, value: new Date(window.from) },
-      ],
-      args: [
-        {
-          connection,
-          object: window.object,
-          windows: planned.windows,
-          callClass: 'backfill',
-          ...(input.tuning === undefined ? {} : { tuning: input.tuning }),
-        },
-      ],
+      connection,
+      object: window.object,
+      windows: [first, ...others],
+      trigger: 'backfill',
+      about: `${window.cells} intervals`,
+      tuning: input.tuning,
     });
   } catch (error) {
     const trouble = troubleOf(error);
     if (trouble.state === 'cancelled') throw error;
-    const reported = summariesIn(error);
-    if (reported.length > 0) return reported;
     return [{ ...emptyLine(window), state: trouble.state, code: trouble.code, message: trouble.message }];
   }
 }

@@ -51,6 +51,7 @@ export function activityCalls(limits: CallLimits): Calls {
     load: (label, input) => proxies.load.executeWithOptions(summary(label), [input]),
     commit: (label, input) => proxies.commit.executeWithOptions(summary(label), [input]),
     finish: (label, input) => proxies.finish.executeWithOptions(summary(label), [input]),
+    undelivered: (label, input) => proxies.undelivered.executeWithOptions(summary(label), [input]),
     planBackfill: (label, input) => proxies.planBackfill.executeWithOptions(summary(label), [input]),
   };
 }

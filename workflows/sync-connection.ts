@@ -2,8 +2,8 @@
 import {
   ApplicationFailure,
   CancellationScope,
-  executeChild,
   ParentClosePolicy,
+  startChild,
   setCurrentDetails,
   setHandler,
   upsertMemo,
@@ -12,27 +12,17 @@ import {
 } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { RunPlanOutput } from '../activities/index.ts';
-import type { PlannedWindow } from '../activities/plan.ts';
 import { FAILING_OUTCOMES, runOutcome } from '../rules/outcome.ts';
-import { formatCount, formatWindow, runReport } from '../rules/report.ts';
+import { formatCount, runReport } from '../rules/report.ts';
 import type { SyncConnectionInput } from '../schemas/inputs.ts';
-import type { ObjectSummary, RunSummary, Trigger } from '../schemas/run.ts';
-import {
-  CONNECTION,
-  CRM_OBJECT,
-  DATA_INTERVAL_START,
-  OUTCOME,
-  PHASE,
-  ROWS_LOADED,
-  SCHEDULED_BY,
-  SCHEDULED_START,
-  TRIGGER,
-} from './attributes.ts';
-import { runFailure, summariesIn, troubleOf, unfinished } from './failures.ts';
+import type { RunSummary, Trigger } from '../schemas/run.ts';
+import { CONNECTION, OUTCOME, PHASE, ROWS_LOADED, SCHEDULED_BY, SCHEDULED_START } from './attributes.ts';
+import { runFailure, troubleOf } from './failures.ts';
 import { inParallel } from './parallel.ts';
+import { deliver } from './deliver.ts';
+import { moveInChild } from './object-child.ts';
 import { progressQuery } from './messages.ts';
 import { activityCalls, type Calls } from './proxies.ts';
-import { syncObject } from './sync-object.ts';
 
 /** Plan activities of one run: 50 objects each. */
 const PLANS_MAX = 100;
@@ -89,6 +79,7 @@ export async function syncConnection(input: SyncConnectionInput): Promise<RunSum
     throw ApplicationFailure.create({ type: trouble.code, message: trouble.message, nonRetryable: true });
   }
   await record(calls, run, undefined);
+  if (run.outcome === 'behind') await deliverLater(input);
   if (FAILING_OUTCOMES.includes(run.outcome)) throw runFailure(run);
   return run;
 }
@@ -144,57 +135,43 @@ async function moveObjects(
 ): Promise<void> {
   const groups = Map.groupBy(planned.windows, (window) => window.object);
   setCurrentDetails(runReport(run, `moving ${groups.size} objects`));
-  await inParallel([...groups.entries()], planned.objectsInParallel, async ([object, windows]) => {
-    run.objects.push(...(await moveObject(run, input, object, windows, trigger, planned.deadlineMs)));
+  const prefix = trigger === 'backfill' ? 'backfill' : 'sync';
+  await inParallel([...groups.entries()], planned.objectsInParallel, async ([object, [first, ...others]]) => {
+    if (first === undefined) return;
+    const last = others.at(-1) ?? first;
+    const lines = await moveInChild({
+      workflowId: `${prefix}/${run.connection}/${object}/${last.until}`,
+      connection: run.connection,
+      object,
+      windows: [first, ...others],
+      trigger,
+      about: last.rowsEstimate === null ? '' : `about ${formatCount(last.rowsEstimate)} rows`,
+      deadlineMs: planned.deadlineMs ?? undefined,
+      allowShrink: input.allowShrink,
+      tuning: input.tuning,
+    });
+    run.objects.push(...lines);
     setCurrentDetails(runReport(run, `moving ${groups.size} objects`));
   });
 }
 
-async function moveObject(
-  run: RunSummary,
-  input: SyncConnectionInput,
-  object: string,
-  windows: PlannedWindow[],
-  trigger: Trigger,
-  deadlineMs: number | null,
-): Promise<ObjectSummary[]> {
-  const last = windows.at(-1)!;
-  const rows = last.rowsEstimate === null ? '' : ` · about ${formatCount(last.rowsEstimate)} rows`;
-  const prefix = trigger === 'backfill' ? 'backfill' : 'sync';
+/** The warehouse was away: a workflow of its own lands what is staged, so that nobody waits for the next run. */
+async function deliverLater(input: SyncConnectionInput): Promise<void> {
   try {
-    return await executeChild(syncObject, {
-      workflowId: `${prefix}/${run.connection}/${object}/${last.until}`,
-      parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
-      staticSummary: `${object} · ${formatWindow(last.from, last.until)}${rows}`,
-      staticDetails: `Moves **${object}** of \`${run.connection}\` for ${formatWindow(last.from, last.until)} (UTC) by ${last.api}.`,
+    await startChild(deliver, {
+      workflowId: `deliver/${input.connection}`,
+      parentClosePolicy: ParentClosePolicy.ABANDON,
+      staticSummary: `${input.connection} · staged windows to the warehouse`,
       typedSearchAttributes: [
-        { key: CONNECTION, value: run.connection },
-        { key: CRM_OBJECT, value: object },
-        { key: TRIGGER, value: trigger },
-        { key: DATA_INTERVAL_START, value: new Date(last.from) },
+        { key: CONNECTION, value: input.connection },
+        { key: PHASE, value: 'deliver' },
       ],
       args: [
-        {
-          connection: run.connection,
-          object,
-          windows,
-          callClass: trigger === 'backfill' ? 'backfill' : 'hourly',
-          ...(deadlineMs === null ? {} : { deadlineMs }),
-          ...(input.allowShrink === true ? { allowShrink: true } : {}),
-          ...(input.tuning === undefined ? {} : { tuning: input.tuning }),
-        },
+        { connection: input.connection, ...(input.tuning === undefined ? {} : { tuning: input.tuning }) },
       ],
     });
   } catch (error) {
-    if (error instanceof WorkflowExecutionAlreadyStartedError) {
-      const message = `in progress: ${error.workflowId}`;
-      return [unfinished(object, last, { code: '', state: 'in-progress', message })];
-    }
-    const reported = summariesIn(error);
-    if (reported.length > 0) return reported;
-    const trouble = troubleOf(error);
-    if (trouble.state === 'cancelled') throw error;
-    return [unfinished(object, last, trouble)];
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
   }
 }
 

@@ -88,10 +88,12 @@ function closedRun(input: RunPlanInput, more: Partial<RunPlanOutput>): RunSummar
 export function fakes(overrides: Partial<Activities>): Activities {
   const unexpected = (name: string) => () => Promise.reject(new Error(`the test does not expect ${name}`));
   const finish: Activities['finish'] = () => Promise.resolve();
+  const undelivered: Activities['undelivered'] = () => Promise.resolve([]);
   const names = ['plan', 'moveSlice', 'extract', 'shape', 'load', 'commit', 'planBackfill'];
   return {
     ...(Object.fromEntries(names.map((name) => [name, unexpected(name)])) as unknown as Activities),
     finish,
+    undelivered,
     ...overrides,
   };
 }

@@ -3,6 +3,7 @@ import { Context } from '@temporalio/activity';
 import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import type { RunSummary } from '../../schemas/run.ts';
+import type { deliver } from '../../workflows/deliver.ts';
 import type { syncConnection } from '../../workflows/sync-connection.ts';
 import { fakes, landed, openBench, planned, window, type Bench } from './support.ts';
 import { saveHistory } from './histories.ts';
@@ -149,11 +150,49 @@ describe('syncConnection', () => {
           ApplicationFailure.create({ type: 'WAREHOUSE_LOCKED', message: 'locked', nonRetryable: true }),
         ),
     });
-    const result = await bench.run(activities, async (queue) => (await sync(queue, nextId())).result());
+    const { result, history } = await bench.run(activities, async (queue) => {
+      const handle = await sync(queue, nextId());
+      const run = await handle.result();
+      await bench.client.workflow.getHandle('deliver/crm').result();
+      return { result: run, history: await handle.fetchHistory() };
+    });
+    await saveHistory(bench.address, 'sync-connection-behind', history);
     expect(result).toMatchObject({
       outcome: 'behind',
       objects: [{ state: 'staged', code: 'WAREHOUSE_LOCKED' }],
     });
+  });
+
+  test('what is staged lands by a workflow of its own once the warehouse is back', async () => {
+    const staged = [
+      window('Lot', { window: 'w_1', kind: 'undelivered' }),
+      window('Lot', { window: 'w_2', kind: 'undelivered' }),
+    ];
+    let away = 2;
+    const order: string[] = [];
+    const activities = fakes({
+      undelivered: () => Promise.resolve(staged.filter((one) => !order.includes(one.window))),
+      moveSlice: ({ window: id }) => {
+        away -= 1;
+        if (away >= 0) {
+          const locked = { type: 'WAREHOUSE_LOCKED', message: 'locked', nonRetryable: true };
+          return Promise.reject(ApplicationFailure.create(locked));
+        }
+        order.push(id);
+        return Promise.resolve(landed('Lot', { window: id }));
+      },
+    });
+    const { result, history } = await bench.run(activities, async (queue) => {
+      const handle = await bench.client.workflow.start<typeof deliver>('deliver', {
+        workflowId: 'deliver/crm',
+        taskQueue: queue,
+        args: [{ connection: 'crm', pauseMs: 50 }],
+      });
+      return { result: await handle.result(), history: await handle.fetchHistory() };
+    });
+    expect(order).toEqual(['w_1', 'w_2']);
+    expect(result.objects.map((line) => line.window)).toEqual(['w_1', 'w_2']);
+    await saveHistory(bench.address, 'deliver-after-outage', history);
   });
 
   test('more than one plan activity covers a connection of many objects', async () => {
