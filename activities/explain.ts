@@ -1,5 +1,6 @@
 // Part of commit: finds out why the source's count of a window differs from what was read, or that it does not.
 import { Context } from '@temporalio/activity';
+import { HeadwaterError } from '../rules/errors.ts';
 import { fromMs } from '../rules/time.ts';
 import type { Interval } from '../schemas/window.ts';
 import type { Source } from '../sources/source.ts';
@@ -93,9 +94,24 @@ async function compareIds(
   progress: WindowProgress,
   read: number,
 ): Promise<Evidence> {
-  const { from, until } = progress.window;
-  const seen = await walk(dependencies, source, progress, { from, until }, 'ids of the window');
-  return { after: seen.ids, moved: read - (seen.ids - seen.absent), lateIds: seen.absentIds };
+  const { window, schema } = progress;
+  const { from, until } = window;
+  let told = '';
+  for (let tries = 0; tries < TRIES_MAX; tries += 1) {
+    const before = await source.count(schema, { from, until });
+    const seen = await walk(dependencies, source, progress, { from, until }, 'ids of the window');
+    const after = await source.count(schema, { from, until });
+    // I7: a list that is cut off like the read itself would prove the read. The count is the witness: rows leave or enter one by one.
+    const agrees =
+      before === 'unknown' ||
+      after === 'unknown' ||
+      (seen.ids >= Math.min(before, after) && seen.ids <= Math.max(before, after));
+    if (agrees) return { after: seen.ids, moved: read - (seen.ids - seen.absent), lateIds: seen.absentIds };
+    told = `counts ${after} rows in the window and lists ${seen.ids}`;
+  }
+  throw new HeadwaterError('RECEIPT_SOURCE', `${window.object}: the source contradicts itself: it ${told}`, {
+    details: { window: window.id },
+  });
 }
 
 /** Ids of late rows that one window keeps; more is not late, it is another data set. */

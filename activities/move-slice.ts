@@ -1,6 +1,5 @@
 // Steps 2 to 5 in one activity, for windows of one slice: the same step functions, resumed at the last durable step.
-import { Context } from '@temporalio/activity';
-import type { LoadReceipt } from '../schemas/batch.ts';
+import type { Batch, LoadReceipt } from '../schemas/batch.ts';
 import type { CallClass } from '../schemas/quota.ts';
 import type { Receipt } from '../schemas/receipt.ts';
 import type { ObjectSummary } from '../schemas/run.ts';
@@ -23,18 +22,12 @@ export interface MoveInput {
   allowShrink?: boolean;
 }
 
-/** While DuckDB works nothing else beats; half of the shortest heartbeat timeout in use. */
-const BEAT_EVERY_MS = 1_000;
-
-/** Runs one step with its time taken and a steady heartbeat: cancellation reaches the worker only through heartbeats. */
+/** Runs one step with its time taken. */
 async function timed<T>(stepMs: Record<string, number>, name: string, work: () => Promise<T>): Promise<T> {
-  const context = Context.current();
   const startedMs = performance.now();
-  const timer = setInterval(() => context.heartbeat({ step: name }), BEAT_EVERY_MS);
   try {
     return await work();
   } finally {
-    clearInterval(timer);
     stepMs[name] = Math.round(performance.now() - startedMs);
   }
 }
@@ -54,6 +47,13 @@ export function createSteps(dependencies: Dependencies, sources: OpenSources): S
     source: await sources.source(input.connection, input.callClass),
     progress: claimed(await ledger.progress(input.window), input.attempt),
   });
+  /** A slice whose pages were of no use has been given back: it is extracted again before it is shaped. */
+  const shaped = async (input: MoveInput): Promise<Batch> => {
+    const { settings, source, progress } = await open(input);
+    await extractSlice(dependencies, source, progress, input.slice);
+    const { progress: extracted } = await open(input);
+    return shapeSlice(dependencies, settings, extracted, input.slice);
+  };
   return {
     async moveSlice(input) {
       const stepMs: Record<string, number> = {};
@@ -62,8 +62,8 @@ export function createSteps(dependencies: Dependencies, sources: OpenSources): S
       await timed(stepMs, 'extract', () => extractSlice(dependencies, source, progress, input.slice));
       const { progress: extracted } = await open(input);
       await timed(stepMs, 'shape', () => shapeSlice(dependencies, settings, extracted, input.slice));
-      const { progress: shaped } = await open(input);
-      const proof = await timed(stepMs, 'prove', () => prove(dependencies, settings, source, shaped));
+      const { progress: staged } = await open(input);
+      const proof = await timed(stepMs, 'prove', () => prove(dependencies, settings, source, staged));
       const loads = await timed(stepMs, 'load', () => loadAll(dependencies, settings, proof.progress));
       const receipt = await timed(stepMs, 'commit', () =>
         commitSink(dependencies, source, proof.progress, proof.receipt, input.allowShrink === true),
@@ -75,14 +75,13 @@ export function createSteps(dependencies: Dependencies, sources: OpenSources): S
       return timed({}, 'extract', () => extractSlice(dependencies, source, progress, input.slice));
     },
     async shape(input) {
-      const { settings, progress } = await open(input);
-      const batch = await timed({}, 'shape', () => shapeSlice(dependencies, settings, progress, input.slice));
+      const batch = await timed({}, 'shape', () => shaped(input));
       return { rows: batch.counts.shaped, quarantined: batch.counts.quarantined };
     },
     async load(input) {
-      const { settings, progress } = await open(input);
       return timed({}, 'load', async () => {
-        const batch = await shapeSlice(dependencies, settings, progress, input.slice);
+        const batch = await shaped(input);
+        const { settings, progress } = await open(input);
         return loadSlice(dependencies, settings, progress, batch);
       });
     },
