@@ -19,6 +19,8 @@ export const RESERVE_SHARE: Record<CallClass, number> = { webhook: 0, hourly: 0.
 const DAY_MS = 86_400_000;
 /** A wait longer than this is asked again in between; it also bounds a rate of nearly nothing. */
 const WAIT_MS_MAX = 60_000;
+/** Below the hour of a usual schedule, so that each run asks once. */
+const REPORT_AGE_MS_MAX = 30 * 60_000;
 
 /**
  * Takes `calls` tokens at once, or says when asking again makes sense. More than the bucket may ever give a class is granted
@@ -54,7 +56,8 @@ function refill(bucket: Bucket | null, rule: BucketRule, nowMs: number): Bucket 
 }
 
 /**
- * The stop line of the daily quota. A report of an earlier UTC day says nothing about today and is ignored.
+ * The stop line of the daily quota. A report of an earlier UTC day says nothing about today and is ignored; an old one too,
+ * or nobody would ever learn that a rolling quota has room again: its first answer makes a new report.
  * QUOTA_EXHAUSTED carries the time until the next UTC day.
  */
 export function assertQuota(
@@ -64,8 +67,8 @@ export function assertQuota(
   shareMax: Record<CallClass, number>,
   nowMs: number,
 ): void {
-  if (quota === null || quota.limit <= 0 || Math.floor(quota.atMs / DAY_MS) < Math.floor(nowMs / DAY_MS))
-    return;
+  if (quota === null || quota.limit <= 0 || nowMs - quota.atMs > REPORT_AGE_MS_MAX) return;
+  if (Math.floor(quota.atMs / DAY_MS) < Math.floor(nowMs / DAY_MS)) return;
   if (quota.used / quota.limit < shareMax[callClass]) return;
   const line = Math.round(shareMax[callClass] * 100);
   throw new HeadwaterError(

@@ -88,11 +88,17 @@ describe('quota', () => {
   });
 
   test('yesterday’s report says nothing about today; no report, no line', () => {
-    expect(() => ask(1_000, 'hourly', NOON, NOON + 11 * 3_600_000)).toThrow();
-    expect(() => ask(1_000, 'hourly', NOON, NOON + 12 * 3_600_000)).not.toThrow();
+    const midnight = NOON + 12 * 3_600_000;
+    expect(() => ask(1_000, 'hourly', midnight - 1_000, midnight - 1)).toThrow();
+    expect(() => ask(1_000, 'hourly', midnight - 1_000, midnight)).not.toThrow();
     expect(() => assertQuota('crm', null, 'backfill', shareMax, NOON)).not.toThrow();
     expect(() =>
       assertQuota('crm', { used: 5, limit: 0, atMs: NOON }, 'hourly', shareMax, NOON),
     ).not.toThrow();
+  });
+
+  test('an old report is asked anew: a rolling quota may have room again', () => {
+    expect(() => ask(1_000, 'hourly', NOON, NOON + 29 * 60_000)).toThrow();
+    expect(() => ask(1_000, 'hourly', NOON, NOON + 31 * 60_000)).not.toThrow();
   });
 });
