@@ -39,6 +39,9 @@ const USAGE = `npm run bench -- [options]
   --json             print JSON instead of the table
   --save             also write bench/results/<date>.json`;
 
+/** What has been measured so far: an interrupted bench still tells it. */
+const figures: Figure[] = [];
+
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
@@ -72,12 +75,11 @@ async function main(): Promise<number> {
     progress: (line) => process.stderr.write(`  ${line}\n`),
   };
   const names = chosen(values.only, quick && !values.peers);
-  const figures: Figure[] = [];
   for (const name of names) {
     process.stderr.write(`${name} …\n`);
     figures.push(...(await attempt(name, options)));
   }
-  const report = reportOf(figures, options);
+  const report = reportOf(options);
   process.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : `${table(figures)}\n`);
   if (values.save) save(report);
   return figures.some((figure) => isMet(figure) === false) ? 1 : 0;
@@ -133,7 +135,7 @@ interface Report {
   figures: (Figure & { median: number | null; met: boolean | null })[];
 }
 
-function reportOf(figures: readonly Figure[], options: BenchOptions): Report {
+function reportOf(options: BenchOptions): Report {
   const { rows, runs, quick, calmMs, resources } = options;
   return {
     at: new Date().toISOString(),
@@ -158,6 +160,7 @@ function save(report: Report): void {
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
+    if (figures.length > 0) process.stdout.write(`${table(figures)}\n`);
     void closeStands().finally(() => process.exit(130));
   });
 }
