@@ -164,9 +164,17 @@ test(
     for (const line of documented) {
       const { code, stdout, stderr } = await shell(line);
       expect([line, code, stderr]).toEqual([line, 0, expect.anything()]);
-      // `backfill` sends a schedule's request and answers in one line; nothing of ours answers with silence.
+      // Nothing of ours answers with silence.
       expect([line, `${stdout}${stderr}`.trim()]).not.toEqual([line, '']);
     }
+    // A dry run prints the same request in Temporal's own command line, which has to work as printed too.
+    const dryRun = documented.find((line) => line.includes('--dry-run')) ?? '';
+    const { stderr: told } = await shell(dryRun);
+    const started = await shell(told.split('\n')[0] ?? '');
+    expect([told.split('\n')[0], started.code]).toEqual([
+      expect.stringMatching(/^npx headwater temporal workflow start --type backfill /),
+      0,
+    ]);
     const second = await shell('npm start --silent -- --once');
     expect(second.code).toBe(1);
     expect(second.stderr.trim().split('\n')).toEqual([expect.stringContaining('✗ ALREADY_RUNNING')]);
