@@ -14,7 +14,7 @@ import { backfillReport, formatWindow, runReport } from '../rules/report.ts';
 import type { BackfillInput } from '../schemas/inputs.ts';
 import type { ObjectSummary, RunSummary } from '../schemas/run.ts';
 import { CONNECTION, OUTCOME, PHASE, ROWS_LOADED, TRIGGER } from './attributes.ts';
-import { runFailure, troubleOf } from './failures.ts';
+import { plainFailure, refuseMisshapen, runFailure, troubleOf } from './failures.ts';
 import { moveInChild } from './object-child.ts';
 import { pauseUpdate, progressQuery, resumeUpdate } from './messages.ts';
 import { inParallel } from './parallel.ts';
@@ -27,6 +27,7 @@ export interface BackfillResult {
 }
 
 export async function backfill(input: BackfillInput): Promise<BackfillResult> {
+  refuseMisshapen(input);
   const info = workflowInfo();
   const run: RunSummary = {
     connection: input.connection,
@@ -56,9 +57,13 @@ export async function backfill(input: BackfillInput): Promise<BackfillResult> {
     { key: PHASE, value: 'plan' },
   ]);
   setCurrentDetails('planning');
-  const plan = await calls.planBackfill(`plan backfill ${run.connection} · ${input.from} → ${input.to}`, {
-    given: input,
-  });
+  const plan = await calls
+    .planBackfill(`plan backfill ${run.connection} · ${input.from} → ${input.to}`, {
+      given: input,
+    })
+    .catch((error: unknown) => {
+      throw plainFailure(error);
+    });
   if (plan.dryRun) {
     upsertMemo({ summary: backfillReport(plan) });
     finish(run, plan, 'dry run');

@@ -7,10 +7,13 @@ import {
   TimeoutFailure,
 } from '@temporalio/workflow';
 import type { PlannedWindow } from '../activities/plan.ts';
+import { ERRORS } from '../rules/errors.ts';
 import type { ObjectSummary, RunSummary } from '../schemas/run.ts';
 
 /** Message of a failed run; longer ones are cut, the run's table has every line. */
 const MESSAGE_CHARACTERS_MAX = 2_000;
+/** Names of an input's fields that a refusal repeats. */
+const KEYS_SHOWN_MAX = 10;
 
 export interface Trouble {
   code: string;
@@ -37,6 +40,32 @@ export function troubleOf(error: unknown): Trouble {
     };
   }
   return { code: 'INTERNAL', message: "an unexpected error; the worker's log has the rest", state: 'failed' };
+}
+
+/**
+ * Anything can come from the `temporal` command: what workflow code itself relies on is checked here, the rest by the first
+ * activity. INPUT_INVALID in one line.
+ */
+export function refuseMisshapen(input: unknown): void {
+  const given: Record<string, unknown> = typeof input === 'object' && input !== null ? { ...input } : {};
+  const mistakes: string[] = [];
+  if (typeof given['connection'] !== 'string' || given['connection'] === '') {
+    const keys = Object.keys(given).slice(0, KEYS_SHOWN_MAX).join(', ');
+    mistakes.push(`connection: a name is needed; given: ${keys === '' ? 'no fields' : keys}`);
+  }
+  const { objects } = given;
+  if (objects !== undefined && !(Array.isArray(objects) && objects.every((one) => typeof one === 'string')))
+    mistakes.push('objects: a list of names is needed');
+  if (mistakes.length === 0) return;
+  const message = `${mistakes.join('; ')} → ${ERRORS.INPUT_INVALID.remedy}`;
+  throw ApplicationFailure.create({ type: 'INPUT_INVALID', message, nonRetryable: true });
+}
+
+/** What ends a run before it has a table: the step's own code and message, in front and not as a cause. */
+export function plainFailure(error: unknown): unknown {
+  if (isCancellation(error)) return error;
+  const { code, message } = troubleOf(error);
+  return ApplicationFailure.create({ type: code, message, nonRetryable: true });
 }
 
 function rootCause(error: unknown): unknown {

@@ -17,7 +17,7 @@ import { formatCount, runReport } from '../rules/report.ts';
 import type { SyncConnectionInput } from '../schemas/inputs.ts';
 import type { RunSummary, Trigger } from '../schemas/run.ts';
 import { CONNECTION, OUTCOME, PHASE, ROWS_LOADED, SCHEDULED_BY, SCHEDULED_START } from './attributes.ts';
-import { runFailure, troubleOf } from './failures.ts';
+import { refuseMisshapen, runFailure, troubleOf } from './failures.ts';
 import { inParallel } from './parallel.ts';
 import { deliver } from './deliver.ts';
 import { moveInChild } from './object-child.ts';
@@ -28,6 +28,7 @@ import { activityCalls, type Calls } from './proxies.ts';
 const PLANS_MAX = 100;
 
 export async function syncConnection(input: SyncConnectionInput): Promise<RunSummary> {
+  refuseMisshapen(input);
   const { trigger, nominal, past } = occasion(input);
   const info = workflowInfo();
   const run: RunSummary = {
