@@ -1,5 +1,5 @@
 /** Everything that a measurement needs, started in a folder of its own and taken down again whatever happens. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -124,6 +124,9 @@ interface Launch {
 async function launch(options: Launch): Promise<BenchWorker> {
   const { home, root, sandbox, temporal, client, connections, resources, closers } = options;
   mkdirSync(home, { recursive: true });
+  // The bundle of the workflows is made by the first worker of a stand, as by the first start of an installation.
+  mkdirSync(join(root, 'cache'), { recursive: true });
+  symlinkSync(join(root, 'cache'), join(home, 'cache'));
   const path = join(home, 'headwater.config.json');
   writeFileSync(path, JSON.stringify(configOf(sandbox, connections, resources)));
   const running = await startProcess({
