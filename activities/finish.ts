@@ -8,6 +8,11 @@ export async function beginRun(dependencies: Dependencies, run: RunSummary): Pro
 
 /** A warehouse that is away does not turn a finished run into a failed one: the ledger has the summary. */
 export async function finishRun(dependencies: Dependencies, run: RunSummary): Promise<void> {
+  for (const line of run.objects) {
+    if (line.code === undefined) continue;
+    const fields = { run: run.workflowId, connection: run.connection, object: line.object, code: line.code };
+    dependencies.log('warn', `${line.state}: ${line.message ?? line.code}`, fields);
+  }
   await dependencies.ledger.endRun(run);
   try {
     await dependencies.lanes('warehouse', () => dependencies.warehouse.recordRun(run));

@@ -4,7 +4,7 @@ import { HeadwaterError } from '../rules/errors.ts';
 import { cutToSize, type SizedWindow } from '../rules/backfill.ts';
 import { decideIntervals, type IntervalCells } from '../rules/intervals.ts';
 import { earliest, fromMs } from '../rules/time.ts';
-import { ORIGIN, type Instant } from '../schemas/instant.ts';
+import { ORIGIN } from '../schemas/instant.ts';
 import type { BackfillObject, BackfillPlan, BackfillWindow, IntervalState } from '../schemas/backfill.ts';
 import { BEGINNING, type BackfillRequest } from '../schemas/inputs.ts';
 import type { Interval } from '../schemas/window.ts';
@@ -85,12 +85,11 @@ async function planObject(
   reprocess: 'missing' | 'failed' | 'all',
 ): Promise<{ windows: BackfillWindow[]; summary: BackfillObject }> {
   const { ledger, sink } = dependencies;
+  if (range.from === ORIGIN) return planWholeRead(dependencies, source, settings, object);
   const coverage = await ledger.sinkCoverage(sink, settings.name, object);
   if (coverage[0]?.from !== ORIGIN) {
     throw new HeadwaterError('FIRST_LOAD_MISSING', `${settings.name} ${object} has no first load yet`);
   }
-  if (range.from === ORIGIN)
-    return planWholeRead(dependencies, source, settings, object, gapFreeEnd(coverage) ?? range.until);
   const open = (await ledger.openWindows(settings.name)).filter((window) => window.object === object);
   const closed = open.length === 0 ? [] : await dependencies.closedOwners(open.map((window) => window.owner));
   // What lies behind the checkpoint is the business of the next run: a backfill reads what is past.
@@ -147,8 +146,12 @@ async function planWholeRead(
   source: Source,
   settings: ConnectionSettings,
   object: string,
-  checkpoint: Instant,
 ): Promise<{ windows: BackfillWindow[]; summary: BackfillObject }> {
+  // The source's own coverage: a warehouse that was lost is filled again this way.
+  const checkpoint = gapFreeEnd(await dependencies.ledger.coverage(settings.name, object));
+  if (checkpoint === null) {
+    throw new HeadwaterError('FIRST_LOAD_MISSING', `${settings.name} ${object} has no first load yet`);
+  }
   const known = await dependencies.ledger.schema(settings.name, object);
   const window = { from: ORIGIN, until: checkpoint };
   const counted = await source.count(known?.schema ?? (await source.describe(object)), window);

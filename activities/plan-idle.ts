@@ -9,6 +9,9 @@ import type { Dependencies } from './dependencies.ts';
 import { failpoint } from './failpoints.ts';
 import type { Opened } from './plan-candidates.ts';
 
+/** Interval rows of one transaction. */
+const EMPTY_WINDOWS_AT_ONCE = 500;
+
 /**
  * Windows that the source proves empty are committed here and now, with a receipt of zero: warehouse first, ledger second,
  * so that a crash between the two is found by comparing their seq (I3).
@@ -45,4 +48,20 @@ function emptyInterval(window: Window, at: Instant): IntervalRow {
   };
   const { id, connection, object, from, until, attempt } = window;
   return { window: id, connection, object, from, until, attempt, batches: [], receipt };
+}
+
+/**
+ * Windows without rows that the warehouse has lost: their interval rows are all that has to be written again, in order of
+ * time. A window with rows is moved from the stage like any other.
+ */
+export async function landEmpty(dependencies: Dependencies, connection: string): Promise<void> {
+  const { ledger, warehouse, sink, lanes } = dependencies;
+  const empty = (await ledger.undelivered(sink, connection)).filter((window) => window.slices.length === 0);
+  if (empty.length === 0) return;
+  const at = fromMs(dependencies.now());
+  for (let first = 0; first < empty.length; first += EMPTY_WINDOWS_AT_ONCE) {
+    const rows = empty.slice(first, first + EMPTY_WINDOWS_AT_ONCE).map((window) => emptyInterval(window, at));
+    const state = await lanes('warehouse', () => warehouse.closeWindows(rows));
+    await ledger.commitSink(sink, rows, state);
+  }
 }

@@ -11,7 +11,7 @@ import { failpoint } from './failpoints.ts';
 import { isPaused } from './pauses.ts';
 import { closingTime, examine, timeLeft, type Candidate, type Opened } from './plan-candidates.ts';
 import { apiOf, cutWindow } from './plan-cut.ts';
-import { settleIdle } from './plan-idle.ts';
+import { landEmpty, settleIdle } from './plan-idle.ts';
 import { failureLine, line, settledLines } from './plan-lines.ts';
 import { compareSink } from './sink.ts';
 
@@ -190,6 +190,7 @@ export async function undeliveredWindows(
   dependencies: Dependencies,
   connection: string,
 ): Promise<PlannedWindow[]> {
+  await landEmpty(dependencies, connection);
   const windows = await dependencies.ledger.undelivered(dependencies.sink, connection);
   return windows.map((window) => ({
     object: window.object,

@@ -24,6 +24,8 @@ export async function compareSink(dependencies: Dependencies, connection: string
 
 function rewound(connection: string, what: string): HeadwaterError {
   return new HeadwaterError('SINK_REWOUND', `${connection}: ${what}`, {
-    remedy: `Run \`npx headwater repair ${connection} --from-stage\` to land again what the stage still holds, or \`npx headwater repair ${connection} --first-load\` to read everything again.`,
+    remedy:
+      'Run `npx headwater repair --from-stage` to land again what the stage still holds, then, if windows are missing, ' +
+      `\`npx headwater backfill ${connection} --from beginning\` to read everything again.`,
   });
 }

@@ -45,6 +45,7 @@ export async function start(options: StartOptions): Promise<number> {
   process.on('SIGINT', interrupt);
   process.on('SIGTERM', interrupt);
   process.on('SIGHUP', interrupt);
+  process.on('uncaughtException', dropLateCall);
   const path = options.config ?? process.env['HEADWATER_CONFIG'];
   const loaded = await loadConfig(path === undefined ? {} : { path });
   const run: RunClaim = await claim(loaded.home, tell);
@@ -71,6 +72,8 @@ export async function start(options: StartOptions): Promise<number> {
         temporal: services.temporal,
         seconds: secondsSince(startedMs),
         home: loaded.home,
+        once: options.once,
+        config: options.config,
       });
     if (!options.once) await stay(session, options.json);
     return runs.every(isGood) ? 0 : 1;
@@ -84,7 +87,15 @@ export async function start(options: StartOptions): Promise<number> {
     process.off('SIGINT', interrupt);
     process.off('SIGTERM', interrupt);
     process.off('SIGHUP', interrupt);
+    process.off('uncaughtException', dropLateCall);
   }
+}
+
+/** A call that was waiting for its next try when the connection was closed fails in a timer, where nobody can catch it. */
+function dropLateCall(error: Error): void {
+  if (error.message.includes('Channel has been shut down')) return;
+  process.stderr.write(`${error.stack ?? error.message}\n`);
+  process.exit(1);
 }
 
 function isGood(run: RunSummary): boolean {

@@ -89,6 +89,10 @@ export function progressLines(run: RunSummary): string[] {
   return [...table, `${run.connection}: ${run.objects.length} objects done, ${since} …`];
 }
 
+export function countOf(count: number, what: string): string {
+  return `${formatCount(count)} ${what}${count === 1 ? '' : 's'}`;
+}
+
 /** The table of one run and the line under it. */
 export function printRun(output: Output, run: RunSummary): void {
   if (run.objects.length > 0) output.table(RUN_COLUMNS, run.objects.map(runRow));
@@ -96,10 +100,11 @@ export function printRun(output: Output, run: RunSummary): void {
     if (line.code && line.message !== undefined)
       output.note(`✗ ${line.code} ${line.object}: ${line.message}`);
   }
+  const objects = new Set(run.objects.map((line) => line.object)).size;
   const rows = run.objects.reduce((sum, line) => sum + line.rows, 0);
   const took = run.endedAt === null ? '' : ` in ${ago(Date.parse(run.endedAt) - Date.parse(run.startedAt))}`;
   const idle = run.idle > 0 ? `, ${run.idle} idle` : '';
   output.line(
-    `${run.connection}: ${outcomeWords(output, run.outcome)}, ${run.objects.length} objects${idle}, ${formatCount(rows)} rows${took}`,
+    `${run.connection}: ${outcomeWords(output, run.outcome)}, ${countOf(objects, 'object')}${idle}, ${formatCount(rows)} rows${took}`,
   );
 }

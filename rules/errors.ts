@@ -81,7 +81,7 @@ export const ERRORS = {
   SINK_REWOUND: {
     retryable: false,
     remedy:
-      'The warehouse is older than the ledger. Run `npx headwater repair <connection> --from-stage`, or start again with a first load.',
+      'The warehouse is older than the ledger. Run `npx headwater repair --from-stage`, then `npx headwater backfill <connection> --from beginning` for what the stage no longer holds.',
   },
   WAREHOUSE_LOCKED: { retryable: true, remedy: 'Another process owns the warehouse file; stop it or wait.' },
   WAREHOUSE_UNAVAILABLE: {

@@ -51,6 +51,7 @@ function row(cells: string[]): string {
 function objectLine(line: ObjectSummary): string {
   return row([
     line.object,
+    line.verdict === null ? stateText(line) : (VERDICT_TEXT[line.verdict] ?? line.verdict),
     shortWindow(line.from, line.until),
     formatCount(line.rows),
     formatCount(line.inserted),
@@ -58,7 +59,6 @@ function objectLine(line: ObjectSummary): string {
     formatCount(line.deleted),
     formatCount(line.quarantined),
     `${line.seconds.toFixed(1)} s`,
-    line.verdict === null ? stateText(line) : (VERDICT_TEXT[line.verdict] ?? line.verdict),
   ]);
 }
 
@@ -84,15 +84,18 @@ export function runReport(run: RunSummary, phase: string): string {
   const lines = [
     head,
     '',
-    row(['object', 'window (UTC)', 'rows', 'new', 'changed', 'deleted', 'set aside', 'time', 'receipt']),
-    '|---|---|--:|--:|--:|--:|--:|--:|---|',
+    row(['object', 'receipt', 'window (UTC)', 'rows', 'new', 'changed', 'deleted', 'set aside', 'time']),
+    '|---|---|---|--:|--:|--:|--:|--:|--:|',
     ...shown.map(objectLine),
   ];
   if (run.objects.length > shown.length)
     lines.push(row([`… ${run.objects.length - shown.length} more`, ...Array<string>(8).fill('')]));
   const failures = run.objects.filter((line) => line.message !== undefined).slice(0, LINES_MAX);
   if (failures.length > 0)
-    lines.push('', ...failures.map((line) => `- **${line.object}** \`${line.code}\` ${line.message}`));
+    lines.push(
+      '',
+      ...failures.map((line) => `- **${line.object}** \`${line.code ?? line.state}\` ${line.message}`),
+    );
   return lines.join('\n');
 }
 

@@ -10,7 +10,7 @@ import { MANY, type Call, type Command } from '../command.ts';
 import { EXIT, exitCodeOf, OUTCOME_EXIT } from '../exit-codes.ts';
 import { withTemporal, workflowUrl, type TemporalClient } from '../temporal-client.ts';
 import { asRun, failureOf, watchWorkflow, type Ended } from '../watch.ts';
-import { printRun, progressLines } from '../words.ts';
+import { countOf, printRun, progressLines } from '../words.ts';
 
 const HASH_CHARACTERS = 12;
 
@@ -63,7 +63,9 @@ export const backfill: Command = {
     checkObjects(connection, objects);
     const request = requestOf(call, connection.name, objects);
     const workflowId = backfillId(request);
-    call.output.note(startCommand(workflowId, loaded.config.temporal.taskQueue, request));
+    call.output.note(
+      `As a Temporal command: ${startCommand(workflowId, loaded.config.temporal.taskQueue, request)}`,
+    );
     return withTemporal(loaded, call.environment, (temporal) => start(call, temporal, workflowId, request));
   },
 };
@@ -190,6 +192,6 @@ function printPlan({ output }: Call, plan: BackfillPlan): void {
     ]),
   );
   output.line(
-    `${formatInstant(plan.from)} → ${formatInstant(plan.to)} UTC: ${plan.windows.length} windows, about ${formatCount(plan.calls)} calls${plan.dryRun ? '; a dry run, nothing was read' : ''}`,
+    `${formatInstant(plan.from)} → ${formatInstant(plan.to)} UTC: ${countOf(plan.windows.length, 'window')}, about ${formatCount(plan.calls)} calls${plan.dryRun ? '; a dry run, nothing was read' : ''}`,
   );
 }

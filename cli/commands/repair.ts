@@ -1,6 +1,5 @@
 import { sinkOf } from '../../config/connection-config.ts';
 import { HeadwaterError } from '../../rules/errors.ts';
-import { oneConnection } from '../chosen.ts';
 import type { Command } from '../command.ts';
 import { openLedger } from '../open.ts';
 import { withTemporal } from '../temporal-client.ts';
@@ -9,29 +8,36 @@ import { startSync } from './sync.ts';
 export const repair: Command = {
   name: 'repair',
   summary: 'Land everything again after the warehouse was lost or restored',
-  usage: '[connection] --from-stage',
-  example: 'repair salesforce --from-stage',
+  usage: '--from-stage',
+  example: 'repair --from-stage',
   about:
-    'Forgets what the warehouse had landed, then lands the windows that are still in the stage, in order.\nWhat is there already stays: loads are guarded by version. Older windows need a backfill.',
+    'Forgets what the warehouse had landed, of all connections, then lands what is still in the stage.\nWhat is there already stays: loads are guarded by version. For the rest: `backfill --from beginning`.',
   options: { 'from-stage': { type: 'boolean', help: 'Land the staged windows again' } },
-  arguments: { min: 0, max: 1 },
+  arguments: { min: 0, max: 0 },
   async run(call) {
     const loaded = await call.load();
-    const connection = oneConnection(loaded.config, call.arguments[0]).name;
     if (!call.options.flag('from-stage')) {
       throw new HeadwaterError('INPUT_INVALID', 'repair needs to know how', {
-        remedy: `Write \`npx headwater repair ${connection} --from-stage\`.`,
+        remedy: 'Write `npx headwater repair --from-stage`.',
       });
     }
     // The client first: with Temporal away nothing would land, and the ledger had better keep what it knows.
     return withTemporal(loaded, call.environment, async (temporal) => {
       const ledger = await openLedger(loaded.config);
       try {
-        await ledger.resetSink(sinkOf(loaded.config), { connection });
+        // I7: all connections share the warehouse; one that was left out would stay green over a hole.
+        await ledger.resetSink(sinkOf(loaded.config), {});
       } finally {
         await ledger.close();
       }
-      return startSync(call, temporal, { connection, objects: [], allowShrink: false });
+      let code = 0;
+      for (const connection of Object.keys(loaded.config.connections)) {
+        code = Math.max(
+          code,
+          await startSync(call, temporal, { connection, objects: [], allowShrink: false }),
+        );
+      }
+      return code;
     });
   },
 };

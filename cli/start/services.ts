@@ -40,10 +40,11 @@ export async function startServices(options: ServicesOptions): Promise<Services>
     for (const end of stops.splice(0).reverse()) await end(say);
   };
   try {
-    const chosen = isExistingChosen();
+    const env = chosenEnvironment(loaded);
+    const chosen = isExistingChosen(env);
     if (!chosen) tell('Starting the Temporal development server …');
     const temporalStarting = chosen
-      ? connectExisting({ log: tell })
+      ? connectExisting({ env, log: tell })
       : startTemporalServer({ home, log: tell, onSpawn: (pid) => run.recordProcess('temporal', pid) });
     if (options.demo) tell('Starting the Salesforce-compatible sandbox …');
     const sandboxStarting = options.demo
@@ -88,6 +89,17 @@ export async function startServices(options: ServicesOptions): Promise<Services>
     await stop(() => {});
     throw error;
   }
+}
+
+/** The environment's choice of a Temporal service, else the configuration's. */
+function chosenEnvironment({ config }: LoadedConfig): NodeJS.ProcessEnv {
+  const { address, namespace } = config.temporal;
+  if (isExistingChosen() || address === undefined) return process.env;
+  return {
+    ...process.env,
+    TEMPORAL_ADDRESS: address,
+    ...(namespace === undefined ? {} : { TEMPORAL_NAMESPACE: namespace }),
+  };
 }
 
 /** Our own development server lies in this home: its database may be new, the ledger is still this one's. */

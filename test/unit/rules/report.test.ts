@@ -57,7 +57,7 @@ test('the table holds one row an object, in cells that do not wrap, and failures
   const [head, , , , contact, lead] = report.split('\n');
   expect(head).toBe('**salesforce** · moving · 2 with changes · 2 idle');
   expect(contact).toBe(
-    '|\u00A0Contact\u00A0|\u00A008:00\u00A0→\u00A009:00\u00A0|\u00A01,234,567\u00A0|\u00A01\u00A0|\u00A02\u00A0|\u00A03\u00A0|\u00A04\u00A0|\u00A01.3\u00A0s\u00A0|\u00A0✓\u00A0proven\u00A0|',
+    '|\u00A0Contact\u00A0|\u00A0✓\u00A0proven\u00A0|\u00A008:00\u00A0→\u00A009:00\u00A0|\u00A01,234,567\u00A0|\u00A01\u00A0|\u00A02\u00A0|\u00A03\u00A0|\u00A04\u00A0|\u00A01.3\u00A0s\u00A0|',
   );
   expect(lead).toContain('✗\u00A0X_Y');
   expect(report).toContain('- **Lead** `X_Y` why → what');
