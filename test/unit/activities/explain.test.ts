@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { MockActivityEnvironment } from '@temporalio/testing';
+import { asyncLocalStorage, type Context } from '@temporalio/activity';
 import { takeEvidence } from '../../../activities/explain.ts';
 
 type Given = Parameters<typeof takeEvidence>;
@@ -25,7 +25,11 @@ function evidence(counts: number[], listed: number, read: number) {
     schema: { key: 'Id', fields: [] },
     slices: [],
   } as unknown as Given[2];
-  return new MockActivityEnvironment().run(() => takeEvidence(dependencies, source, progress, read));
+  const context = {
+    cancellationSignal: new AbortController().signal,
+    heartbeat: () => {},
+  } as unknown as Context;
+  return asyncLocalStorage.run(context, () => takeEvidence(dependencies, source, progress, read));
 }
 
 test('a list of ids that is cut like the read does not prove it', async () => {
