@@ -188,8 +188,11 @@ export async function readFailure(
   };
 }
 
-/** The meaning of a status where the source's own error codes say nothing better. */
-export function httpError(failure: HttpFailure, where: string, said = oneLine(failure.text)): HeadwaterError {
+/**
+ * The meaning of a status where the source's own error codes say nothing better. The body of such an answer is withheld: it
+ * may quote a record (I5).
+ */
+export function httpError(failure: HttpFailure, where: string, said = ''): HeadwaterError {
   const { status } = failure;
   const message = `${where} answered ${status}${said === '' ? '' : `: ${said}`}`;
   const details = { status };
@@ -224,6 +227,16 @@ export function scrub(text: string, secrets: readonly string[] = []): string {
       /((?:client_secret|refresh_token|access_token|assertion)"?\s*[=:]\s*"?)[^&"\s,}]+/gi,
       '$1[secret]',
     );
+}
+
+/** I5: an error text may quote the record that it is about. Names of fields and objects stay, values go. */
+export function maskValues(text: string): string {
+  return text
+    .replaceAll(/[\w.+-]+@[\w-]+(?:\.[\w-]+)+/g, '[value]')
+    .replaceAll(/(["'])((?:(?!\1).){1,300})\1/g, (quoted, mark: string, inside: string) =>
+      /^[A-Za-z]\w*(?:\.\w+)*$/.test(inside) ? quoted : `${mark}[value]${mark}`,
+    )
+    .replaceAll(/\+?\d[\d ().-]{6,}\d/g, '[value]');
 }
 
 export function oneLine(text: string): string {

@@ -85,7 +85,12 @@ async function accept(call: Call, ledger: Ledger, window: string | undefined): P
       remedy: 'Write `npx headwater receipts accept <window> --reason "why"`.',
     });
   }
-  const progress = await ledger.progress(window);
+  const progress = await ledger.progress(window).catch((cause: unknown) => {
+    throw new HeadwaterError('INPUT_INVALID', `there is no window ${window} with rows`, {
+      cause,
+      remedy: 'The last column of `npx headwater receipts` names them.',
+    });
+  });
   const receipt = acceptedReceipt(progress, reason, new Date().toISOString());
   await ledger.commitSource(window, progress.window.attempt, receipt);
   if (call.json) call.output.json(receipt);

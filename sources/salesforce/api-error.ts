@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { HeadwaterError, type ErrorCode } from '../../rules/errors.ts';
-import { httpError, oneLine, type HttpFailure } from '../http.ts';
+import { httpError, maskValues, oneLine, type HttpFailure } from '../http.ts';
 
 /** Salesforce's own error code, when the answer had one: `errorCodeOf(error) === 'INVALID_QUERY_LOCATOR'`. */
 export function errorCodeOf(error: unknown): string | undefined {
@@ -33,7 +33,7 @@ const CODES: Record<string, ErrorCode> = {
 export function apiError(failure: HttpFailure, where: string): HeadwaterError {
   const { errorCode, message } = parseError(failure.text);
   if (errorCode === undefined) return httpError(failure, where);
-  const said = oneLine(tail(message));
+  const said = oneLine(maskValues(tail(message)));
   const code = codeFor(errorCode, message);
   if (code === undefined) {
     const plain = httpError(failure, where, `${errorCode}: ${said}`);
