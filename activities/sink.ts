@@ -8,8 +8,9 @@ import type { Dependencies } from './dependencies.ts';
  */
 export async function compareSink(dependencies: Dependencies, connection: string): Promise<void> {
   const { ledger, warehouse, sink } = dependencies;
-  const actual = await warehouse.sinkState();
+  // The ledger first: another connection's commit between the two reads then looks like a warehouse ahead, which is adopted.
   const remembered = await ledger.sinkState(sink);
+  const actual = await warehouse.sinkState();
   if (remembered !== null && remembered.epoch !== actual.epoch) {
     throw rewound(connection, `the warehouse is another one than before (epoch ${actual.epoch.slice(0, 8)})`);
   }

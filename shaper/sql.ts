@@ -178,18 +178,28 @@ export function inWindowSql(shaped: Shaped): string {
   return shaped.schema.stamp === null ? 'true' : `${versionSql(shaped)}<${timestamp(shaped.window.until)}`;
 }
 
-/** The staged row: values by column name, then the system columns that are known before the load. */
-export function rowsSql(shaped: Shaped, relation: string): string {
+/** The message of the statement that met a row which cannot land. */
+export const UNFIT_ROW = 'a row is bad or outside the window';
+
+/**
+ * The staged row: values by column name, then the system columns that are known before the load. `strict` ends with UNFIT_ROW
+ * at the first row that is bad or outside the window: without a filter every cast is made once, and nearly every slice has no
+ * such row. Otherwise these rows are left out.
+ */
+export function rowsSql(shaped: Shaped, relation: string, strict: boolean): string {
   const { schema } = shaped;
   const values = schema.fields.map((field, at) => `${cast(at)} AS ${quote(field.column)}`);
   const deleted =
     schema.deleted === null ? 'false' : `coalesce(${cast(position(schema, schema.deleted))},false)`;
   // DuckDB's hash is stable within its pinned version; after an upgrade equal rows count as updated once, never wrongly unchanged.
   const hash = `hash(${schema.fields.map((_, at) => cast(at)).join(',')})`;
+  const fit = `${goodSql(shaped)} AND ${inWindowSql(shaped)}`;
+  const window = literal(shaped.window.id);
   return (
     `SELECT ${values.join(',')},${deleted} AS _deleted,${versionSql(shaped)} AS _version,` +
-    `${timestamp(shaped.confirmedAt)} AS _confirmed_at,${hash} AS _hash,${literal(shaped.window.id)} AS _window ` +
-    `FROM (${typedSql(shaped, relation)}) WHERE ${goodSql(shaped)} AND ${inWindowSql(shaped)}`
+    `${timestamp(shaped.confirmedAt)} AS _confirmed_at,${hash} AS _hash,` +
+    `${strict ? `CASE WHEN ${fit} THEN ${window} ELSE error(${literal(UNFIT_ROW)}) END` : window} AS _window ` +
+    `FROM (${typedSql(shaped, relation)})${strict ? '' : ` WHERE ${fit}`}`
   );
 }
 

@@ -78,7 +78,7 @@ const STATEMENTS: Record<string, string> = {
     { header: schema.fields.map((item) => item.name).toReversed(), paths: ['/stage/1', "/stage/it's"] },
   ]),
   'shape-json': jsonSql(schema, ['/stage/1'], 'data.records'),
-  'shape-rows': rowsSql(shaped, 'SELECT * FROM texts'),
+  'shape-rows': rowsSql(shaped, 'SELECT * FROM texts', false),
   'shape-count': countSql(shaped, 'SELECT * FROM texts'),
   'shape-quarantine': quarantineSql(shaped, 'SELECT * FROM texts'),
   'shape-losers': losersSql('id', '/stage/all'),

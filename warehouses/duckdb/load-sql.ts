@@ -26,9 +26,9 @@ const OLD = "TIMESTAMPTZ '0001-01-01 00:00:00+00'";
 const at = (now: string): string => `TIMESTAMPTZ ${literal(now)}`;
 const file = (path: string): string => `read_parquet(${literal(path)}, file_row_number = true)`;
 
-/** Of the staged rows: how many, and how many distinct keys. */
+/** Of the staged rows: how many, and how many distinct keys; hashes are counted faster than texts. */
 export function inspectSql(stagedKey: string, path: string): string {
-  return `SELECT count(*), count(DISTINCT ${stagedKey}) FROM read_parquet(${literal(path)})`;
+  return `SELECT count(*), count(DISTINCT hash(${stagedKey})) FROM read_parquet(${literal(path)})`;
 }
 
 /**

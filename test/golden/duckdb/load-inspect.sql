@@ -1,1 +1,1 @@
-SELECT count(*), count(DISTINCT "id") FROM read_parquet('/stage/rows')
+SELECT count(*), count(DISTINCT hash("id")) FROM read_parquet('/stage/rows')
