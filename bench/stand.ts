@@ -58,7 +58,7 @@ export interface Stand {
   startWorker(connections?: readonly ConnectionPlan[], resources?: Resources): Promise<BenchWorker>;
 }
 
-export const DEFAULT_RESOURCES: Resources = { threads: 2, memoryMb: 1024 };
+export const DEFAULT_RESOURCES: Resources = { threads: 2, memoryMb: 640 };
 
 type Closer = () => Promise<void>;
 

@@ -136,7 +136,7 @@ export const configSchema = z.strictObject({
   worker: z
     .strictObject({
       /** For the embedded DuckDB, shared by shaping and loading. */
-      memoryMb: z.number().int().min(128).default(1024),
+      memoryMb: z.number().int().min(400).default(640),
       threads: z.number().int().min(1).max(256).default(2),
       objectsInParallel: z.number().int().min(1).max(64).default(4),
     })

@@ -23,6 +23,8 @@ import type { CsvGroup } from './sql.ts';
 const PARQUET = 'FORMAT parquet,COMPRESSION snappy,ROW_GROUP_SIZE 61440';
 /** A record may hold fields of 17 MB; the normal reader's lines end at 2 MB, which keeps its buffers small. */
 const LINE_BYTES_MAX = 40 * 1024 * 1024;
+/** Smaller buffers gain nothing. */
+const OBJECT_BYTES_MIN = 1024 * 1024;
 /** Broken lines are set aside instead of failing the read. */
 const TOLERANT = `,max_line_size=${LINE_BYTES_MAX},buffer_size=${LINE_BYTES_MAX},ignore_errors=true,store_rejects=true,rejects_limit=0`;
 /** Reasons named in an error; the quarantine holds them all. */
@@ -197,13 +199,14 @@ async function jsonRelation(slice: Slice): Promise<string | null> {
       bad: files.badLines,
     });
     const texts = [...columns, 'absent', 'record'].map((name) => `'${name}':'VARCHAR'`).join(',');
-    const options = `format='newline_delimited',maximum_object_size=${LINE_BYTES_MAX * 2}`;
+    const options = async (path: string) =>
+      `format='newline_delimited',maximum_object_size=${await objectBytes(path)}`;
     await connection.run(
-      `INSERT INTO json_rows SELECT * FROM read_json(${literal(files.lines)},${options},columns={${texts}})`,
+      `INSERT INTO json_rows SELECT * FROM read_json(${literal(files.lines)},${await options(files.lines)},columns={${texts}})`,
     );
     const bad = ['record', 'field', 'value', 'reason', 'raw'].map((name) => `'${name}':'VARCHAR'`).join(',');
     await connection.run(
-      `INSERT INTO bad SELECT * FROM read_json(${literal(files.badLines)},${options},columns={${bad}})`,
+      `INSERT INTO bad SELECT * FROM read_json(${literal(files.badLines)},${await options(files.badLines)},columns={${bad}})`,
     );
   }
   await refuseAbsent(slice);
@@ -213,6 +216,12 @@ async function jsonRelation(slice: Slice): Promise<string | null> {
   );
   slice.setAside = await first(slice, 'SELECT count(*) FROM bad');
   return `SELECT ${columns.join(',')} FROM json_rows WHERE absent IS NULL`;
+}
+
+/** DuckDB allocates twice this per thread: no more than the file can hold, which for pages of an API is little. */
+async function objectBytes(path: string): Promise<number> {
+  const { size } = await stat(path);
+  return Math.min(Math.max(size, OBJECT_BYTES_MIN), LINE_BYTES_MAX * 2);
 }
 
 /** A field that no record carries is the page's fault, not the records': nothing may land with it as NULL. */

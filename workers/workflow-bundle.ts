@@ -1,34 +1,41 @@
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { bundleWorkflowCode, type WorkflowBundle } from '@temporalio/worker';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
 /** Folders whose files can be part of workflow code. */
 const FOLDERS = ['workflows', 'rules', 'schemas'];
+const WRITE = '--write';
+const BUNDLING_MS_MAX = 120_000;
 
 /**
- * Bundling takes over a second of each start; the result is kept in this folder, which only this user may write, under the hash of
- * every source that can be in it and the SDK's version. A damaged or absent copy is simply made again.
+ * Bundling takes over a second of each start; the result is kept in this folder, which only this user may write, under the
+ * hash of every source that can be in it and the SDK's version. A damaged or absent copy is simply made again, by a process
+ * of its own: the bundler's 150 MB would else stay with the worker for ever.
  */
 export async function workflowBundle(folder: string): Promise<WorkflowBundle> {
   const path = join(folder, `workflows-${sourcesHash()}.js`);
-  if (existsSync(path)) return { code: readFileSync(path, 'utf8') };
-  const workflowsPath = join(
-    ROOT,
-    'workflows',
-    existsSync(join(ROOT, 'workflows', 'index.ts')) ? 'index.ts' : 'index.js',
-  );
-  const bundle = await bundleWorkflowCode({
-    workflowsPath,
-    logger: { log() {}, trace() {}, debug() {}, info() {}, warn() {}, error() {} },
-  });
+  if (!existsSync(path)) {
+    const options = ['--disable-warning=ExperimentalWarning', import.meta.filename, WRITE, path];
+    await promisify(execFile)(process.execPath, options, { timeout: BUNDLING_MS_MAX });
+  }
+  return { code: readFileSync(path, 'utf8') };
+}
+
+async function write(path: string): Promise<void> {
+  const source = join(ROOT, 'workflows', 'index.ts');
+  const workflowsPath = existsSync(source) ? source : join(ROOT, 'workflows', 'index.js');
+  const quiet = () => {};
+  const logger = { log: quiet, trace: quiet, debug: quiet, info: quiet, warn: quiet, error: quiet };
+  const { code } = await bundleWorkflowCode({ workflowsPath, logger });
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const partial = `${path}.${process.pid}`;
-  writeFileSync(partial, bundle.code, { mode: 0o600 });
+  writeFileSync(partial, code, { mode: 0o600 });
   renameSync(partial, path);
-  return bundle;
 }
 
 function sourcesHash(): string {
@@ -41,3 +48,6 @@ function sourcesHash(): string {
   const sdk = fileURLToPath(import.meta.resolve('@temporalio/workflow/package.json'));
   return hash.update(readFileSync(sdk)).digest('hex').slice(0, 16);
 }
+
+const [, , action, target] = process.argv;
+if (import.meta.main && action === WRITE && target !== undefined) await write(target);

@@ -198,7 +198,7 @@ describe('a valid configuration', () => {
         stage: { kind: 'disk', path: '/home/stage', keepMs: 604_800_000, bytesMax: 10e9, freeBytesMin: 1e9 },
         ledger: { kind: 'sqlite', path: '/home/ledger.db' },
         temporal: { taskQueue: 'headwater' },
-        worker: { memoryMb: 1024, threads: 2, objectsInParallel: 4 },
+        worker: { memoryMb: 640, threads: 2, objectsInParallel: 4 },
       },
     });
   });
