@@ -60,12 +60,9 @@ export interface Sandbox {
   stop(): Promise<void>;
 }
 
-export async function startSandbox(
-  objects: Readonly<Record<string, number>>,
-  logs: string,
-): Promise<Sandbox> {
+function launch(objects: Readonly<Record<string, number>>, logs: string) {
   const counts = Object.entries(objects).map(([name, rows]) => `${name}=${rows}`);
-  const running = await startProcess({
+  return startProcess({
     name: 'The sandbox',
     command: process.execPath,
     args: [MAIN, '--records', '100', '--objects', counts.join(',')],
@@ -73,6 +70,13 @@ export async function startSandbox(
     ready: (line) => listening.safeParse(line).data,
     readyTimeoutMs: READY_MS_MAX,
   });
+}
+
+export async function startSandbox(
+  objects: Readonly<Record<string, number>>,
+  logs: string,
+): Promise<Sandbox> {
+  const running = await launch(objects, logs);
   const { url, clientId, clientSecret } = running.value;
   const agent = new Agent({ keepAlive: true });
   const call = (method: string, path: string, headers: Record<string, string>, body?: string) =>
