@@ -119,8 +119,7 @@ export async function startSandbox(
     const result: Download = { paths: [], bytes: 0, rows: 0, ms: 0 };
     let locator = '';
     for (let page = 0; page < PAGES_MAX; page += 1) {
-      const path = `${results}?maxRecords=${PAGE_ROWS}${locator}`;
-      const response = await call('GET', path, { authorization });
+      const response = await call('GET', `${results}?maxRecords=${PAGE_ROWS}${locator}`, { authorization });
       const file = createWriteStream(join(folder, `page-${page}.csv`), { highWaterMark: 1 << 20 });
       await pipeline(response, file);
       result.paths.push(join(folder, `page-${page}.csv`));

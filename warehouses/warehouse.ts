@@ -106,6 +106,8 @@ export interface WarehouseContext {
 
 export interface WarehouseDefinition<Config extends z.ZodType = z.ZodType> {
   kind: string;
+  /** Runs inside the worker, with its memory and cores. */
+  embedded: boolean;
   config: Config;
   connect(config: z.output<Config>, context: WarehouseContext): Promise<Warehouse>;
 }

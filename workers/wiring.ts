@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
-import { createLanes } from '../activities/lanes.ts';
+import { createLanes, LANE_LIMITS } from '../activities/lanes.ts';
 import type { ConnectionSettings, Dependencies, Log } from '../activities/dependencies.ts';
 import { sinkOf, sourceConfig, warehouseConfig } from '../config/connection-config.ts';
 import type { LoadedConfig } from '../config/load-config.ts';
@@ -68,7 +68,7 @@ export async function wire(loaded: LoadedConfig, log: Log, client: () => Client)
         shaper,
         warehouse,
         sink: sinkOf(config),
-        lanes: createLanes(),
+        lanes: createLanes(LANE_LIMITS, { embedded: kind.embedded }),
         now: Date.now,
         log,
         closedOwners: (owners) => closedOwners(client(), owners),

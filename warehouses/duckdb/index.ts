@@ -20,7 +20,12 @@ import {
   writeRun,
 } from './system-tables.ts';
 
-export const duckdb = defineWarehouse({ kind: 'duckdb', config: duckdbConfigSchema, connect });
+export const duckdb = defineWarehouse({
+  kind: 'duckdb',
+  embedded: true,
+  config: duckdbConfigSchema,
+  connect,
+});
 
 async function connect(config: DuckdbConfig, context: WarehouseContext): Promise<Warehouse> {
   const client = await openClient(config, context);
