@@ -63,9 +63,8 @@ export const backfill: Command = {
     checkObjects(connection, objects);
     const request = requestOf(call, connection.name, objects);
     const workflowId = backfillId(request);
-    call.output.note(
-      `As a Temporal command: ${startCommand(workflowId, loaded.config.temporal.taskQueue, request)}`,
-    );
+    call.output.note('As a Temporal command:');
+    call.output.note(startCommand(workflowId, loaded.config.temporal.taskQueue, request));
     return withTemporal(loaded, call.environment, (temporal) => start(call, temporal, workflowId, request));
   },
 };

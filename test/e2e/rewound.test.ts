@@ -48,7 +48,7 @@ test('a deleted warehouse file is noticed, again and again', async () => {
     pipeline.pass();
     const end = await pipeline.sync();
     expect(end.outcome).toBe('SINK_REWOUND');
-    expect(end.message).toMatch(/--from-stage.*--first-load/);
+    expect(end.message).toMatch(/repair --from-stage.*backfill crm --from beginning/);
   }
 });
 
