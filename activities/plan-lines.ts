@@ -1,5 +1,6 @@
 // Part of plan: the lines of the run's table for objects that need no window, or cannot have one.
 import { HeadwaterError } from '../rules/errors.ts';
+import { unmoved } from '../rules/summary.ts';
 import type { ObjectSummary } from '../schemas/run.ts';
 import type { Opened } from './plan-candidates.ts';
 
@@ -20,22 +21,7 @@ export function settledLines(opened: Opened[]): ObjectSummary[] {
 }
 
 export function line(object: string, state: ObjectSummary['state'], message?: string): ObjectSummary {
-  return {
-    object,
-    window: null,
-    from: null,
-    until: null,
-    state,
-    rows: 0,
-    inserted: 0,
-    updated: 0,
-    unchanged: 0,
-    deleted: 0,
-    quarantined: 0,
-    verdict: null,
-    seconds: 0,
-    ...(message === undefined ? {} : { message }),
-  };
+  return { ...unmoved(object, state), ...(message === undefined ? {} : { message }) };
 }
 
 /** The line of an object that cannot be synced now. */

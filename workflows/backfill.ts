@@ -11,6 +11,7 @@ import {
 import type { BackfillPlan, BackfillWindow } from '../schemas/backfill.ts';
 import { runOutcome, FAILING_OUTCOMES } from '../rules/outcome.ts';
 import { backfillReport, formatWindow, runReport } from '../rules/report.ts';
+import { unmoved } from '../rules/summary.ts';
 import type { BackfillInput } from '../schemas/inputs.ts';
 import type { ObjectSummary, RunSummary } from '../schemas/run.ts';
 import { CONNECTION, OUTCOME, PHASE, ROWS_LOADED, TRIGGER } from './attributes.ts';
@@ -144,26 +145,16 @@ async function moveWindow(
   } catch (error) {
     const trouble = troubleOf(error);
     if (trouble.state === 'cancelled') throw error;
-    return [{ ...emptyLine(window), state: trouble.state, code: trouble.code, message: trouble.message }];
+    return [
+      {
+        ...unmoved(window.object, trouble.state),
+        from: window.from,
+        until: window.until,
+        code: trouble.code,
+        message: trouble.message,
+      },
+    ];
   }
-}
-
-function emptyLine(window: BackfillWindow): ObjectSummary {
-  return {
-    object: window.object,
-    window: null,
-    from: window.from,
-    until: window.until,
-    state: 'failed',
-    rows: 0,
-    inserted: 0,
-    updated: 0,
-    unchanged: 0,
-    deleted: 0,
-    quarantined: 0,
-    verdict: null,
-    seconds: 0,
-  };
 }
 
 function finish(run: RunSummary, plan: BackfillPlan, outcome: string): void {

@@ -8,6 +8,7 @@ import {
 } from '@temporalio/workflow';
 import type { PlannedWindow } from '../activities/plan.ts';
 import { ERRORS } from '../rules/errors.ts';
+import { unmoved } from '../rules/summary.ts';
 import type { ObjectSummary, RunSummary } from '../schemas/run.ts';
 
 /** Message of a failed run; longer ones are cut, the run's table has every line. */
@@ -119,19 +120,10 @@ export function runFailure(run: RunSummary): ApplicationFailure {
 /** The line of a window that did not land. */
 export function unfinished(object: string, window: PlannedWindow, trouble: Trouble): ObjectSummary {
   return {
-    object,
+    ...unmoved(object, trouble.state),
     window: window.window,
     from: window.from,
     until: window.until,
-    state: trouble.state,
-    rows: 0,
-    inserted: 0,
-    updated: 0,
-    unchanged: 0,
-    deleted: 0,
-    quarantined: 0,
-    verdict: null,
-    seconds: 0,
     ...(trouble.code === '' ? {} : { code: trouble.code }),
     message: trouble.message,
   };
