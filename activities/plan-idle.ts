@@ -50,18 +50,32 @@ function emptyInterval(window: Window, at: Instant): IntervalRow {
   return { window: id, connection, object, from, until, attempt, batches: [], receipt };
 }
 
+/** Windows whose receipts are looked up at once, newest first. */
+const RECEIPTS_MAX = 100_000;
+
 /**
- * Windows without rows that the warehouse has lost: their interval rows are all that has to be written again, in order of
- * time. A window with rows is moved from the stage like any other.
+ * Windows without rows that the warehouse has lost: their interval rows are all that has to be written again, with the receipt
+ * that they had. Returns their ids. A window of rows whose slices this ledger does not know (it was adopted) is not one of
+ * them, or a hole would look proven (I7).
  */
-export async function landEmpty(dependencies: Dependencies, connection: string): Promise<void> {
+export async function landEmpty(
+  dependencies: Dependencies,
+  connection: string,
+  undelivered: Window[],
+): Promise<Set<string>> {
   const { ledger, warehouse, sink, lanes } = dependencies;
-  const empty = (await ledger.undelivered(sink, connection)).filter((window) => window.slices.length === 0);
-  if (empty.length === 0) return;
-  const at = fromMs(dependencies.now());
+  const sliceless = new Set(undelivered.filter((window) => window.slices.length === 0).map(({ id }) => id));
+  if (sliceless.size === 0) return sliceless;
+  const known = await ledger.windows({ connection, limit: RECEIPTS_MAX });
+  const empty = known.flatMap(({ id, object, from, until, attempt, receipt }): IntervalRow[] =>
+    sliceless.has(id) && receipt?.transport.received === 0
+      ? [{ window: id, connection, object, from, until, attempt, batches: [], receipt }]
+      : [],
+  );
   for (let first = 0; first < empty.length; first += EMPTY_WINDOWS_AT_ONCE) {
-    const rows = empty.slice(first, first + EMPTY_WINDOWS_AT_ONCE).map((window) => emptyInterval(window, at));
+    const rows = empty.slice(first, first + EMPTY_WINDOWS_AT_ONCE);
     const state = await lanes('warehouse', () => warehouse.closeWindows(rows));
     await ledger.commitSink(sink, rows, state);
   }
+  return new Set(empty.map((row) => row.window));
 }

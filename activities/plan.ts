@@ -190,19 +190,21 @@ export async function undeliveredWindows(
   dependencies: Dependencies,
   connection: string,
 ): Promise<PlannedWindow[]> {
-  await landEmpty(dependencies, connection);
   const windows = await dependencies.ledger.undelivered(dependencies.sink, connection);
-  return windows.map((window) => ({
-    object: window.object,
-    window: window.id,
-    attempt: window.attempt,
-    kind: 'undelivered' as const,
-    resumed: false,
-    from: window.from,
-    until: window.until,
-    slices: window.slices.length,
-    api: apiOf(window.slices),
-    rowsEstimate: null,
-    planMs: 0,
-  }));
+  const landed = await landEmpty(dependencies, connection, windows);
+  return windows
+    .filter((window) => !landed.has(window.id))
+    .map((window) => ({
+      object: window.object,
+      window: window.id,
+      attempt: window.attempt,
+      kind: 'undelivered' as const,
+      resumed: false,
+      from: window.from,
+      until: window.until,
+      slices: window.slices.length,
+      api: apiOf(window.slices),
+      rowsEstimate: null,
+      planMs: 0,
+    }));
 }
