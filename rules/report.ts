@@ -31,6 +31,15 @@ export function formatWindow(from: Instant | null, until: Instant | null): strin
   return `${formatInstant(from)} → ${sameDay ? formatInstant(until).slice(11) : formatInstant(until)}`;
 }
 
+/** Many messages begin with the object that they are about: beside its name that is said once. */
+export function withoutName(object: string, message: string): string {
+  return message.startsWith(`${object}: `) ? message.slice(object.length + 2) : message;
+}
+
+export function named(object: string, message: string): string {
+  return `${object}: ${withoutName(object, message)}`;
+}
+
 /** The pane is narrow and its tables have no padding: texts must not wrap, and columns need air. */
 function cell(text: string): string {
   return `\u00A0${text.replaceAll(' ', '\u00A0').replaceAll('-', '\u2011')}\u00A0`;
@@ -94,7 +103,10 @@ export function runReport(run: RunSummary, phase: string): string {
   if (failures.length > 0)
     lines.push(
       '',
-      ...failures.map((line) => `- **${line.object}** \`${line.code ?? line.state}\` ${line.message}`),
+      ...failures.map(
+        (line) =>
+          `- **${line.object}** \`${line.code ?? line.state}\` ${withoutName(line.object, line.message ?? '')}`,
+      ),
     );
   return lines.join('\n');
 }

@@ -27,6 +27,13 @@ export interface BackfillResult {
   run: RunSummary | null;
 }
 
+/** Set by the updates of the same names; what is being moved then goes to its end. */
+interface Pause {
+  on: boolean;
+  /** Shows the change in the UI at once. */
+  changed: () => void;
+}
+
 export async function backfill(input: BackfillInput): Promise<BackfillResult> {
   refuseMisshapen(input);
   const info = workflowInfo();
@@ -41,14 +48,18 @@ export async function backfill(input: BackfillInput): Promise<BackfillResult> {
     idle: 0,
     objects: [],
   };
-  let paused = false;
+  const pause: Pause = { on: false, changed: () => {} };
+  const change = (on: boolean) => {
+    pause.on = on;
+    pause.changed();
+  };
   setHandler(progressQuery, () => run);
   setHandler(pauseUpdate, () => {
-    paused = true;
+    change(true);
     return 'paused' as const;
   });
   setHandler(resumeUpdate, () => {
-    paused = false;
+    change(false);
     return 'running' as const;
   });
   const calls = activityCalls({ tuning: input?.tuning, priority: 5, deadlineMs: undefined });
@@ -70,7 +81,8 @@ export async function backfill(input: BackfillInput): Promise<BackfillResult> {
     finish(run, plan, 'dry run');
     return { plan, run: null };
   }
-  await moveAll(calls, run, input, plan, () => paused);
+  await moveAll(calls, run, input, plan, pause);
+  pause.changed = () => {};
   run.outcome = runOutcome(run.objects, run.idle);
   run.endedAt = new Date().toISOString();
   upsertMemo({ summary: runReport(run, run.outcome) });
@@ -85,23 +97,24 @@ async function moveAll(
   run: RunSummary,
   input: BackfillInput,
   plan: BackfillPlan,
-  isPaused: () => boolean,
+  pause: Pause,
 ): Promise<void> {
   let doneCount = 0;
   const show = () =>
     setCurrentDetails(
-      `${isPaused() ? '⏸ paused · ' : ''}${doneCount} of ${plan.windows.length} windows\n\n${runReport(run, 'moving')}`,
+      `${pause.on ? '⏸ paused · ' : ''}${doneCount} of ${plan.windows.length} windows\n\n${runReport(run, 'moving')}`,
     );
+  pause.changed = show;
   show();
   try {
     await inParallel(plan.windows, plan.maxActive, async (window) => {
-      if (isPaused()) show();
-      await condition(() => !isPaused());
+      await condition(() => !pause.on);
       run.objects.push(...(await moveWindow(calls, run, input, window)));
       doneCount += 1;
       show();
     });
   } catch (error) {
+    pause.changed = () => {};
     run.outcome = 'cancelled';
     run.endedAt = new Date().toISOString();
     await CancellationScope.nonCancellable(() => calls.finish('record the backfill · cancelled', run));

@@ -8,6 +8,7 @@ import {
 } from '@temporalio/workflow';
 import type { PlannedWindow } from '../activities/plan.ts';
 import { ERRORS } from '../rules/errors.ts';
+import { named, withoutName } from '../rules/report.ts';
 import { unmoved } from '../rules/summary.ts';
 import type { ObjectSummary, RunSummary } from '../schemas/run.ts';
 
@@ -107,10 +108,16 @@ export function objectFailure(trouble: Trouble, summaries: ObjectSummary[]): App
 /** A run with failed objects closes as Failed; the message names each object, its code and the remedy. */
 export function runFailure(run: RunSummary): ApplicationFailure {
   const failed = run.objects.filter((line) => line.state === 'failed');
-  const lines = failed.map((line) => `${line.object} ${line.code ?? ''}: ${line.message ?? ''}`);
   const [only] = failed;
+  const type =
+    run.outcome === 'failed' && failed.length === 1 && only?.code !== undefined ? only.code : 'PARTIAL';
+  const lines = failed.map(({ object, code, message = '' }) =>
+    code === undefined || code === type
+      ? named(object, message)
+      : `${object} ${code}: ${withoutName(object, message)}`,
+  );
   return ApplicationFailure.create({
-    type: run.outcome === 'failed' && failed.length === 1 && only?.code !== undefined ? only.code : 'PARTIAL',
+    type,
     message: lines.join('\n').slice(0, MESSAGE_CHARACTERS_MAX),
     nonRetryable: true,
     details: [run],

@@ -48,6 +48,7 @@ export async function syncConnection(input: SyncConnectionInput): Promise<RunSum
     priority: trigger === 'backfill' ? 5 : 3,
     deadlineMs: undefined,
   });
+  let closed = false;
   try {
     for (let offset: number | null = 0, plans = 0; offset !== null && plans < PLANS_MAX; plans += 1) {
       setCurrentDetails(runReport(run, 'planning'));
@@ -62,14 +63,18 @@ export async function syncConnection(input: SyncConnectionInput): Promise<RunSum
         given: input,
         startedAt: run.startedAt,
       });
-      if (planned.closed !== null) return close(Object.assign(run, planned.closed));
+      if (planned.closed !== null) {
+        Object.assign(run, planned.closed);
+        closed = true;
+        break;
+      }
       run.idle += planned.idle;
       run.objects.push(...planned.settled);
       await moveObjects(run, input, planned, trigger);
       await moveRest(calls, run, input, planned, trigger);
       offset = planned.next;
     }
-    run.outcome = runOutcome(run.objects, run.idle);
+    if (!closed) run.outcome = runOutcome(run.objects, run.idle);
   } catch (error) {
     const trouble = troubleOf(error);
     run.outcome =
@@ -79,6 +84,7 @@ export async function syncConnection(input: SyncConnectionInput): Promise<RunSum
     if (run.outcome === 'cancelled') throw error;
     throw ApplicationFailure.create({ type: trouble.code, message: trouble.message, nonRetryable: true });
   }
+  if (closed) return close(run);
   await record(calls, run, undefined);
   if (run.outcome === 'behind') await deliverLater(input);
   if (FAILING_OUTCOMES.includes(run.outcome)) throw runFailure(run);

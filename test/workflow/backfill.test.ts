@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { WorkflowHandle } from '@temporalio/client';
 import type { BackfillPlan, BackfillWindow } from '../../schemas/backfill.ts';
 import type { RunSummary } from '../../schemas/run.ts';
 import type { backfill } from '../../workflows/backfill.ts';
@@ -34,6 +35,14 @@ function planOf(dryRun: boolean, maxActive = 2): BackfillPlan {
     maxActive,
     dryRun,
   };
+}
+
+/** What the Temporal UI shows under User Metadata. */
+async function currentDetails(handle: WorkflowHandle): Promise<string> {
+  const { currentDetails: details } = await handle.query<{ currentDetails: string }>(
+    '__temporal_workflow_metadata',
+  );
+  return details;
 }
 
 function start(taskQueue: string, workflowId: string, dryRun = false) {
@@ -87,11 +96,13 @@ test('windows move a few at once; pause starts none, resume goes on', async () =
     const handle = await start(queue, 'backfill/crm/paused');
     while (moved.length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
     expect(await handle.executeUpdate('pause')).toBe('paused');
+    expect(await currentDetails(handle)).toMatch(/^⏸ paused · /);
     await new Promise((resolve) => setTimeout(resolve, 700));
     const paused = moved.length;
     await new Promise((resolve) => setTimeout(resolve, 400));
     expect(moved).toHaveLength(paused);
     expect(await handle.executeUpdate('resume')).toBe('running');
+    expect(await currentDetails(handle)).not.toContain('paused');
     return { result: await handle.result(), atPause: paused, history: await handle.fetchHistory() };
   });
   expect(atPause).toBeLessThan(4);

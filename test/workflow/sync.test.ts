@@ -55,6 +55,33 @@ describe('syncConnection', () => {
     await saveHistory(bench.address, 'sync-connection-idle', history);
   });
 
+  test('a run whose only object cannot be planned is recorded once, by the plan, and fails with that code', async () => {
+    const lead = {
+      ...landed('Lead', { state: 'failed', verdict: null, rows: 0, inserted: 0 }),
+      code: 'OBJECT_UNKNOWN',
+      message: 'there is no object Lead → Correct it.',
+    };
+    const activities = fakes({
+      plan: (input) => {
+        const answer = planned(input, { settled: [lead] });
+        return Promise.resolve({
+          ...answer,
+          closed: answer.closed && { ...answer.closed, outcome: 'failed' as const },
+        });
+      },
+      finish: () => Promise.reject(new Error('the plan has recorded the run')),
+    });
+    const { failure, history } = await bench.run(activities, async (queue) => {
+      const handle = await sync(queue, nextId(), { objects: ['Lead'] });
+      return { failure: await failureOf(handle), history: await handle.fetchHistory() };
+    });
+    expect(failure.type).toBe('OBJECT_UNKNOWN');
+    expect(failure.message).toBe('Lead: there is no object Lead → Correct it.');
+    const [run] = failure.details as [RunSummary];
+    expect(run.objects.map((line) => line.object)).toEqual(['Lead']);
+    await saveHistory(bench.address, 'sync-connection-closed-failed', history);
+  });
+
   test('a small object is moved by one activity and stands in the table', async () => {
     const finished: RunSummary[] = [];
     const activities = fakes({
@@ -103,7 +130,7 @@ describe('syncConnection', () => {
       return { failure: await failureOf(handle), history: await handle.fetchHistory() };
     });
     expect(failure.type).toBe('PARTIAL');
-    expect(failure.message).toContain('Lead RECEIPT_SOURCE: Lead: 3 are unexplained → look');
+    expect(failure.message).toContain('Lead RECEIPT_SOURCE: 3 are unexplained → look');
     const [run] = failure.details as [RunSummary];
     expect(run.objects.map((line) => [line.object, line.state]).sort()).toEqual([
       ['Account', 'landed'],
