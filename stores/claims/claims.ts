@@ -1,0 +1,177 @@
+import type { ConflictRules } from '../../schemas/conflicts.ts';
+import type { ProfileEvent } from '../../schemas/event.ts';
+import type { Instant } from '../../schemas/instant.ts';
+import type { ClaimValue, Observation, RecordRef, Via } from '../../schemas/observation.ts';
+import type { ConsideredClaim, GoldenField, GoldenProfile } from '../../schemas/profile.ts';
+import type { SinkState } from '../../schemas/sink.ts';
+
+/** Who and what causes a change; written into each of its events. */
+export interface Cause {
+  via: Via;
+  /** Workflow run or request. */
+  run: string | null;
+  actor: string | null;
+  /** Why, in the operator's words; never a personal value. */
+  reason: string | null;
+  at: Instant;
+}
+
+export interface ObservationBatch {
+  /** Applying the same id twice is a no-op; null for single records (webhooks), whose observations are idempotent anyway. */
+  id: string | null;
+  observations: Observation[];
+  cause: Cause;
+}
+
+/** `observed + known + suppressed` = observations of the batch (I2). */
+export interface ApplyReceipt {
+  alreadyApplied: boolean;
+  /** New events. */
+  observed: number;
+  /** Versions that were there already; only `confirmedAt` moved. */
+  known: number;
+  /** Of erased subjects. */
+  suppressed: number;
+  /** Profiles made, changed (golden value, links or deletion) and merged. */
+  created: number;
+  changed: number;
+  merged: number;
+  /** Cases that were put up for review. */
+  reviews: number;
+}
+
+/** Something that a person decides. */
+export interface Review {
+  id: string;
+  kind: 'tie' | 'link';
+  entity: string;
+  profile: string;
+  /** tie: the field. */
+  field: string | null;
+  /** tie: the claims that are equal. link: the records on both sides with the identifier's kind. */
+  candidates: { ref: RecordRef; claim: string | null; value: ClaimValue }[];
+  evidence: string;
+  openedAt: Instant;
+  state: 'open' | 'resolved';
+  decision: string | null;
+}
+
+export interface OutboxRow {
+  position: number;
+  profile: string;
+  entity: string;
+  version: number;
+  seq: number;
+  at: Instant;
+}
+
+/** What a rollback takes back; every condition given must hold. */
+export interface RollbackScope {
+  profile?: string;
+  field?: string;
+  source?: string;
+  run?: string;
+  /** Values that began after this moment (system time) are taken back. */
+  since?: Instant;
+  /** Also pins against new versions until released. */
+  hold: boolean;
+}
+
+export interface RollbackLine {
+  profile: string;
+  ref: RecordRef;
+  field: string;
+  before: ClaimValue;
+  after: ClaimValue;
+}
+
+/** One golden field that would change, for previews of rules, rollbacks and links. */
+export interface GoldenChange {
+  profile: string;
+  entity: string;
+  field: string;
+  before: GoldenField | null;
+  after: GoldenField | null;
+}
+
+export interface Verification {
+  ok: boolean;
+  batches: number;
+  events: number;
+  head: string;
+  /** First batch that does not fit its hash. */
+  brokenAt: number | null;
+}
+
+/**
+ * Claims, identity, event log and outbox: what every source says, never folded into one value. Golden values are resolved when
+ * they are read (I1). Every method is one transaction or a bounded series of them, 20 ms at most each; all may be called by
+ * several processes at once (optimistic concurrency by a profile's version). Personal values are ciphertext at rest under a key
+ * per record (I5); the log only grows and is chained (I4).
+ */
+export interface Claims {
+  /** Adds what was observed and links it by its identifiers. Order and repetition change no golden value (I1). */
+  apply(batch: ObservationBatch): Promise<ApplyReceipt>;
+  /** Hashes of the raw rows the ledger holds for these records, in their order; null for one that it does not know. */
+  rowHashes(source: string, object: string, records: string[]): Promise<(string | null)[]>;
+  /** Only raises `confirmedAt` of records whose row is unchanged. */
+  confirm(source: string, object: string, records: string[], confirmedAt: Instant): Promise<void>;
+
+  /** By public id (an alias gives the profile it was merged into). `asOf`: what was known at that system time, with the rules of then. */
+  profile(id: string, options?: { asOf?: Instant }): Promise<GoldenProfile | null>;
+  profileOf(ref: RecordRef): Promise<string | null>;
+  /** Normalised identifier → profiles of that entity. */
+  find(entity: string, identifier: { kind: string; value: string }): Promise<string[]>;
+  profiles(filter: { entity?: string; after?: string; limit: number }): Promise<GoldenProfile[]>;
+  /** Profiles in which sources contest a field, newest change first. */
+  contested(filter: { entity?: string; limit: number }): Promise<GoldenProfile[]>;
+  explain(
+    profile: string,
+    field: string,
+  ): Promise<{ golden: GoldenField | null; considered: ConsideredClaim[] } | null>;
+  /** Oldest first; opened. */
+  history(profile: string, options?: { field?: string; limit?: number }): Promise<ProfileEvent[]>;
+  counts(): Promise<{
+    profiles: Record<string, number>;
+    records: number;
+    events: number;
+    openReviews: number;
+  }>;
+
+  rules(entity: string): Promise<{ rules: ConflictRules; hash: string; since: Instant } | null>;
+  /** What other rules would change, in pages; nothing is written. */
+  previewRules(rules: ConflictRules, options: { limit: number }): AsyncIterable<GoldenChange[]>;
+  /** Applying is an event; every profile that it changes gets an outbox row, in bounded transactions that resume. */
+  applyRules(rules: ConflictRules, cause: Cause): Promise<{ changed: number }>;
+
+  previewRollback(scope: RollbackScope, options: { limit: number }): Promise<RollbackLine[]>;
+  rollback(scope: RollbackScope, cause: Cause): Promise<{ retracted: number; profiles: number }>;
+  /** Ends retractions, holds and overrides of a field. */
+  release(profile: string, field: string, cause: Cause): Promise<number>;
+  override(profile: string, field: string, value: ClaimValue, cause: Cause): Promise<void>;
+
+  link(a: RecordRef, b: RecordRef, cause: Cause): Promise<void>;
+  /** Never link these two again; splits a profile that holds both. */
+  unlink(a: RecordRef, b: RecordRef, cause: Cause): Promise<void>;
+  reviews(filter: { state?: 'open' | 'resolved'; limit: number }): Promise<Review[]>;
+  /** tie: the claim that wins. link: 'link' or 'apart'. */
+  resolveReview(id: string, decision: string, cause: Cause): Promise<void>;
+
+  /** Rows above the position, ascending. */
+  outbox(after: number, limit: number): Promise<OutboxRow[]>;
+  cursor(consumer: string): Promise<number>;
+  moveCursor(consumer: string, position: number): Promise<void>;
+  /** Log entries above the seq, ascending; for the warehouse's `profile_events`. */
+  events(afterSeq: number, limit: number): Promise<ProfileEvent[]>;
+
+  /** Shreds the keys of every record of the profile and its aliases, suppresses them, writes tombstones to the outbox. */
+  erase(profile: string, cause: Cause): Promise<{ records: RecordRef[]; profiles: string[] }>;
+  /** Which of these records may not land: erased subjects (by record, or by an identifier). */
+  suppressed(source: string, object: string, records: string[]): Promise<boolean[]>;
+
+  verify(): Promise<Verification>;
+  /** As a sink of windows: its own epoch and seq, raised by `closeWindow`. */
+  sinkState(): Promise<SinkState>;
+  closeWindow(window: string, batches: string[]): Promise<SinkState>;
+  close(): Promise<void>;
+}
