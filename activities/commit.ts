@@ -10,7 +10,7 @@ import type { Source } from '../sources/source.ts';
 import type { WindowProgress } from '../stores/ledger/ledger.ts';
 import type { Slice } from '../schemas/window.ts';
 import type { ConnectionSettings, Dependencies } from './dependencies.ts';
-import { CHANGED_IDS_MAX, changedSince, takeEvidence } from './explain.ts';
+import { CHANGED_IDS_MAX, changedSince, refuseContradiction, takeEvidence } from './explain.ts';
 import { extractSlice, LATE_API } from './extract.ts';
 import { failpoint } from './failpoints.ts';
 import { loadRequest } from './load.ts';
@@ -48,6 +48,7 @@ export async function prove(
       ? progress
       : await fetchLate(dependencies, settings, source, progress, evidence.lateIds);
   const transport = transportOf(complete);
+  if (transport.sent === 0) await refuseContradiction(source, progress);
   const late = recordsInWindow(transport) - read;
   const before = progress.countBefore ?? 'unknown';
   const { after, moved } = evidence;

@@ -1,7 +1,7 @@
 // Part of commit: finds out why the source's count of a window differs from what was read, or that it does not.
 import { Context } from '@temporalio/activity';
 import { HeadwaterError } from '../rules/errors.ts';
-import { fromMs } from '../rules/time.ts';
+import { addMs, fromMs, ORIGIN } from '../rules/time.ts';
 import type { Interval } from '../schemas/window.ts';
 import type { Source } from '../sources/source.ts';
 import type { WindowProgress } from '../stores/ledger/ledger.ts';
@@ -112,6 +112,41 @@ async function compareIds(
   throw new HeadwaterError('RECEIPT_SOURCE', `${window.object}: the source contradicts itself: it ${told}`, {
     details: { window: window.id },
   });
+}
+
+/** The source's list of changes may be cut to whole minutes at both ends. */
+const LIST_RESOLUTION_MS = 60_000;
+/** Listed ids that are looked for: one that is nowhere is enough. */
+const LISTED_IDS_MAX = 10_000;
+
+/**
+ * I7: a source that shows no rows, counts none and lists no ids may still name changed records in its own list of changes.
+ * Asked only when not one row came, so a window with rows and an idle one cost nothing more. Records named for the minutes
+ * around the window are found by their stamps; ones that move meanwhile are no longer named the next time.
+ */
+export async function refuseContradiction(source: Source, progress: WindowProgress): Promise<void> {
+  const { window, schema } = progress;
+  if (source.changes === undefined || schema.stamp === null) return;
+  const { cancellationSignal: signal } = Context.current();
+  const interval = { from: window.readFrom, until: window.until };
+  const from = window.readFrom === ORIGIN ? ORIGIN : addMs(window.readFrom, -LIST_RESOLUTION_MS);
+  const around = { from, until: addMs(window.until, LIST_RESOLUTION_MS) };
+  let named = 0;
+  for (let tries = 0; tries < TRIES_MAX; tries += 1) {
+    const listed = await source.changes(window.object, interval, signal);
+    if (listed === undefined || listed.length === 0) return;
+    const unseen = new Set(listed.slice(0, LISTED_IDS_MAX));
+    named = unseen.size;
+    for await (const stamps of source.stamps(schema, around, signal)) {
+      for (const { id } of stamps) unseen.delete(id);
+      if (unseen.size === 0) return;
+    }
+  }
+  throw new HeadwaterError(
+    'RECEIPT_SOURCE',
+    `${window.object}: the source contradicts itself: it names ${named} changed records, and shows and counts none`,
+    { details: { window: window.id } },
+  );
 }
 
 /** Ids of late rows that one window keeps; more is not late, it is another data set. */

@@ -95,6 +95,11 @@ export interface Source {
   count(schema: ObjectSchema, interval: Interval): Promise<number | 'unknown'>;
   /** Ids and stamps in the interval, deleted ones included: explains a count that moved. Ascending by stamp, id. */
   stamps(schema: ObjectSchema, interval: Interval, signal: AbortSignal): AsyncIterable<RecordStamp[]>;
+  /**
+   * Ids that the source's own list of changes names in the interval, which may be widened to whole minutes; a second witness
+   * beside count and rows. Undefined when the source keeps no such list of this object.
+   */
+  changes?(object: string, interval: Interval, signal: AbortSignal): Promise<string[] | undefined>;
   /** Current versions of these records, as a json page; an id that is gone is simply absent. */
   fetch(schema: ObjectSchema, ids: string[], signal: AbortSignal): AsyncIterable<RawPage>;
   /** Ends whatever a cancelled slice left running in the source (a bulk job). */

@@ -22,7 +22,7 @@ export type FaultAction =
   | { readonly reset: true }
   /** Handles the request, then cuts the connection before the answer. */
   | { readonly resetAfterWork: true }
-  /** 200 with no rows. */
+  /** 200 with no rows, and a count of none. */
   | { readonly emptyOk: true }
   | { readonly expireToken: true }
   | { readonly failJob: true; readonly message?: string }

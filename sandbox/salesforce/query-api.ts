@@ -34,7 +34,7 @@ export async function answerQuery(
     now,
   );
   if (isAggregate(query)) {
-    await exchange.sendText(200, JSON_TYPE, aggregateJson(bound, entries));
+    await exchange.sendText(200, JSON_TYPE, aggregateJson(bound, pageFaults(exchange).empty ? [] : entries));
     return;
   }
   const batch = /batchSize=(\d+)/.exec(exchange.header('sforce-query-options') ?? '')?.[1];

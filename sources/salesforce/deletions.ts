@@ -26,6 +26,8 @@ export interface Deletion {
 
 export interface UpdatedList {
   empty: boolean;
+  /** Of the newest part only when there are more than one answer holds. */
+  ids: string[];
   latestDateCovered: Instant;
 }
 
@@ -50,6 +52,7 @@ export async function readUpdated(
       const answer = updatedSchema.parse(await read(client, object, 'updated', start, until, signal));
       return {
         empty: !full && answer.ids.length === 0,
+        ids: answer.ids,
         latestDateCovered: toInstant(answer.latestDateCovered),
       };
     } catch (error) {

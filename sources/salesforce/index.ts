@@ -26,7 +26,7 @@ import { Describer } from './describe.ts';
 import { extractSlice, jobOf } from './extract.ts';
 import { quotaOf } from './limits.ts';
 import { planExtract } from './plan.ts';
-import { probeAll } from './probe.ts';
+import { listChanges, probeAll } from './probe.ts';
 import { countOrUnknown, jsonPage, recordStamps } from './query.ts';
 import { IDS_PER_QUERY_MAX, readByIds } from './wide.ts';
 
@@ -85,6 +85,11 @@ class SalesforceSource implements Source {
   stamps(schema: ObjectSchema, interval: Interval, signal: AbortSignal): AsyncIterable<RecordStamp[]> {
     const range = { readFrom: interval.from, until: interval.until, idFrom: null, idUntil: null };
     return recordStamps(this.client, schema, range, this.config.thresholds.restPageRows, signal);
+  }
+
+  changes(object: string, interval: Interval, signal: AbortSignal): Promise<string[] | undefined> {
+    const { client, catalog } = this;
+    return listChanges({ client, catalog }, object, interval, signal);
   }
 
   async *fetch(schema: ObjectSchema, ids: string[], signal: AbortSignal): AsyncGenerator<RawPage> {

@@ -1,5 +1,6 @@
 import { HeadwaterError, type ErrorCode } from '../../rules/errors.ts';
 import { ORIGIN, type Instant } from '../../schemas/instant.ts';
+import type { Interval } from '../../schemas/window.ts';
 import type { Probe, ProbeRequest } from '../source.ts';
 import type { Catalog } from './catalog.ts';
 import type { SalesforceClient } from './client.ts';
@@ -94,6 +95,21 @@ async function probeByLists(prober: Prober, request: ProbeRequest, signal: Abort
     idle: updated.empty && deleted.deletions.length === 0 && !forgotten,
     ...(forgotten ? { deletionsKnownFrom: new Date(knownFrom).toISOString() } : {}),
   };
+}
+
+/** What `/updated` names in the interval, as far back as it remembers; undefined for an object that it does not know. */
+export async function listChanges(
+  { client, catalog }: Pick<Prober, 'client' | 'catalog'>,
+  object: string,
+  interval: Interval,
+  signal: AbortSignal,
+): Promise<string[] | undefined> {
+  if (!(await catalog.find(object)).replicateable) return undefined;
+  const until = Date.parse(interval.until);
+  const oldest = client.sourceNow() - REPLICATION_MS_MAX + MINUTE_MS;
+  if (until <= oldest) return undefined;
+  const from = interval.from === ORIGIN ? until - HORIZON_MS : Date.parse(interval.from);
+  return (await readUpdated(client, object, Math.max(from, oldest), until, signal)).ids;
 }
 
 async function probeByCount(prober: Prober, request: ProbeRequest, signal: AbortSignal): Promise<Probe> {

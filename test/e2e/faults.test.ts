@@ -158,6 +158,57 @@ describe('never green over missing rows', () => {
   });
 });
 
+describe('empty to rows, ids and counts alike, while another list names changes', () => {
+  test.each([
+    ['REST', REST],
+    ['bulk', BULK],
+  ])('by %s, the window is refused and the table stays as it was; the next run lands it', async (_, how) => {
+    await open(how);
+    await expectLanded();
+    const { data, faults, stats } = pipeline.sandbox;
+    const covered = await pipeline.ledger((ledger) => ledger.coverage('crm', 'Contact'));
+    // Deletions that are told change nothing: they are no rows.
+    data.delete('Contact', 1);
+    data.touchMany('Contact', 0.5);
+    pipeline.pass(3_600_000);
+    for (const path of ['/query', '/results']) faults.add({ match: { path }, action: { emptyOk: true } });
+    const end = await pipeline.sync();
+    expect([end.outcome, end.message]).toEqual([
+      'RECEIPT_SOURCE',
+      expect.stringContaining('names 300 changed'),
+    ]);
+    expect(await pipeline.ledger((ledger) => ledger.coverage('crm', 'Contact'))).toEqual(covered);
+    expect(await pipeline.rows('SELECT 1 FROM crm.contact WHERE _deleted')).toEqual([]);
+    faults.clear();
+    expect((await pipeline.sync()).outcome).toBe('ok');
+    expect(await pipeline.oracle('Contact')).toEqual([]);
+    pipeline.pass(3_600_000);
+    stats.reset();
+    expect((await pipeline.sync()).run).toMatchObject({ outcome: 'ok', idle: 1 });
+    expect(stats.apiRequests).toBeLessThanOrEqual(2);
+  });
+
+  test('a change in the minute of the window, after it or before it, is no contradiction', async () => {
+    await open();
+    await expectLanded();
+    const { data, clock, stats } = pipeline.sandbox;
+    // The next window's reading starts at 20 seconds past, ten minutes earlier; the list starts with the full minute.
+    const minuteMs = Math.ceil(clock.now() / 60_000) * 60_000 + 3_600_000;
+    data.update('Contact', 1, { LastName: 'Before' }, { at: minuteMs - 600_000 + 10_000 });
+    clock.set(minuteMs + 20_000);
+    expect((await pipeline.sync()).outcome).toBe('ok');
+    clock.advance(630_000);
+    data.update('Contact', 2, { LastName: 'After' }, { at: clock.now() + 20_000 });
+    stats.reset();
+    const end = await pipeline.sync();
+    expect([end.outcome, end.message, lineOf(end).rows]).toEqual(['ok', '', 0]);
+    expect(stats.of('rest.updated')).toBe(2);
+    clock.advance(3_600_000);
+    expect((await pipeline.sync()).outcome).toBe('ok');
+    expect(await pipeline.oracle('Contact')).toEqual([]);
+  });
+});
+
 describe('the daily quota', () => {
   test('the run ends deferred and the next one resumes the same window', async () => {
     await open();
