@@ -1,14 +1,15 @@
 // All activities of the worker; the order of the files is the order of the steps.
 import { Context } from '@temporalio/activity';
-import { HeadwaterError } from '../rules/errors.ts';
+import { HeadwaterError, withNames } from '../rules/errors.ts';
 import { runOutcome } from '../rules/outcome.ts';
 import { fromMs } from '../rules/time.ts';
-import type { RunSummary } from '../schemas/run.ts';
+import type { ObjectSummary, RunSummary } from '../schemas/run.ts';
 import { backfillInputSchema, syncConnectionInputSchema } from '../schemas/inputs.ts';
 import { openSources } from './connections.ts';
 import type { Dependencies } from './dependencies.ts';
 import { step } from './failure.ts';
 import { beginRun, finishRun } from './finish.ts';
+import { namesOf } from './names.ts';
 import { createSteps, type Steps } from './move-slice.ts';
 import { stageSweeper } from './sweep.ts';
 import { plan, undeliveredWindows, type PlanInput, type PlanOutput } from './plan.ts';
@@ -31,15 +32,16 @@ export interface RunPlanOutput extends PlanOutput {
 export function createActivities(dependencies: Dependencies) {
   const sources = openSources(dependencies);
   const steps = createSteps(dependencies, sources);
-  const { log } = dependencies;
+  const failing = { log: dependencies.log, namesOf: (input: unknown) => namesOf(dependencies.ledger, input) };
   const sweep = stageSweeper(dependencies);
   return {
-    plan: step(log, 'plan', async (input: RunPlanInput): Promise<RunPlanOutput> => {
+    plan: step(failing, 'plan', async (input: RunPlanInput): Promise<RunPlanOutput> => {
       checkInput(syncConnectionInputSchema, input.given);
       const run = newRun(input);
       const alone = input.part !== true;
       if (alone && input.offset === 0) await beginRun(dependencies, run);
-      const planned = await plan(dependencies, sources, input);
+      const found = await plan(dependencies, sources, input);
+      const planned = { ...found, settled: found.settled.map((line) => named(input.connection, line)) };
       const over = alone && input.offset === 0 && planned.next === null && planned.windows.length === 0;
       if (!over) return { ...planned, closed: null };
       const closed: RunSummary = {
@@ -52,22 +54,28 @@ export function createActivities(dependencies: Dependencies) {
       await finishRun(dependencies, closed);
       return { ...planned, closed };
     }),
-    moveSlice: step(log, 'move', (input: StepInput<'moveSlice'>) => steps.moveSlice(input)),
-    extract: step(log, 'extract', (input: StepInput<'extract'>) => steps.extract(input)),
-    shape: step(log, 'shape', (input: StepInput<'shape'>) => steps.shape(input)),
-    load: step(log, 'load', (input: StepInput<'load'>) => steps.load(input)),
-    commit: step(log, 'commit', (input: StepInput<'commit'>) => steps.commit(input)),
-    finish: step(log, 'finish', async (run: RunSummary) => {
+    moveSlice: step(failing, 'move', (input: StepInput<'moveSlice'>) => steps.moveSlice(input)),
+    extract: step(failing, 'extract', (input: StepInput<'extract'>) => steps.extract(input)),
+    shape: step(failing, 'shape', (input: StepInput<'shape'>) => steps.shape(input)),
+    load: step(failing, 'load', (input: StepInput<'load'>) => steps.load(input)),
+    commit: step(failing, 'commit', (input: StepInput<'commit'>) => steps.commit(input)),
+    finish: step(failing, 'finish', async (run: RunSummary) => {
       await finishRun(dependencies, run);
       await sweep();
     }),
-    undelivered: step(log, 'undelivered', ({ connection }: { connection: string }) =>
+    undelivered: step(failing, 'undelivered', ({ connection }: { connection: string }) =>
       undeliveredWindows(dependencies, connection),
     ),
-    planBackfill: step(log, 'plan backfill', async (input: PlanBackfillInput): Promise<BackfillPlan> =>
+    planBackfill: step(failing, 'plan backfill', async (input: PlanBackfillInput): Promise<BackfillPlan> =>
       planBackfill(dependencies, sources, checkInput(backfillInputSchema, input.given)),
     ),
   };
+}
+
+/** A line's message ends with its remedy, which names this very object. */
+function named(connection: string, line: ObjectSummary): ObjectSummary {
+  const { object, message } = line;
+  return message === undefined ? line : { ...line, message: withNames(message, { connection, object }) };
 }
 
 type StepInput<Name extends keyof Steps> = Parameters<Steps[Name]>[0];

@@ -57,7 +57,7 @@ export const ERRORS = {
   RECEIPT_SOURCE: {
     retryable: false,
     remedy:
-      'Rows are missing without explanation. Compare with `npx headwater receipts <connection>`; release with `receipts accept --reason`.',
+      'Rows are missing without explanation. Compare with `npx headwater receipts <connection> <object>`; release with `npx headwater receipts accept <window> --reason "why"`.',
   },
   RECEIPT_DESTINATION: {
     retryable: true,
@@ -67,7 +67,7 @@ export const ERRORS = {
   TOO_MANY_BAD_ROWS: {
     retryable: false,
     remedy:
-      'Look at `npx headwater quarantine list`, correct the field or the policy, then `npx headwater retry`.',
+      'Look at `npx headwater quarantine list <connection> <object>`, correct the field or the policy, then run `npx headwater retry <connection>`.',
   },
   SCHEMA_FROZEN: {
     retryable: false,
@@ -100,7 +100,7 @@ export const ERRORS = {
     retryable: true,
     triesMax: 3,
     remedy:
-      'A staged file is gone. An open window is read again by itself; for a proven one run `npx headwater backfill <connection> <object> --from <start> --to <end> --reprocess all`.',
+      'A staged file is gone. An open window is read again by itself; for a proven one run `npx headwater backfill <connection> <object> --from <from> --to <until> --reprocess all`.',
   },
   STAGE_FOREIGN: {
     retryable: false,
@@ -130,14 +130,33 @@ export const ERRORS = {
     retryable: false,
     remedy: 'Stop it with Ctrl-C there, or set HEADWATER_HOME to another folder.',
   },
+  TIMEOUT: {
+    retryable: false,
+    remedy:
+      'No step finished before the run had to end; the next run goes on here. `npx headwater logs <connection>/<object>` shows what took so long.',
+  },
   INTERNAL: {
     retryable: true,
     triesMax: 5,
-    remedy: 'This is a defect of Headwater; please report it with the log of the run.',
+    remedy:
+      'This is a defect of Headwater; please report it with the answer of `npx headwater logs --level warn`.',
   },
 } as const satisfies Record<string, { retryable: boolean; triesMax?: number; remedy: string }>;
 
 export type ErrorCode = keyof typeof ERRORS;
+
+/** What a remedy's `<words>` stand for: connection, object, window, from, until. */
+export type Names = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Puts names in the place of a remedy's `<words>`, so that a printed command works as printed. A connection or an object
+ * that nobody knows is left out: the commands then take all, or the only one.
+ */
+export function withNames(remedy: string, names: Names): string {
+  return remedy
+    .replaceAll(/<([a-z]+)>/g, (word, name: string) => names[name] ?? word)
+    .replaceAll(/ <connection>(?:[ /]<object>)?(?=[` ])|[ /]<object>(?=[` ])/g, '');
+}
 
 /**
  * The one error class. `message` says what and where in one line, never a secret or a personal value (I5);

@@ -34,8 +34,21 @@ async function write(path: string): Promise<void> {
   const { code } = await bundleWorkflowCode({ workflowsPath, logger });
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const partial = `${path}.${process.pid}`;
-  writeFileSync(partial, code, { mode: 0o600 });
+  writeFileSync(partial, withoutRoot(code), { mode: 0o600 });
   renameSync(partial, path);
+}
+
+/** Stack traces in the Temporal UI come from the bundle's source map: it names files within the project only. */
+function withoutRoot(code: string): string {
+  return code.replace(
+    /(sourceMappingURL=data:application\/json;[\w=;-]*base64,)([\w+/=]+)/,
+    (_, head: string, map: string) => {
+      const json = Buffer.from(map, 'base64')
+        .toString('utf8')
+        .replaceAll(`${join(ROOT)}/`, '');
+      return head + Buffer.from(json).toString('base64');
+    },
+  );
 }
 
 function sourcesHash(): string {
@@ -46,6 +59,7 @@ function sourcesHash(): string {
     }
   }
   const sdk = fileURLToPath(import.meta.resolve('@temporalio/workflow/package.json'));
+  hash.update(readFileSync(import.meta.filename));
   return hash.update(readFileSync(sdk)).digest('hex').slice(0, 16);
 }
 
