@@ -61,7 +61,7 @@ export function gridCells(range: Interval, everyMs: number): Interval[] {
 }
 
 function stateOf(state: WindowState, cell: Interval, closedOwners: readonly Owner[]): IntervalState {
-  const touching = state.open.filter((one) => overlaps(one, cell));
+  const touching = state.open.filter((one) => one.fields === undefined && overlaps(one, cell));
   if (touching.some((one) => !isOneOf(closedOwners, one.owner))) return 'open';
   if (touching.length > 0) return 'failed';
   return contains(state.coverage, cell) ? 'covered' : 'missing';

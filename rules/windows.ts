@@ -11,6 +11,8 @@ export interface OpenWindow extends Interval {
   owner: Owner;
   attempt: number;
   createdAt: Instant;
+  /** Set on a partial window, which covers nothing and holds nothing back. */
+  fields?: readonly string[] | undefined;
 }
 
 /** All that a plan depends on: one object of one connection. */
@@ -25,6 +27,8 @@ export interface WindowRequest {
   until: Instant;
   /** A backfill: the interval to read again. */
   past?: Interval;
+  /** A partial window over `past`: only these fields. */
+  fields?: readonly string[] | undefined;
   /** Owners whose workflow execution has closed. */
   closedOwners: readonly Owner[];
 }
@@ -46,7 +50,9 @@ export type WindowDecision =
  * 4. Past: the interval of a backfill; a retry of the same interval resumes its window. An interval before C comes here at
  *    once: a window left at C has nothing to do with it.
  */
-export function decideWindow(state: WindowState, request: WindowRequest): WindowDecision {
+export function decideWindow(all: WindowState, request: WindowRequest): WindowDecision {
+  if (request.fields !== undefined) return decidePartial(all, request.fields, request);
+  const state = { ...all, open: all.open.filter((one) => one.fields === undefined) };
   const live = state.open.filter((one) => !isOneOf(request.closedOwners, one.owner));
   const ours = live.filter((one) => sameOwner(one.owner, request.owner));
   const checkpoint = gapFreeEnd(state.coverage);
@@ -136,6 +142,32 @@ function decidePast(
   return { kind: 'open', windowKind: 'past', from: past.from, until: past.until };
 }
 
+/**
+ * A partial window beside all others: its own one or one of a closed owner for the same fields is resumed, whatever its bounds,
+ * since rows behind its end were read with every field. I3: it ends at the checkpoint, beyond which nothing has landed yet.
+ */
+function decidePartial(
+  state: WindowState,
+  fields: readonly string[],
+  request: WindowRequest,
+): WindowDecision {
+  const checkpoint = gapFreeEnd(state.coverage);
+  if (checkpoint === null) return { kind: 'first-load-missing' };
+  const partial = state.open.filter((one) => one.fields !== undefined);
+  const isFree = (one: OpenWindow) =>
+    sameOwner(one.owner, request.owner) || isOneOf(request.closedOwners, one.owner);
+  const same = partial.find((one) => isFree(one) && sameFields(one.fields ?? [], fields));
+  if (same !== undefined) return resume(same);
+  const holder = partial.find((one) => !isFree(one) && fields.every((field) => one.fields?.includes(field)));
+  if (holder !== undefined) return { kind: 'in-progress', owner: holder.owner };
+  const until = earliest(request.past?.until ?? request.until, checkpoint);
+  return { kind: 'open', windowKind: 'past', from: ORIGIN, until };
+}
+
+function sameFields(first: readonly string[], second: readonly string[]): boolean {
+  return first.length === second.length && first.every((field) => second.includes(field));
+}
+
 /** How long a backfill's unfinished window waits for its repetition, ms. */
 export const PAST_WINDOW_AGE_MS_MAX = 7 * 86_400_000;
 
@@ -151,7 +183,8 @@ export function obsoleteWindows(
 ): OpenWindow[] {
   return state.open.filter((one) => {
     if (one.id === keep || !isOneOf(closedOwners, one.owner)) return false;
-    if (one.kind === 'past') return one.createdAt < addMs(now, -PAST_WINDOW_AGE_MS_MAX);
+    if (one.kind === 'past' || one.fields !== undefined)
+      return one.createdAt < addMs(now, -PAST_WINDOW_AGE_MS_MAX);
     return contains(state.coverage, one);
   });
 }

@@ -26,7 +26,16 @@ export const receiptSchema = z.object({
     unexplained: z.number().int(),
   }),
   /** Per sink: keys of the window that are present at a version at least as new, and those that are not. */
-  destination: z.object({ present: z.number().int(), missing: z.number().int() }).nullable(),
+  destination: z
+    .object({
+      present: z.number().int(),
+      missing: z.number().int(),
+      /** Rows that a whole or partial read did not find and that were marked deleted. */
+      retired: z.number().int().optional(),
+    })
+    .nullable(),
+  /** Of a partial window: the fields that were read beside key, stamp and deleted flag. */
+  fields: z.array(z.string()).optional(),
   verdict: verdictSchema,
   reason: z.string().optional(),
   at: instantSchema,

@@ -47,6 +47,8 @@ export const windowSchema = z.object({
   /** Rises with each resume; a step that carries a lower one is refused (I3). */
   attempt: z.number().int().positive(),
   slices: z.array(sliceSchema),
+  /** A partial window: key, stamp, deleted flag and these fields only; it covers nothing. Empty: ids alone. Absent: all fields. */
+  fields: z.array(z.string()).optional(),
   createdAt: instantSchema,
 });
 export type Window = z.infer<typeof windowSchema>;

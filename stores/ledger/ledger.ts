@@ -19,6 +19,8 @@ export interface PlanRequest {
   lookbackMs: number;
   /** Set for a backfill: the interval to read again. */
   past?: Interval;
+  /** Set for a partial window over `past`: only these fields. */
+  fields?: string[];
   /** Owners of open windows whose workflow execution has closed; only their windows can be taken over. */
   closedOwners: Owner[];
   now: Instant;
@@ -114,7 +116,7 @@ export interface Ledger {
   commitSources(windows: { window: string; attempt: number; receipt: Receipt }[]): Promise<void>;
   /** Adds windows to a sink's coverage and copies the sink's state; repeating is a no-op. */
   commitSink(sink: string, windows: { window: string; attempt: number }[], state: SinkState): Promise<void>;
-  /** Gives an open window up; its interval is planned anew by the next run. INPUT_INVALID for one that is staged. */
+  /** Gives an open window up; its interval is planned anew by the next run. INPUT_INVALID for one that is staged, unless it is partial. */
   abandonWindow(window: string, reason: string): Promise<void>;
 
   /** Sorted, disjoint, never touching. */

@@ -81,7 +81,8 @@ export function commitSource(db: LedgerDatabase, id: string, attempt: number, re
     JSON.stringify(receipt),
     window.seq,
   );
-  addCoverage(db, SOURCE, window.connection, window.object, window);
+  // I3: a partial window proves a few fields, not the interval.
+  if (window.fields === undefined) addCoverage(db, SOURCE, window.connection, window.object, window);
 }
 
 export function commitSink(
@@ -96,7 +97,7 @@ export function commitSink(
     // I3: a sink is behind its source or level with it, never ahead.
     if (window.state !== 'staged')
       throw new HeadwaterError('INTERNAL', `window ${id} is ${window.state}, not staged`);
-    land(db, sink, window.seq, window);
+    land(db, sink, window.seq, window, window.fields !== undefined);
   }
   copySinkState(db, sink, state);
 }
@@ -106,9 +107,10 @@ function land(
   sink: string,
   seq: number,
   at: Interval & { connection: string; object: string },
+  partial: boolean,
 ): void {
   db.run('INSERT INTO landed (window_seq, sink) VALUES (?, ?) ON CONFLICT DO NOTHING', seq, sink);
-  addCoverage(db, sink, at.connection, at.object, at);
+  if (!partial) addCoverage(db, sink, at.connection, at.object, at);
 }
 
 /** Two deliveries may report out of order: within an epoch the higher seq stays. */
@@ -156,13 +158,14 @@ export function adoptIntervals(
   state: SinkState,
 ): void {
   requireSink(sink);
-  for (const row of rows) land(db, sink, adoptWindow(db, row), row);
+  for (const row of rows) land(db, sink, adoptWindow(db, row), row, row.receipt.fields !== undefined);
   copySinkState(db, sink, state);
 }
 
 /** The window's seq. One that is open here was proven by a run that this older ledger does not remember. */
 function adoptWindow(db: LedgerDatabase, row: AdoptedInterval): number {
-  addCoverage(db, SOURCE, row.connection, row.object, row);
+  const { fields } = row.receipt;
+  if (fields === undefined) addCoverage(db, SOURCE, row.connection, row.object, row);
   const receipt = JSON.stringify(row.receipt);
   const known = db.get('SELECT * FROM windows WHERE id = ?', row.window);
   if (known !== undefined) {
@@ -174,19 +177,20 @@ function adoptWindow(db: LedgerDatabase, row: AdoptedInterval): number {
   const seq = integer(db.get('SELECT coalesce(max(seq), 0) + 1 AS seq FROM windows') ?? {}, 'seq');
   db.run(
     `INSERT INTO windows (seq, id, connection, object, kind, from_at, until_at, read_from, state, workflow_id, run_id,
-       attempt, created_at, receipt, reason)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'staged', 'adopted', ?, 1, ?, ?, 'taken over from the warehouse')`,
+       attempt, created_at, receipt, reason, fields)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'staged', 'adopted', ?, 1, ?, ?, 'taken over from the warehouse', ?)`,
     seq,
     row.window,
     row.connection,
     row.object,
-    row.from === ORIGIN ? 'first' : 'head',
+    fields !== undefined ? 'past' : row.from === ORIGIN ? 'first' : 'head',
     row.from,
     row.until,
     row.from,
     'adopted',
     row.receipt.at,
     receipt,
+    fields === undefined ? null : JSON.stringify(fields),
   );
   return seq;
 }

@@ -101,4 +101,6 @@ export const MIGRATIONS: readonly string[] = [
     connection TEXT PRIMARY KEY, used INTEGER NOT NULL, call_limit INTEGER NOT NULL, at_ms INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  // A partial window's fields as a JSON array; NULL for a window of all fields.
+  'ALTER TABLE windows ADD COLUMN fields TEXT',
 ];

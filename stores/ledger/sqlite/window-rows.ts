@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { HeadwaterError } from '../../../rules/errors.ts';
 import { type Receipt, receiptSchema } from '../../../schemas/receipt.ts';
 import {
@@ -13,6 +14,8 @@ import { integer, json, jsonOrNull, type LedgerDatabase, type Row, text, textOrN
 export interface StoredWindow extends Omit<Window, 'slices'> {
   seq: number;
 }
+
+const fieldsSchema = z.array(z.string());
 
 /** The most windows that one listing returns. */
 const WINDOWS_MAX = 10_000;
@@ -31,6 +34,7 @@ export function toStored(row: Row): StoredWindow {
     owner: { workflowId: text(row, 'workflow_id'), runId: text(row, 'run_id') },
     attempt: integer(row, 'attempt'),
     createdAt: text(row, 'created_at'),
+    ...(row['fields'] === null ? {} : { fields: json(fieldsSchema, text(row, 'fields')) }),
   };
 }
 
@@ -114,7 +118,7 @@ export function listWindows(
 
 /**
  * Staged and not landed. A window that was read again later by one that has landed is left out: the later reading holds
- * everything that is still true of it, and its own files may be gone.
+ * everything that is still true of it, and its own files may be gone. A partial one does not hold everything.
  */
 export function undelivered(db: LedgerDatabase, sink: string, connection: string): Window[] {
   return db
@@ -124,7 +128,7 @@ export function undelivered(db: LedgerDatabase, sink: string, connection: string
          AND NOT EXISTS (SELECT 1 FROM landed WHERE window_seq = w.seq AND sink = ?2)
          AND NOT EXISTS (
            SELECT 1 FROM windows AS later JOIN landed ON landed.window_seq = later.seq AND landed.sink = ?2
-           WHERE later.connection = w.connection AND later.object = w.object AND later.seq > w.seq
+           WHERE later.fields IS NULL AND later.connection = w.connection AND later.object = w.object AND later.seq > w.seq
              AND later.from_at <= w.from_at AND later.until_at >= w.until_at)
        ORDER BY seq LIMIT ?3`,
       connection,

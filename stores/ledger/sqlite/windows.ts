@@ -57,6 +57,7 @@ function insertWindow(db: LedgerDatabase, request: PlanRequest, kind: WindowKind
     attempt: 1,
     slices: [],
     createdAt: now,
+    ...(request.fields === undefined ? {} : { fields: request.fields }),
   };
   insertRow(db, seq, window);
   return window;
@@ -65,7 +66,7 @@ function insertWindow(db: LedgerDatabase, request: PlanRequest, kind: WindowKind
 export function insertRow(db: LedgerDatabase, seq: number, window: Window): void {
   db.run(
     `INSERT INTO windows (seq, id, connection, object, kind, from_at, until_at, read_from, state, workflow_id, run_id,
-       attempt, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       attempt, created_at, fields) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     seq,
     window.id,
     window.connection,
@@ -79,6 +80,7 @@ export function insertRow(db: LedgerDatabase, seq: number, window: Window): void
     window.owner.runId,
     window.attempt,
     window.createdAt,
+    window.fields === undefined ? null : JSON.stringify(window.fields),
   );
 }
 
@@ -91,7 +93,7 @@ export function abandonWindow(db: LedgerDatabase, id: string, reason: string): v
   const window = findWindow(db, id);
   if (window.state === 'abandoned') return;
   // I3: what is in the coverage stays there; giving it up would leave a hole under the checkpoint.
-  if (window.state === 'staged') {
+  if (window.state === 'staged' && window.fields === undefined) {
     throw new HeadwaterError(
       'INPUT_INVALID',
       `window ${id} is staged and in the coverage; it cannot be given up`,
