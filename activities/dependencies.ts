@@ -1,6 +1,7 @@
 // What the steps share: the stores, the warehouse, the sources. Wired once per worker, faked in tests.
 import type { Owner } from '../schemas/window.ts';
 import type { CallClass } from '../schemas/quota.ts';
+import type { RefreshPolicy } from '../schemas/refresh.ts';
 import type { Shaper } from '../shaper/shaper.ts';
 import type { Source, SourceCapabilities } from '../sources/source.ts';
 import type { BucketPolicy, Ledger } from '../stores/ledger/ledger.ts';
@@ -26,6 +27,10 @@ export interface ConnectionSettings {
   badShareMax: number;
   badRowsMax: number;
   bucket: BucketPolicy;
+  /** When fields of old rows are read again. */
+  refresh(object: string): RefreshPolicy;
+  /** Which fields the configuration chooses; any text that changes with it. */
+  choiceOf(object: string): string;
   /** Resolves the secrets (SECRET_MISSING) and connects; kept open by the caller. */
   open(callClass: CallClass): Promise<Source>;
 }

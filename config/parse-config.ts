@@ -80,7 +80,7 @@ function connectionConfig(
   source: Record<string, unknown>,
   kind: SourceKind | undefined,
 ): ConnectionConfig {
-  const { schedule, objects, exclude, fields, lag, lookback, limits, policy, badRows } = connection;
+  const { schedule, objects, exclude, fields, lag, lookback, limits, policy, badRows, refresh } = connection;
   return {
     name,
     kind: connection.kind,
@@ -93,6 +93,7 @@ function connectionConfig(
     limits,
     policy,
     badRows,
+    refresh,
     source,
   };
 }

@@ -1,13 +1,8 @@
 import { z } from 'zod';
+import { DURATION_UNITS_MS, parseDurationMs } from '../rules/time.ts';
 
-const DURATION_UNITS_MS: Record<string, number> = {
-  ms: 1,
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-  w: 604_800_000,
-};
+export { parseDurationMs } from '../rules/time.ts';
+
 const SIZE_UNITS_BYTES: Record<string, number> = {
   B: 1,
   KB: 1e3,
@@ -19,17 +14,6 @@ const SIZE_UNITS_BYTES: Record<string, number> = {
   GIB: 2 ** 30,
   TIB: 2 ** 40,
 };
-
-/** `1h`, `90s`, `1h30m`, `7d` in milliseconds; undefined when it is not a duration. */
-export function parseDurationMs(text: string): number | undefined {
-  if (!/^(\d+(ms|[smhdw]))+$/.test(text)) return undefined;
-  const parts = text.matchAll(/(\d+)(ms|[smhdw])/g);
-  const ms = parts.reduce(
-    (sum, [, count, unit]) => sum + Number(count) * (DURATION_UNITS_MS[unit ?? ''] ?? 0),
-    0,
-  );
-  return Number.isSafeInteger(ms) ? ms : undefined;
-}
 
 /** `10GB`, `512MiB` in bytes; undefined when it is not a size. */
 export function parseSizeBytes(text: string): number | undefined {

@@ -52,6 +52,9 @@ const limitsSchema = z
   })
   .prefault({});
 
+/** A duration in ms, or null for 'off'. */
+const orOff = z.union([z.literal('off').transform(() => null), durationSchema({ msMin: 1_000 })]);
+
 const evolution = z.enum(['evolve', 'freeze', 'discard', 'quarantine']);
 
 /** What every connection has, whatever its kind; the rest belongs to the source's own schema. */
@@ -88,6 +91,19 @@ export const CONNECTION_SHAPE = {
   /** More bad rows than either stop the object instead of being set aside. */
   badRows: z
     .strictObject({ shareMax: share.default(0.01), rowsMax: z.number().int().nonnegative().default(100) })
+    .prefault({}),
+  /** Values that change without a record's stamp: read again by field, these columns alone. */
+  refresh: z
+    .strictObject({
+      /** How old formulas may become. Default '1d'. */
+      formulas: orOff.default(DAY_MS),
+      /** The same for single objects. */
+      objects: z.record(z.string(), orOff).default({}),
+      /** Old rows of a new field: read by the run after the one that found it, or by a backfill only. */
+      added: z.enum(['next-run', 'ask']).default('next-run'),
+      /** A reading that takes more than this share of a day's calls waits for the operator. */
+      quotaShareMax: share.default(0.2),
+    })
     .prefault({}),
 };
 

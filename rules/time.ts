@@ -9,14 +9,14 @@ export const ORIGIN: Instant = '0001-01-01T00:00:00.000Z';
 
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
-const UNIT_MS = new Map([
-  ['ms', 1],
-  ['s', 1_000],
-  ['m', 60_000],
-  ['h', 3_600_000],
-  ['d', 86_400_000],
-]);
-const DURATION = /^(\d{1,9})(ms|s|m|h|d)$/;
+export const DURATION_UNITS_MS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 604_800_000,
+};
 
 /** Milliseconds since 1970. Refuses what is not a whole UTC instant, so that a wrong text never becomes NaN in a window. */
 export function toMs(instant: Instant): number {
@@ -46,14 +46,15 @@ export function addMs(instant: Instant, ms: number): Instant {
   return instant === ORIGIN ? ORIGIN : fromMs(toMs(instant) + ms);
 }
 
-/** `1h`, `15m`, `30s`, `7d`, `250ms`, `0s`; one number and one unit. */
-export function parseDuration(text: string): number {
-  const [, digits, unit] = DURATION.exec(text) ?? [];
-  const unitMs = UNIT_MS.get(unit ?? '');
-  if (digits === undefined || unitMs === undefined) {
-    throw new HeadwaterError('INPUT_INVALID', `"${text}" is not a duration such as 30s, 15m, 1h or 7d`);
-  }
-  return Number(digits) * unitMs;
+/** `1h`, `90s`, `1h30m`, `7d` in milliseconds; undefined when it is not a duration. */
+export function parseDurationMs(text: string): number | undefined {
+  if (!/^(\d+(ms|[smhdw]))+$/.test(text)) return undefined;
+  const parts = text.matchAll(/(\d+)(ms|[smhdw])/g);
+  const ms = parts.reduce(
+    (sum, [, count, unit]) => sum + Number(count) * (DURATION_UNITS_MS[unit ?? ''] ?? 0),
+    0,
+  );
+  return Number.isSafeInteger(ms) ? ms : undefined;
 }
 
 /** The newest whole multiple of `everyMs` since 1970 UTC that is not after `instant`: hours and days fall on the clock's. */

@@ -132,6 +132,12 @@ function settingsOf(connection: ConnectionConfig, ledger: Ledger, log: Log): Con
     badShareMax: connection.badRows.shareMax,
     badRowsMax: connection.badRows.rowsMax,
     bucket,
+    refresh: (object) => {
+      const { formulas, objects, added, quotaShareMax } = connection.refresh;
+      const own = objects[object];
+      return { formulasMs: own === undefined ? formulas : own, added, quotaShareMax };
+    },
+    choiceOf: (object) => JSON.stringify(connection.fields[object] ?? {}),
     open: (callClass): Promise<Source> =>
       // Async on purpose: a missing secret is the error of the step that needs it, not of the worker.
       Promise.resolve().then(() =>

@@ -1,18 +1,12 @@
 import { z } from 'zod';
+import { parseDurationMs } from '../../rules/time.ts';
 import { isLoopback } from '../http.ts';
 
-const UNIT_MS = new Map([
-  ['s', 1000],
-  ['m', 60_000],
-  ['h', 3_600_000],
-  ['d', 86_400_000],
-]);
-
-/** `90s`, `10m`, `2h`, `1d`; becomes milliseconds. */
+/** `90s`, `10m`, `1h30m`, `1d`; becomes milliseconds. */
 const durationSchema = z
   .string()
-  .regex(/^\d{1,6}[smhd]$/, 'write a duration such as 90s, 10m, 2h or 1d')
-  .transform((text) => Number(text.slice(0, -1)) * (UNIT_MS.get(text.slice(-1)) ?? 0));
+  .refine((text) => parseDurationMs(text) !== undefined, 'write a duration such as 90s, 10m, 1h30m or 1d')
+  .transform((text) => parseDurationMs(text) ?? 0);
 
 const secureUrlSchema = z.url().refine((text) => {
   const url = URL.parse(text);
@@ -79,8 +73,6 @@ export const salesforceConfigSchema = z.strictObject({
   /** A window ends so much before the source's clock. */
   lag: durationSchema.default(300_000),
   thresholds: thresholdsSchema.prefault({}),
-  /** Share of the org's daily calls at which a run stops as deferred. */
-  quotaShareMax: z.number().gt(0).max(1).default(0.9),
 });
 
 /** As a user writes it in headwater.config.ts. */

@@ -191,6 +191,7 @@ describe('a valid configuration', () => {
             },
             policy: { tables: 'evolve', columns: 'evolve', types: 'evolve' },
             badRows: { shareMax: 0.01, rowsMax: 100 },
+            refresh: { formulas: 86_400_000, objects: {}, added: 'next-run', quotaShareMax: 0.2 },
             source: { auth: { grant: 'client', id: 'me', secret: { $secret: { env: 'ACME_SECRET' } } } },
           },
         },

@@ -1,15 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
-import {
-  addMs,
-  earliest,
-  fromMs,
-  gridFloor,
-  latest,
-  ORIGIN,
-  parseDuration,
-  toMs,
-} from '../../../rules/time.ts';
+import { addMs, earliest, fromMs, gridFloor, latest, ORIGIN, toMs } from '../../../rules/time.ts';
 import { instantSchema, ORIGIN as SCHEMA_ORIGIN } from '../../../schemas/instant.ts';
 
 const HOUR = 3_600_000;
@@ -17,27 +8,6 @@ const instants = fc.date({ min: new Date('1970-01-01'), max: new Date('2100-01-0
 
 test('ORIGIN is the value of the schemas', () => {
   expect(ORIGIN).toBe(SCHEMA_ORIGIN);
-});
-
-describe('durations', () => {
-  test.each([
-    ['0s', 0],
-    ['30s', 30_000],
-    ['15m', 900_000],
-    ['65m', 3_900_000],
-    ['1h', HOUR],
-    ['7d', 604_800_000],
-    ['250ms', 250],
-  ])('%s', (text, ms) => {
-    expect(parseDuration(text)).toBe(ms);
-  });
-
-  test.each(['', '1', 'h', '1 h', '-1h', '1.5h', '1w', '1h30m', '9999999999s', '1H'])(
-    'refuses "%s"',
-    (text) => {
-      expect(() => parseDuration(text)).toThrow(expect.objectContaining({ code: 'INPUT_INVALID' }));
-    },
-  );
 });
 
 describe('instants', () => {

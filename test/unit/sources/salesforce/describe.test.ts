@@ -150,7 +150,6 @@ test('defaults are filled in, durations become milliseconds', () => {
     apiVersion: '66.0',
     lookback: 600_000,
     lag: 300_000,
-    quotaShareMax: 0.9,
     exclude: [],
   });
   expect(config.thresholds).toEqual({
@@ -159,8 +158,8 @@ test('defaults are filled in, durations become milliseconds', () => {
     bulkPageRowsMax: 250_000,
     sliceRowsTarget: 1_000_000,
   });
-  expect(salesforceConfigSchema.parse({ ...BASE, lookback: '2h', lag: '90s' })).toMatchObject({
-    lookback: 7_200_000,
+  expect(salesforceConfigSchema.parse({ ...BASE, lookback: '1h30m', lag: '90s' })).toMatchObject({
+    lookback: 5_400_000,
     lag: 90_000,
   });
 });
