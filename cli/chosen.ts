@@ -1,6 +1,7 @@
 import { connectionNamed } from '../config/connection-config.ts';
 import type { Config, ConnectionConfig } from '../config/schema.ts';
-import { HeadwaterError } from '../rules/errors.ts';
+import { HeadwaterError, type Names } from '../rules/errors.ts';
+import type { Call } from './command.ts';
 import { nearest } from '../config/nearest.ts';
 
 /** The connection that a command line names, or all. */
@@ -16,6 +17,20 @@ export function oneConnection(config: Config, name: string | undefined): Connect
   throw new HeadwaterError('INPUT_INVALID', 'a connection must be named', {
     remedy: `The configuration has: ${Object.keys(config.connections).join(', ') || 'none'}.`,
   });
+}
+
+/** What a command line means, for the commands in a remedy; never throws. */
+export async function chosenNames(call: Call): Promise<Names> {
+  try {
+    const { connections } = (await call.load()).config;
+    const [target = '', second] = call.arguments;
+    const [name = '', object = second] = target.split('/');
+    const [only, ...others] = Object.keys(connections);
+    const connection = Object.hasOwn(connections, name) ? name : others.length === 0 ? only : undefined;
+    return { connection, object };
+  } catch {
+    return {};
+  }
 }
 
 /** Named objects must be configured; 'all' is left to the source, which alone knows its objects. */

@@ -25,3 +25,8 @@ export const OUTCOME_EXIT: Record<Outcome, number> = {
   failed: EXIT.failed,
   cancelled: EXIT.failed,
 };
+
+/** Of several connections: a mistake before a failure before what is partial. */
+export function worstExit(codes: readonly number[]): number {
+  return [EXIT.usage, EXIT.failed, EXIT.partial].find((code) => codes.includes(code)) ?? EXIT.ok;
+}

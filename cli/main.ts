@@ -1,7 +1,7 @@
 import process from 'node:process';
 import type { LoadedConfig } from '../config/load-config.ts';
 import { nearest } from '../config/nearest.ts';
-import { HeadwaterError } from '../rules/errors.ts';
+import { ERRORS, HeadwaterError, withNames } from '../rules/errors.ts';
 import { COMMANDS, GROUPS } from './commands.ts';
 import { helpOf, parseCall, type Call, type Command } from './command.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
@@ -15,6 +15,7 @@ export async function main(
   const output = createOutput({ stdout: process.stdout, stderr: process.stderr, environment });
   const interruption = new AbortController();
   const json = words.includes('--json');
+  let failing: Call | undefined;
   try {
     const [name, ...rest] = words;
     if (name === undefined || name === 'help' || name === '--help' || name === '-h')
@@ -26,12 +27,14 @@ export async function main(
       return await command.run({ ...call, arguments: rest });
     }
     const call = callOf(command, { output, environment, signal: interruption.signal, words: rest });
+    failing = call;
     if (call.options.flag('help')) return help(name, output);
     // `start` ends its own processes in order; every other command may be interrupted at any point.
     if (command.name !== 'start') onInterrupt(interruption);
     return await command.run(call);
-  } catch (error) {
+  } catch (thrown) {
     if (interruption.signal.aborted) return EXIT.interrupted;
+    const error = await withNamesOf(failing, thrown);
     if (json) output.json({ error: jsonError(error) });
     output.error(error);
     if (environment['HEADWATER_DEBUG'] && error instanceof Error) output.note(error.stack ?? '');
@@ -110,6 +113,15 @@ async function version(output: Output): Promise<number> {
   const { readPackage } = await import('./package-file.ts');
   output.line(readPackage().version);
   return EXIT.ok;
+}
+
+/** The catalog's remedy with the names that this command line means; a usage line keeps its `<words>`. */
+async function withNamesOf(call: Call | undefined, error: unknown): Promise<unknown> {
+  if (!(error instanceof HeadwaterError) || error.remedy !== ERRORS[error.code].remedy) return error;
+  const { chosenNames } = await import('./chosen.ts');
+  const names = call === undefined || error.code === 'CONFIG_INVALID' ? {} : await chosenNames(call);
+  const remedy = withNames(error.remedy, names);
+  return new HeadwaterError(error.code, error.message, { details: error.details, cause: error, remedy });
 }
 
 function jsonError(error: unknown): Record<string, unknown> {

@@ -10,7 +10,8 @@ import { applySchedules } from './schedules.ts';
 import { startServices, type Services } from './start/services.ts';
 import { showNext, showReady, showRun } from './start/screen.ts';
 import { startRun } from './start-run.ts';
-import { asRun, watchWorkflow } from './watch.ts';
+import { asRun, failureOf, watchWorkflow } from './watch.ts';
+import { EXIT, exitCodeOf, OUTCOME_EXIT, worstExit } from './exit-codes.ts';
 
 /** The demo's own configuration lies beside the code; with it the sandbox is started too. */
 const DEMO_CONFIG = moduleFile('headwater.config');
@@ -58,10 +59,10 @@ export async function start(options: StartOptions): Promise<number> {
     const client = new Client({ connection, namespace: services.temporal.namespace });
     await applySchedules(client, loaded.config, {});
     const session: Session = { loaded, services, client, output, interrupted: interruption.signal };
-    const runs = await syncAll(session, options.json);
+    const { runs, code } = await syncAll(session, options.json);
     if (options.json)
       output.json({
-        ok: runs.every(isGood),
+        ok: code === EXIT.ok,
         seconds: secondsSince(startedMs),
         ui: services.temporal.uiUrl ?? null,
         runs,
@@ -76,7 +77,7 @@ export async function start(options: StartOptions): Promise<number> {
         config: options.config,
       });
     if (!options.once) await stay(session, options.json);
-    return runs.every(isGood) ? 0 : 1;
+    return code;
   } catch (error) {
     if (interruption.signal.aborted) return 0;
     throw error;
@@ -98,17 +99,14 @@ function dropLateCall(error: Error): void {
   process.exit(1);
 }
 
-function isGood(run: RunSummary): boolean {
-  return run.outcome === 'ok' || run.outcome === 'deferred';
-}
-
 function secondsSince(startedMs: number): number {
   return Math.round((Date.now() - startedMs) / 100) / 10;
 }
 
-async function syncAll(session: Session, quiet: boolean): Promise<RunSummary[]> {
+async function syncAll(session: Session, quiet: boolean): Promise<{ runs: RunSummary[]; code: number }> {
   const { loaded, client, output, interrupted } = session;
   const runs: RunSummary[] = [];
+  const codes: number[] = [];
   for (const connection of Object.keys(loaded.config.connections)) {
     if (!quiet) output.note(`  Syncing ${connection} …`);
     const request = { connection, objects: [], allowShrink: false };
@@ -130,13 +128,17 @@ async function syncAll(session: Session, quiet: boolean): Promise<RunSummary[]> 
         : ended.kind === 'failed'
           ? asRun(ended.details[0])
           : undefined;
-    if (run) runs.push(run);
-    else if (ended.kind === 'failed') {
-      output.note(`✗ ${ended.code} ${ended.message}`);
-      runs.push(failedRun(connection, handle.workflowId, latest));
+    if (run) {
+      runs.push(run);
+      codes.push(OUTCOME_EXIT[run.outcome]);
+    } else if (ended.kind === 'failed') {
+      output.error(failureOf(ended));
+      const { code, message } = ended;
+      runs.push({ ...failedRun(connection, handle.workflowId, latest), code, message });
+      codes.push(exitCodeOf(code));
     }
   }
-  return runs;
+  return { runs, code: worstExit(codes) };
 }
 
 function failedRun(connection: string, workflowId: string, latest: RunSummary | undefined): RunSummary {
@@ -170,7 +172,7 @@ async function live(session: Session, quiet: boolean): Promise<void> {
     output.note(`  In ${SECOND_SYNC_AFTER_MS / 1000} seconds a second sync shows what has changed since …`);
   await pause(SECOND_SYNC_AFTER_MS, interrupted);
   if (interrupted.aborted) return;
-  const runs = await syncAll(session, quiet).catch(() => []);
+  const { runs } = await syncAll(session, quiet).catch(() => ({ runs: [] }));
   if (!quiet) for (const run of runs) showRun(output, run);
   if (!quiet) showNext(output, loaded);
   const seen = new Set<string>();

@@ -1,6 +1,6 @@
 import type { Verdict } from '../schemas/receipt.ts';
 import type { ObjectSummary, Outcome, RunSummary } from '../schemas/run.ts';
-import { formatCount, formatWindow } from '../rules/report.ts';
+import { formatCount, formatWindow, named } from '../rules/report.ts';
 import { tableLines, type Column, type Output } from './output.ts';
 
 const VERDICT_WORDS: Record<Verdict, string> = {
@@ -93,13 +93,25 @@ export function countOf(count: number, what: string): string {
   return `${formatCount(count)} ${what}${count === 1 ? '' : 's'}`;
 }
 
+/** `✗ CODE Object: what → remedy`; what goes on by itself has no cross. */
+export function failureLine({
+  object,
+  state,
+  code,
+  message = '',
+}: Pick<ObjectSummary, 'object' | 'state' | 'code' | 'message'>): string {
+  return `${state === 'failed' ? '✗' : '…'} ${code ?? state} ${named(object, message)}`;
+}
+
+/** One line per object that did not land, on stderr. */
+export function printFailures(output: Output, run: RunSummary): void {
+  for (const line of run.objects) if (line.code && line.message !== undefined) output.note(failureLine(line));
+}
+
 /** The table of one run and the line under it. */
 export function printRun(output: Output, run: RunSummary): void {
   if (run.objects.length > 0) output.table(RUN_COLUMNS, run.objects.map(runRow));
-  for (const line of run.objects) {
-    if (line.code && line.message !== undefined)
-      output.note(`✗ ${line.code} ${line.object}: ${line.message}`);
-  }
+  printFailures(output, run);
   const objects = new Set(run.objects.map((line) => line.object)).size;
   const rows = run.objects.reduce((sum, line) => sum + line.rows, 0);
   const took = run.endedAt === null ? '' : ` in ${ago(Date.parse(run.endedAt) - Date.parse(run.startedAt))}`;

@@ -88,7 +88,8 @@ function stateText(line: ObjectSummary): string {
 /** The live table of a run as Markdown, as the Temporal UI shows it in current details. No personal value can be in it. */
 export function runReport(run: RunSummary, phase: string): string {
   const shown = run.objects.slice(0, LINES_MAX);
-  const head = `**${run.connection}** · ${phase} · ${run.objects.length} with changes · ${run.idle} idle`;
+  const counts = `**${run.connection}** · ${phase} · ${run.objects.length} with changes · ${run.idle} idle`;
+  const head = run.message === undefined ? counts : `${counts}\n\n\`${run.code ?? ''}\` ${run.message}`;
   if (shown.length === 0) return head;
   const lines = [
     head,

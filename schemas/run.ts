@@ -40,5 +40,8 @@ export const runSummarySchema = z.object({
   endedAt: instantSchema.nullable(),
   idle: z.number().int(),
   objects: z.array(objectSummarySchema),
+  /** What ended the run itself, before or beside its objects: log-in, secret, warehouse. */
+  code: z.string().optional(),
+  message: z.string().optional(),
 });
 export type RunSummary = z.infer<typeof runSummarySchema>;

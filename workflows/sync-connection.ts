@@ -79,13 +79,14 @@ export async function syncConnection(input: SyncConnectionInput): Promise<RunSum
     const trouble = troubleOf(error);
     run.outcome =
       trouble.state === 'cancelled' ? 'cancelled' : trouble.state === 'deferred' ? 'deferred' : 'failed';
-    await CancellationScope.nonCancellable(() => record(calls, run, `${trouble.code}: ${trouble.message}`));
+    Object.assign(run, { code: trouble.code, message: trouble.message });
+    await CancellationScope.nonCancellable(() => record(calls, run));
     if (run.outcome === 'deferred') return run;
     if (run.outcome === 'cancelled') throw error;
     throw ApplicationFailure.create({ type: trouble.code, message: trouble.message, nonRetryable: true });
   }
   if (closed) return close(run);
-  await record(calls, run, undefined);
+  await record(calls, run);
   if (run.outcome === 'behind') await deliverLater(input);
   if (FAILING_OUTCOMES.includes(run.outcome)) throw runFailure(run);
   return run;
@@ -190,11 +191,10 @@ function close(run: RunSummary): RunSummary {
 }
 
 /** Writes the run where it outlives Temporal's retention, and mirrors the table into the memo. */
-async function record(calls: Calls, run: RunSummary, problem: string | undefined): Promise<void> {
+async function record(calls: Calls, run: RunSummary): Promise<void> {
   run.endedAt = new Date().toISOString();
   mark(run);
-  const report = runReport(run, run.outcome);
-  upsertMemo({ summary: problem === undefined ? report : `${report}\n\n${problem}` });
+  upsertMemo({ summary: runReport(run, run.outcome) });
   await calls.finish(`record the run · ${run.outcome}`, run);
 }
 

@@ -4,13 +4,13 @@ import { HeadwaterError } from '../../rules/errors.ts';
 import { formatCount, formatInstant, formatWindow } from '../../rules/report.ts';
 import { ORIGIN } from '../../schemas/instant.ts';
 import { BEGINNING, backfillInputSchema, type BackfillRequest } from '../../schemas/inputs.ts';
-import { runSummarySchema, type RunSummary } from '../../schemas/run.ts';
+import { runSummarySchema } from '../../schemas/run.ts';
 import { checkObjects, oneConnection, oneOf, wholeNumber } from '../chosen.ts';
 import { MANY, type Call, type Command } from '../command.ts';
-import { EXIT, exitCodeOf, OUTCOME_EXIT } from '../exit-codes.ts';
+import { EXIT } from '../exit-codes.ts';
+import { followRun } from '../follow.ts';
 import { withTemporal, workflowUrl, type TemporalClient } from '../temporal-client.ts';
-import { asRun, failureOf, watchWorkflow, type Ended } from '../watch.ts';
-import { countOf, printRun, progressLines } from '../words.ts';
+import { countOf } from '../words.ts';
 
 const HASH_CHARACTERS = 12;
 
@@ -135,43 +135,12 @@ async function start(
     if (call.json) call.output.json({ workflowId });
     return EXIT.ok;
   }
-  let latest: RunSummary | undefined;
-  const ended = await watchWorkflow(handle, {
-    signal: call.signal,
-    output: call.output,
-    onProgress: (progress) => {
-      latest = asRun(progress) ?? latest;
-      if (latest) call.output.progress(progressLines(latest));
-    },
+  return followRun(call, handle, {
+    noun: 'backfill',
+    afterCancel: 'asking for the same range continues it',
+    runOf: (result) => resultSchema.safeParse(result).data?.run,
+    before: (result) => printPlan(call, resultSchema.parse(result).plan),
   });
-  return end(call, workflowId, ended, latest);
-}
-
-function end(call: Call, workflowId: string, ended: Ended, latest: RunSummary | undefined): number {
-  if (ended.kind === 'detached') {
-    call.output.note(
-      `The backfill goes on. Cancel it with \`npx headwater temporal workflow cancel --workflow-id ${workflowId}\`.`,
-    );
-    return EXIT.interrupted;
-  }
-  if (ended.kind === 'cancelled') {
-    call.output.note('The backfill was cancelled; asking for the same range continues it.');
-    return EXIT.failed;
-  }
-  if (ended.kind === 'failed') {
-    const run = ended.details.map(asRun).find(Boolean) ?? latest;
-    if (call.json) call.output.json(run ?? ended);
-    else if (run && run.objects.length > 0) printRun(call.output, run);
-    call.output.error(failureOf(ended));
-    return exitCodeOf(ended.code);
-  }
-  const result = resultSchema.safeParse(ended.result).data;
-  if (call.json || result === undefined) call.output.json(ended.result);
-  else {
-    printPlan(call, result.plan);
-    if (result.run) printRun(call.output, result.run);
-  }
-  return result?.run ? OUTCOME_EXIT[result.run.outcome] : EXIT.ok;
 }
 
 function printPlan({ output }: Call, plan: BackfillPlan): void {

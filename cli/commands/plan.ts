@@ -1,7 +1,8 @@
 import { sinkOf } from '../../config/connection-config.ts';
 import { selectObjects } from '../../config/selection.ts';
 import type { Config, ConnectionConfig } from '../../config/schema.ts';
-import { formatCount, formatWindow } from '../../rules/report.ts';
+import { HeadwaterError, withNames, type ErrorCode } from '../../rules/errors.ts';
+import { formatCount, formatWindow, named } from '../../rules/report.ts';
 import { addMs, earliest } from '../../rules/time.ts';
 import { decideWindow } from '../../rules/windows.ts';
 import { ORIGIN, type Instant } from '../../schemas/instant.ts';
@@ -9,6 +10,7 @@ import type { Interval, Window } from '../../schemas/window.ts';
 import { checkObjects, chosenConnections } from '../chosen.ts';
 import { MANY, type Call, type Command } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
+import { errorLine } from '../output.ts';
 import { withSource, type OpenedSource } from '../source.ts';
 
 /** No run has this owner, so windows of others are never taken for our own. */
@@ -22,14 +24,23 @@ interface PlannedObject {
   /** By the source's own count; null when it is unknown or nothing is read. */
   rows: number | null;
   undelivered: number;
+  /** Why this object cannot be read. */
+  error?: HeadwaterError;
 }
+
+/** Codes that are about one object; any other ends the whole plan. */
+const OF_THE_OBJECT: ReadonlySet<string> = new Set<ErrorCode>([
+  'OBJECT_UNKNOWN',
+  'PERMISSION_DENIED',
+  'SOURCE_REJECTED',
+]);
 
 export const plan: Command = {
   name: 'plan',
   summary: 'What the next run would do, without doing it',
   usage: '[connection] [object…]',
   example: 'plan salesforce',
-  about: 'Asks the source the same questions as a run and counts the rows. Nothing is stored.',
+  about: `Asks the source the same questions as a run and counts the rows. Nothing is stored.\nEnds with ${EXIT.partial} when an object cannot be read.`,
   options: {},
   arguments: { min: 0, max: MANY },
   async run(call) {
@@ -43,11 +54,26 @@ export const plan: Command = {
       );
       plans.push({ connection: connection.name, objects: planned });
     }
-    if (call.json) call.output.json(plans);
+    if (call.json) call.output.json(plans.map(withCodes));
     else for (const one of plans) print(call, one.connection, one.objects);
-    return EXIT.ok;
+    const failing = plans.flatMap(({ connection, objects: lines }) =>
+      lines.flatMap(({ object, error }) => (error === undefined ? [] : { connection, object, error })),
+    );
+    for (const { connection, object, error } of failing) {
+      const remedy = withNames(error.remedy, { connection, object });
+      call.output.note(errorLine(error.code, named(object, error.message), remedy));
+    }
+    return failing.length > 0 ? EXIT.partial : EXIT.ok;
   },
 };
+
+function withCodes(plan: { connection: string; objects: PlannedObject[] }) {
+  const objects = plan.objects.map(({ error, ...line }) => ({
+    ...line,
+    ...(error === undefined ? {} : { code: error.code, message: error.message }),
+  }));
+  return { ...plan, objects };
+}
 
 async function planConnection(
   config: Config,
@@ -89,10 +115,15 @@ async function planConnection(
     const waiting = undelivered.filter((window) => window.object === object).length;
     const line = decide(object, { coverage, open: own }, until, probes[index]?.idle === true);
     const reads = line.from !== null && line.until !== null && line.what !== 'nothing changed' && !paused;
-    const rows = reads
+    const counted = reads
       ? await countRows(opened, object, { from: line.from ?? ORIGIN, until: line.until ?? until })
-      : null;
-    planned.push({ ...line, rows, undelivered: waiting, ...(paused ? { what: 'paused' as const } : {}) });
+      : { rows: null };
+    planned.push({
+      ...line,
+      ...counted,
+      undelivered: waiting,
+      ...(paused ? { what: 'paused' as const } : {}),
+    });
   }
   return planned;
 }
@@ -121,13 +152,19 @@ function decide(
   };
 }
 
+/** An object that the source does not show would fail in the run too; the others are planned all the same. */
 async function countRows(
   { source }: OpenedSource,
   object: string,
   interval: Interval,
-): Promise<number | null> {
-  const count = await source.count(await source.describe(object), interval);
-  return count === 'unknown' ? null : count;
+): Promise<Pick<PlannedObject, 'rows' | 'error'>> {
+  try {
+    const count = await source.count(await source.describe(object), interval);
+    return { rows: count === 'unknown' ? null : count };
+  } catch (error) {
+    if (!(error instanceof HeadwaterError) || !OF_THE_OBJECT.has(error.code)) throw error;
+    return { rows: null, error };
+  }
 }
 
 function checkpointOf(coverage: readonly Interval[]): Instant | null {
@@ -146,7 +183,7 @@ function print({ output }: Call, connection: string, objects: readonly PlannedOb
     ],
     objects.map((line) => [
       line.object,
-      line.what,
+      line.error === undefined ? line.what : `✗ ${line.error.code}`,
       formatWindow(line.from, line.until),
       line.rows === null ? '–' : formatCount(line.rows),
       line.undelivered === 0 ? '–' : `${line.undelivered} staged`,

@@ -1,6 +1,7 @@
 import { sinkOf } from '../../config/connection-config.ts';
 import { HeadwaterError } from '../../rules/errors.ts';
 import type { Command } from '../command.ts';
+import { worstExit } from '../exit-codes.ts';
 import { openLedger } from '../open.ts';
 import { withTemporal } from '../temporal-client.ts';
 import { startSync } from './sync.ts';
@@ -30,14 +31,11 @@ export const repair: Command = {
       } finally {
         await ledger.close();
       }
-      let code = 0;
+      const codes: number[] = [];
       for (const connection of Object.keys(loaded.config.connections)) {
-        code = Math.max(
-          code,
-          await startSync(call, temporal, { connection, objects: [], allowShrink: false }),
-        );
+        codes.push(await startSync(call, temporal, { connection, objects: [], allowShrink: false }));
       }
-      return code;
+      return worstExit(codes);
     });
   },
 };

@@ -1,9 +1,9 @@
 import { formatDuration } from '../../config/quantities.ts';
 import type { Config, ConnectionConfig } from '../../config/schema.ts';
 import { sinkOf } from '../../config/connection-config.ts';
-import { formatInstant } from '../../rules/report.ts';
+import { formatCount, formatInstant } from '../../rules/report.ts';
 import { ORIGIN, type Instant } from '../../schemas/instant.ts';
-import type { RunSummary } from '../../schemas/run.ts';
+import type { ObjectSummary, RunSummary } from '../../schemas/run.ts';
 import type { Interval } from '../../schemas/window.ts';
 import type { Ledger } from '../../stores/ledger/ledger.ts';
 import type { Call, Command } from '../command.ts';
@@ -11,7 +11,11 @@ import { chosenConnections } from '../chosen.ts';
 import { EXIT } from '../exit-codes.ts';
 import { knownObjects } from '../objects.ts';
 import { openLedger } from '../open.ts';
-import { ago, outcomeWords } from '../words.ts';
+import type { Output } from '../output.ts';
+import { ago, failureLine, outcomeWords } from '../words.ts';
+
+/** Runs that are looked at, newest first, for what became of each object. */
+const RUNS_READ_MAX = 50;
 
 /** An object is stale when its warehouse copy is older than so many intervals of its schedule. */
 const STALE_INTERVALS = 2;
@@ -26,6 +30,17 @@ export interface ObjectStatus {
   stale: boolean;
   paused: boolean;
   openWindows: number;
+  /** What became of its last try, while nothing has landed since. */
+  trouble: Trouble | null;
+}
+
+export interface Trouble {
+  state: ObjectSummary['state'];
+  code: string;
+  /** What, and after an arrow what to do. */
+  message: string;
+  workflowId: string;
+  startedAt: Instant;
 }
 
 export interface Status {
@@ -33,7 +48,10 @@ export interface Status {
   objects: ObjectStatus[];
   runs: {
     connection: string;
+    /** The last that has ended. */
     last: RunSummary | null;
+    /** The newest run's workflow, while it has not ended. */
+    running: string | null;
     everyMs: number;
     quota: { used: number; limit: number } | null;
   }[];
@@ -77,6 +95,8 @@ export async function readStatus(
   for (const connection of connections) {
     const { name } = connection;
     const open = await ledger.openWindows(name);
+    const recent = await ledger.runs({ connection: name, limit: RUNS_READ_MAX });
+    const ended = recent.filter((run) => run.endedAt !== null);
     for (const object of await knownObjects(connection, ledger)) {
       const staged = checkpointOf(await ledger.coverage(name, object));
       const landed = checkpointOf(await ledger.sinkCoverage(sinkOf(config), name, object));
@@ -84,18 +104,34 @@ export async function readStatus(
       const paused = (await ledger.meta(`pause/${name}/${object}`)) === 'paused';
       const stale = !paused && (lagMs === null || lagMs > STALE_INTERVALS * connection.schedule.everyMs);
       const openWindows = open.filter((window) => window.object === object).length;
-      objects.push({ connection: name, object, staged, landed, lagMs, stale, paused, openWindows });
+      const trouble = paused ? null : troubleOf(object, landed, ended);
+      objects.push({ connection: name, object, staged, landed, lagMs, stale, paused, openWindows, trouble });
     }
-    const [last = null] = await ledger.runs({ connection: name, limit: 1 });
     const quota = await ledger.quota(name);
     runs.push({
       connection: name,
-      last,
+      last: ended[0] ?? null,
+      running: recent[0]?.endedAt === null ? recent[0].workflowId : null,
       everyMs: connection.schedule.everyMs,
       quota: quota === null ? null : { used: quota.used, limit: quota.limit },
     });
   }
   return { at: new Date(nowMs).toISOString(), objects, runs };
+}
+
+/**
+ * The newest line about the object, unless it went well. An idle object has no line of its own: data that landed up to a
+ * later moment than the run's start shows that it is well again.
+ */
+function troubleOf(object: string, landed: Instant | null, ended: readonly RunSummary[]): Trouble | null {
+  for (const { objects, workflowId, startedAt } of ended) {
+    const line = objects.findLast((one) => one.object === object);
+    if (line === undefined) continue;
+    const { state, code, message = '' } = line;
+    if (code === undefined || (landed !== null && landed > startedAt)) return null;
+    return { state, code, message, workflowId, startedAt };
+  }
+  return null;
 }
 
 function checkpointOf(coverage: readonly Interval[]): Instant | null {
@@ -121,18 +157,35 @@ function printStatus({ output }: Call, { objects, runs, at }: Status): void {
     ]),
   );
   output.line();
-  for (const { connection, last, everyMs, quota } of runs) {
-    const ended =
-      last === null
-        ? 'no run yet'
-        : `last run ${outcomeWords(output, last.outcome)}, ${ago(Date.parse(at) - Date.parse(last.startedAt))} ago`;
-    const calls = quota === null ? '' : `, ${quota.used} of ${quota.limit} calls used today`;
-    output.line(`${connection}: every ${formatDuration(everyMs)}, ${ended}${calls}`);
+  for (const run of runs) {
+    output.line(runLine(output, run, at));
+    const { connection, last } = run;
+    const troubles = objects.flatMap((one) =>
+      one.connection === connection && one.trouble !== null ? [{ ...one.trouble, object: one.object }] : [],
+    );
+    if (last?.code !== undefined && last.message !== undefined)
+      output.line(`✗ ${last.code} ${connection}: ${last.message}`);
+    for (const trouble of troubles) output.line(failureLine(trouble));
+    if (troubles.some(({ state }) => state === 'failed'))
+      output.line(`The next run tries again by itself; at once: \`npx headwater retry ${connection}\`.`);
   }
+}
+
+function runLine(output: Output, run: Status['runs'][number], at: Instant): string {
+  const { connection, last, running, everyMs, quota } = run;
+  const ended =
+    last === null
+      ? 'no run has ended yet'
+      : `last run ${outcomeWords(output, last.outcome)}, ${ago(Date.parse(at) - Date.parse(last.startedAt))} ago`;
+  const now = running === null ? '' : `, ${running} has not ended`;
+  const calls =
+    quota === null ? '' : `, ${formatCount(quota.used)} of ${formatCount(quota.limit)} calls used today`;
+  return `${connection}: every ${formatDuration(everyMs)}, ${ended}${now}${calls}`;
 }
 
 function stateWords(one: ObjectStatus): string {
   if (one.paused) return 'paused';
+  if (one.trouble?.state === 'failed') return `✗ ${one.stale ? 'stale, ' : ''}${one.trouble.code}`;
   if (one.landed === null) return one.openWindows > 0 ? 'first load is running' : 'no first load yet';
   if (one.staged !== null && one.staged > one.landed) return 'warehouse behind the stage';
   return one.stale ? '✗ stale' : '✓ fresh';

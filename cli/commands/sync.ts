@@ -1,12 +1,9 @@
-import type { WorkflowHandle } from '@temporalio/client';
-import type { RunSummary } from '../../schemas/run.ts';
 import { checkObjects, oneConnection } from '../chosen.ts';
 import { MANY, type Call, type Command } from '../command.ts';
-import { EXIT, exitCodeOf, OUTCOME_EXIT } from '../exit-codes.ts';
+import { EXIT } from '../exit-codes.ts';
+import { followRun } from '../follow.ts';
 import { withTemporal, workflowUrl, type TemporalClient } from '../temporal-client.ts';
-import { asRun, failureOf, watchWorkflow, type Ended } from '../watch.ts';
 import { startRun, type SyncRequest } from '../start-run.ts';
-import { printRun, progressLines } from '../words.ts';
 
 /** An execution that is so much older than our start was there before. */
 const ATTACHED_MS_MIN = 2_000;
@@ -48,45 +45,4 @@ export async function startSync(call: Call, temporal: TemporalClient, request: S
     return EXIT.ok;
   }
   return followRun(call, handle);
-}
-
-/** Shows a syncConnection run until it ends; the exit code says how. */
-export async function followRun(call: Call, handle: WorkflowHandle): Promise<number> {
-  let latest: RunSummary | undefined;
-  const ended = await watchWorkflow(handle, {
-    signal: call.signal,
-    output: call.output,
-    onProgress: (progress) => {
-      latest = asRun(progress) ?? latest;
-      if (latest) call.output.progress(progressLines(latest));
-    },
-  });
-  return endRun(call, handle.workflowId, ended, latest);
-}
-
-/** What a query told before the end has no outcome yet. */
-function finished(run: RunSummary | undefined): RunSummary | undefined {
-  return run?.endedAt === null ? undefined : run;
-}
-
-function endRun(call: Call, workflowId: string, ended: Ended, latest: RunSummary | undefined): number {
-  if (ended.kind === 'detached') {
-    call.output.note(
-      `The run goes on. Cancel it with \`npx headwater temporal workflow cancel --workflow-id ${workflowId}\`.`,
-    );
-    return EXIT.interrupted;
-  }
-  if (ended.kind === 'cancelled') {
-    call.output.note('The run was cancelled; the next one continues the same windows.');
-    return EXIT.failed;
-  }
-  const run =
-    ended.kind === 'result'
-      ? asRun(ended.result)
-      : (ended.details.map(asRun).find(Boolean) ?? finished(latest));
-  if (call.json) call.output.json(run ?? ended);
-  else if (run) printRun(call.output, run);
-  if (ended.kind === 'result') return run ? OUTCOME_EXIT[run.outcome] : EXIT.ok;
-  call.output.error(failureOf(ended));
-  return exitCodeOf(ended.code);
 }

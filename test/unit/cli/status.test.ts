@@ -8,6 +8,8 @@ import { parseConfig } from '../../../config/parse-config.ts';
 import { NO_ROWS } from '../../../rules/receipts.ts';
 import { ORIGIN } from '../../../schemas/instant.ts';
 import type { Receipt } from '../../../schemas/receipt.ts';
+import { unmoved } from '../../../rules/summary.ts';
+import type { RunSummary } from '../../../schemas/run.ts';
 import type { Window } from '../../../schemas/window.ts';
 import type { Ledger, WindowProgress } from '../../../stores/ledger/ledger.ts';
 import { openSqliteLedger } from '../../../stores/ledger/sqlite.ts';
@@ -81,6 +83,44 @@ test('an object grows from nothing to landed, and then stale', async () => {
   expect(await contactAt(nine + 7_200_001)).toMatchObject({ stale: true });
   await ledger.setMeta('pause/acme/Contact', 'paused');
   expect(await contactAt(nine + 7_200_001)).toMatchObject({ paused: true, stale: false });
+});
+
+function runOf(startedAt: string, more: Partial<RunSummary>): RunSummary {
+  return {
+    ...{ connection: 'acme', workflowId: `sync/acme-${startedAt}`, runId: startedAt, trigger: 'schedule' },
+    ...{ outcome: 'partial', startedAt, endedAt: startedAt, idle: 0, objects: [] },
+    ...more,
+  };
+}
+
+test('the last try of an object that failed is told until its data are newer than the run', async () => {
+  const failed = { ...unmoved('Contact', 'failed'), code: 'OBJECT_UNKNOWN', message: 'gone → look' };
+  const [ten, eleven, noon] = ['10', '11', '12'].map((hour) => NINE.replace('T09', `T${hour}`));
+  const nine = Date.parse(NINE);
+  await ledger.endRun(runOf(NINE, { objects: [failed] }));
+  const trouble = { state: 'failed', code: 'OBJECT_UNKNOWN', message: 'gone → look', startedAt: NINE };
+  expect(await contactAt(nine)).toMatchObject({ trouble });
+  // A run of other objects, or one that goes on, says nothing about this one.
+  await ledger.endRun(runOf(ten!, { objects: [unmoved('Account', 'landed')] }));
+  await ledger.startRun(runOf(eleven!, { endedAt: null, outcome: 'ok' }));
+  expect(await contactAt(nine)).toMatchObject({ trouble });
+  const found = await readStatus(config(), Object.values(config().connections), ledger, nine);
+  expect(found.runs[0]).toMatchObject({ last: { startedAt: ten }, running: `sync/acme-${eleven}` });
+  await ledger.endRun(runOf(noon!, { objects: [unmoved('Contact', 'landed')] }));
+  expect(await contactAt(nine)).toMatchObject({ trouble: null });
+});
+
+test('an idle object has no line: what landed since its failure shows that it is well', async () => {
+  const failed = { ...unmoved('Contact', 'failed'), code: 'OBJECT_UNKNOWN', message: 'gone → look' };
+  const window = await openWindow();
+  await ledger.commitSource(window.id, 1, receiptOf(window));
+  await ledger.commitSink('duckdb', [{ window: window.id, attempt: 1 }], { epoch: 'e', seq: 1 });
+  await ledger.endRun(runOf(NINE, { objects: [failed] }));
+  expect(await contactAt(Date.parse(NINE))).toMatchObject({ trouble: { code: 'OBJECT_UNKNOWN' } });
+  await ledger.endRun(
+    runOf('2026-11-21T08:00:00.000Z', { runId: NINE, workflowId: `sync/acme-${NINE}`, objects: [failed] }),
+  );
+  expect(await contactAt(Date.parse(NINE))).toMatchObject({ trouble: null });
 });
 
 function stuck(batch: boolean): WindowProgress {
