@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { Mapping } from '../mapping/mapping.ts';
 import type { Instant } from '../schemas/instant.ts';
 import type { ObjectSchema } from '../schemas/object-schema.ts';
 import type { Cursor, PageFormat } from '../schemas/page.ts';
@@ -137,6 +138,8 @@ export interface SourceDefinition<Config extends z.ZodType = z.ZodType> {
   kind: string;
   config: Config;
   capabilities: SourceCapabilities;
+  /** Ready mappings of standard objects to the shared entities; a configuration may replace each. */
+  mappings?: Readonly<Record<string, readonly Mapping[]>>;
   /** Secrets in `config` are resolved already. Makes no call yet. */
   connect(config: z.output<Config>, context: SourceContext): Source;
 }

@@ -13,6 +13,8 @@ export interface EntityField {
   kind: 'explicit' | 'inferred';
   /** How old its last confirmation may be: 'warn' after, 'error' after, ms. */
   freshness?: { warnAfterMs: number; errorAfterMs: number };
+  /** How values are written alike before they are compared; see mapping/normalise.ts. */
+  normal?: 'email' | 'phone' | 'domain';
   /** Read live, never served older than its limit (balance, stock). */
   live?: boolean;
   /** One line for the documentation and the profile's JSON Schema. */

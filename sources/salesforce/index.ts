@@ -25,6 +25,7 @@ import { salesforceConfigSchema, type SalesforceConfig } from './config.ts';
 import { Describer } from './describe.ts';
 import { extractSlice, jobOf } from './extract.ts';
 import { quotaOf } from './limits.ts';
+import { mappings } from './mappings.ts';
 import { planExtract } from './plan.ts';
 import { listChanges, probeAll } from './probe.ts';
 import { countOrUnknown, jsonPage, recordStamps } from './query.ts';
@@ -146,5 +147,6 @@ export const salesforce = defineSource({
     lookbackMs: 600_000,
     lagMs: 300_000,
   },
+  mappings,
   connect: (config, context) => new SalesforceSource(config, context),
 });

@@ -8,19 +8,29 @@ export interface Layer {
 }
 
 const CONTRACTS = ['sources/source.ts', 'warehouses/warehouse.ts', 'shaper/shaper.ts'];
-const STORES = ['stores/ledger/ledger.ts', 'stores/stage/stage.ts'];
+const STORES = ['stores/ledger/ledger.ts', 'stores/stage/stage.ts', 'stores/claims/claims.ts'];
 const REGISTRIES = ['sources/registry.ts', 'warehouses/registry.ts'];
 
 const LAYERS: Record<string, Layer> = {
   schemas: { run: ['schemas', 'zod'], types: [] },
+  mapping: { run: ['mapping', 'schemas', 'rules', 'node', 'packages'], types: [] },
   rules: { run: ['rules'], types: ['schemas'] },
   // Sources, warehouses and the shaper quote names alike: the one rule for that lies beside the warehouses.
   shaper: { run: ['shaper', 'schemas', 'rules', 'warehouses/sql.ts', 'node', 'packages'], types: [] },
-  sources: { run: ['sources', 'schemas', 'rules', 'node', 'packages'], types: [] },
+  sources: { run: ['sources', 'mapping/mapping.ts', 'schemas', 'rules', 'node', 'packages'], types: [] },
   warehouses: { run: ['warehouses', 'schemas', 'rules', 'node', 'packages'], types: [] },
   stores: { run: ['stores', 'schemas', 'rules', 'node', 'packages'], types: [] },
   activities: {
-    run: [...CONTRACTS, ...STORES, 'activities', 'schemas', 'rules', 'node', '@temporalio/activity'],
+    run: [
+      ...CONTRACTS,
+      ...STORES,
+      'activities',
+      'mapping',
+      'schemas',
+      'rules',
+      'node',
+      '@temporalio/activity',
+    ],
     types: [],
   },
   workflows: {
@@ -30,12 +40,26 @@ const LAYERS: Record<string, Layer> = {
   // The one place that puts the parts together, so it may see them all; the program of the workflows goes by path.
   workers: {
     run: [
-      ...['workers', 'activities', 'config', 'sources', 'warehouses', 'shaper', 'stores', 'schemas', 'rules'],
+      ...[
+        'workers',
+        'activities',
+        'config',
+        'sources',
+        'warehouses',
+        'shaper',
+        'stores',
+        'mapping',
+        'schemas',
+        'rules',
+      ],
       ...['node', 'packages', '@temporalio/worker', '@temporalio/client', '@temporalio/envconfig'],
     ],
     types: [],
   },
-  config: { run: [...REGISTRIES, 'config', 'schemas', 'rules', 'node', 'packages'], types: CONTRACTS },
+  config: {
+    run: [...REGISTRIES, 'config', 'mapping', 'schemas', 'rules', 'node', 'packages'],
+    types: CONTRACTS,
+  },
   cli: {
     run: [
       ...[...REGISTRIES, ...CONTRACTS, 'cli', 'config', 'stores', 'schemas', 'rules'],
