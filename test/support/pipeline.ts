@@ -41,6 +41,8 @@ export interface PipelineOptions {
   sandbox?: SandboxOptions;
   /** Joined into the connection's configuration. */
   connection?: Record<string, unknown>;
+  /** A run that takes longer fails the test; 40 s by default. */
+  syncMsMax?: number;
 }
 
 export interface SyncEnd {
@@ -125,8 +127,8 @@ export async function openPipeline(temporal: TestTemporal, options: PipelineOpti
     },
     stop,
     begin,
-    ended: (handle) => inTime(home, ended(handle)),
-    sync: async (input) => inTime(home, ended(await begin(input))),
+    ended: (handle) => inTime(home, ended(handle), options.syncMsMax),
+    sync: async (input) => inTime(home, ended(await begin(input)), options.syncMsMax),
     pass: (ms = 60_000) => sandbox.clock.advance(ms),
     rows,
     async ledger(work) {
@@ -174,10 +176,10 @@ function configuration(sandbox: SalesforceSandbox, taskQueue: string, connection
 }
 
 /** A run that hangs says where. */
-async function inTime<T>(home: string, end: Promise<T>): Promise<T> {
+async function inTime<T>(home: string, end: Promise<T>, msMax = SYNC_MS_MAX): Promise<T> {
   const timer = new AbortController();
-  const late = sleep(SYNC_MS_MAX, undefined, { signal: timer.signal }).then(() => {
-    throw new Error(`no end within ${SYNC_MS_MAX} ms; the worker says:\n${logsOf(home).slice(-3_000)}`);
+  const late = sleep(msMax, undefined, { signal: timer.signal }).then(() => {
+    throw new Error(`no end within ${msMax} ms; the worker says:\n${logsOf(home).slice(-3_000)}`);
   });
   try {
     return await Promise.race([end, late]);
