@@ -1,8 +1,10 @@
+import { hubspot } from './hubspot/index.ts';
 import { salesforce } from './salesforce/index.ts';
 import type { SourceDefinition } from './source.ts';
 
 /** One line per system; its config type stays exact, so nobody casts. */
 export const sources = {
+  hubspot,
   salesforce,
 } as const;
 
