@@ -61,16 +61,16 @@ async function namesIn(path: string): Promise<string[]> {
 
 async function compare(connection: DuckDBConnection, names: string[], table: string): Promise<Compared> {
   const rowsOf = async (sql: string) => (await connection.runAndReadAll(sql)).getRowObjectsJson();
+  const textsOf = async (sql: string) =>
+    (await rowsOf(sql)).map((row) =>
+      Object.values(row).map((value) => (typeof value === 'string' ? value : '')),
+    );
   const sums = async (view: string) => {
-    const sql = `SELECT count(*) AS n, sum(hash(id, stamp, deleted))::VARCHAR AS sum FROM ${view}`;
-    const [row] = await rowsOf(sql);
-    return { rows: Number(row?.['n']), text: `${String(row?.['n'])} ${String(row?.['sum'])}` };
+    const sql = `SELECT count(*)::VARCHAR, sum(hash(id, stamp, deleted))::VARCHAR FROM ${view}`;
+    return (await textsOf(sql))[0] ?? [];
   };
   const columns = new Map(
-    (await rowsOf('DESCRIBE held')).map((row) => [
-      plain(String(row['column_name'])),
-      { column: String(row['column_name']), type: String(row['column_type']) },
-    ]),
+    (await textsOf('DESCRIBE held')).map(([column = '', type = '']) => [plain(column), { column, type }]),
   );
   const told = [
     `count(*) FILTER (WHERE held.id IS NULL)::INTEGER AS "missing"`,
@@ -90,10 +90,10 @@ async function compare(connection: DuckDBConnection, names: string[], table: str
   }
   const [counted = {}] = await rowsOf(`SELECT ${told.join(', ')} FROM org FULL JOIN held USING (id)`);
   for (const [what, rows] of Object.entries(counted)) {
-    if (Number(rows) > 0) differences.push(`${table}: ${what}: ${String(rows)}`);
+    if (Number(rows) > 0) differences.push(`${table}: ${what}: ${Number(rows)}`);
   }
   const [org, warehouse] = [await sums('org'), await sums('held')];
-  return { rows: org.rows, sums: { org: org.text, warehouse: warehouse.text }, differences };
+  return { rows: Number(org[0]), sums: { org: org.join(' '), warehouse: warehouse.join(' ') }, differences };
 }
 
 const plain = (name: string) => name.replaceAll('_', '').toLowerCase();
