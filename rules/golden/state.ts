@@ -42,12 +42,17 @@ export interface FieldClaim {
 /** A record after its versions were folded: at most one claim per field. `version` breaks ties between equal times. */
 export interface RecordState {
   ref: RecordRef;
+  /** By its newest version. The claims are what it said last then; no golden value is made of them. */
   deleted: boolean;
+  /** Some version of it was deleted: what counts where a deletion is for ever. */
+  everDeleted: boolean;
   /** Effective time of the newest version. */
   stamp: Instant;
   version: string;
   claims: Readonly<Record<string, FieldClaim>>;
-  /** Source time was ahead of the allowed skew and has been clamped. */
+  /** What the newest version says where that was taken back: shown by `explain`, never golden. */
+  retracted: Readonly<Record<string, FieldClaim>>;
+  /** The newest version's source time was ahead of the allowed skew and has been clamped. */
   clamped: boolean;
 }
 
