@@ -1,6 +1,6 @@
 import type { Ledger } from './ledger.ts';
 import * as coverage from './sqlite/coverage.ts';
-import { LedgerDatabase } from './sqlite/database.ts';
+import { openLedgerDatabase, type LedgerDatabase } from './sqlite/database.ts';
 import * as runs from './sqlite/runs.ts';
 import * as slices from './sqlite/slices.ts';
 import * as tokens from './sqlite/tokens.ts';
@@ -14,7 +14,7 @@ const BUSY_TIMEOUT_MS = 10_000;
  * `busyTimeoutMs` is how long a transaction waits for theirs (10 s). CONFIG_INVALID for a file of a newer version.
  */
 export async function openSqliteLedger(options: { path: string; busyTimeoutMs?: number }): Promise<Ledger> {
-  const db = await LedgerDatabase.open(options.path, options.busyTimeoutMs ?? BUSY_TIMEOUT_MS);
+  const db = await openLedgerDatabase(options.path, options.busyTimeoutMs ?? BUSY_TIMEOUT_MS);
   return { ...windowMethods(db), ...sliceMethods(db), ...coverageMethods(db), ...factMethods(db) };
 }
 
