@@ -162,10 +162,7 @@ async function walk(
   const { window, schema } = progress;
   const signal = Context.current().cancellationSignal;
   const files = await Promise.all(
-    progress.slices.flatMap(({ batch }) => {
-      const key = batch?.rows ?? null;
-      return key === null ? [] : [dependencies.stage.path(key)];
-    }),
+    progress.slices.flatMap(({ batch }) => (batch?.rows ?? []).map((key) => dependencies.stage.path(key))),
   );
   const column = schema.fields.find((field) => field.name === schema.key)?.column ?? schema.key;
   const total = { ids: 0, absent: 0, absentIds: [] as string[] };

@@ -28,20 +28,21 @@ export function sliceOf(progress: WindowProgress, slice: number): SliceProgress 
 
 /**
  * Goes on after the last committed page (I2: replay from a committed cursor loses nothing). A lost job or pages that do not
- * add up start the slice again. Heartbeats tell pages and rows, never values.
+ * add up start the slice again. Heartbeats tell pages and rows, never values. `onPage` is told each page once it is committed.
  */
 export async function extractSlice(
   dependencies: Dependencies,
   source: Source,
   progress: WindowProgress,
   slice: number,
+  onPage: (page: StagedPage) => void = () => undefined,
 ): Promise<Extracted> {
   const present = sliceOf(progress, slice);
   if (present.extracted) return sum(present.pages);
   const { window } = progress;
   await dependencies.stage.assertRoom(dependencies.freeBytesMin);
   try {
-    return await dependencies.lanes('api', () => copyPages(dependencies, source, progress, present));
+    return await dependencies.lanes('api', () => copyPages(dependencies, source, progress, present, onPage));
   } catch (error) {
     if (
       error instanceof HeadwaterError &&
@@ -58,6 +59,7 @@ async function copyPages(
   source: Source,
   progress: WindowProgress,
   present: SliceProgress,
+  onPage: (page: StagedPage) => void,
 ): Promise<Extracted> {
   const { window, schema } = progress;
   const { slice } = present.slice;
@@ -92,6 +94,7 @@ async function copyPages(
       cursor = page.cursor();
       await dependencies.ledger.commitPage(window.id, window.attempt, slice, staged, cursor);
       failpoint('extract:committed');
+      if (staged !== null) onPage(staged);
       beat('extract');
     }
   } catch (error) {

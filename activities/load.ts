@@ -1,10 +1,20 @@
 // Step 4, load: merges a shaped slice into the warehouse's table, guarded by version, in one transaction with its batch row.
 import { Context } from '@temporalio/activity';
 import type { Batch, LoadReceipt } from '../schemas/batch.ts';
+import type { ObjectSchema } from '../schemas/object-schema.ts';
 import type { WindowProgress } from '../stores/ledger/ledger.ts';
 import type { LoadRequest } from '../warehouses/warehouse.ts';
 import type { ConnectionSettings, Dependencies } from './dependencies.ts';
 import { failpoint } from './failpoints.ts';
+
+/** The description that the table follows; a partial window itself carries a part of it only. */
+export async function wholeSchema(
+  { ledger }: Pick<Dependencies, 'ledger'>,
+  { window, schema }: WindowProgress,
+): Promise<ObjectSchema> {
+  if (window.fields === undefined) return schema;
+  return (await ledger.schema(window.connection, window.object))?.schema ?? schema;
+}
 
 export async function loadRequest(
   dependencies: Dependencies,
@@ -14,10 +24,10 @@ export async function loadRequest(
   const path = async (key: string | null) => (key === null ? null : await dependencies.stage.path(key));
   return {
     window: progress.window,
-    schema: progress.schema,
+    schema: await wholeSchema(dependencies, progress),
     batch,
     files: {
-      rows: await path(batch.rows),
+      rows: await Promise.all(batch.rows.map((key) => dependencies.stage.path(key))),
       tombstones: await path(batch.tombstones),
       quarantine: await path(batch.quarantine),
     },
@@ -32,8 +42,9 @@ export async function loadSlice(
   batch: Batch,
 ): Promise<LoadReceipt> {
   const { ledger, warehouse, lanes, sink } = dependencies;
-  const { window, schema } = progress;
+  const { window } = progress;
   const request = await loadRequest(dependencies, progress, batch);
+  const { schema } = request;
   const receipt = await lanes('warehouse', async () => {
     const changes = await warehouse.migrate(window.connection, schema, settings.policy);
     for (const change of changes) {

@@ -9,6 +9,7 @@ import { connectionSettings, type OpenSources } from './connections.ts';
 import type { Dependencies } from './dependencies.ts';
 import { extractSlice } from './extract.ts';
 import { loadAll, loadSlice } from './load.ts';
+import { beginShape } from './page-parts.ts';
 import { shapeSlice } from './shape.ts';
 
 /** What the workflow passes: names only. Cursors, schemas and files lie in the ledger and the stage. */
@@ -59,9 +60,18 @@ export function createSteps(dependencies: Dependencies, sources: OpenSources): S
       const stepMs: Record<string, number> = {};
       const startedMs = performance.now();
       const { settings, source, progress } = await open(input);
-      await timed(stepMs, 'extract', () => extractSlice(dependencies, source, progress, input.slice));
-      const { progress: extracted } = await open(input);
-      await timed(stepMs, 'shape', () => shapeSlice(dependencies, settings, extracted, input.slice));
+      const early = beginShape(dependencies, progress);
+      try {
+        await timed(stepMs, 'extract', () =>
+          extractSlice(dependencies, source, progress, input.slice, early.add),
+        );
+        const { progress: extracted } = await open(input);
+        await timed(stepMs, 'shape', async () =>
+          shapeSlice(dependencies, settings, extracted, input.slice, await early.parts()),
+        );
+      } finally {
+        await early.stop();
+      }
       const { progress: staged } = await open(input);
       const proof = await timed(stepMs, 'prove', () => prove(dependencies, settings, source, staged));
       const loads = await timed(stepMs, 'load', () => loadAll(dependencies, settings, proof.progress));

@@ -5,6 +5,7 @@ import { HeadwaterError, type ErrorCode } from '../rules/errors.ts';
 import { transportGap } from '../rules/receipts.ts';
 import { widen, type Misfit } from '../rules/widening.ts';
 import type { Batch } from '../schemas/batch.ts';
+import type { PageParts } from './page-parts.ts';
 import type { ObjectSchema } from '../schemas/object-schema.ts';
 import type { StagedPage } from '../schemas/page.ts';
 import type { WindowProgress } from '../stores/ledger/ledger.ts';
@@ -28,9 +29,10 @@ export async function shapeSlice(
   settings: ConnectionSettings,
   progress: WindowProgress,
   slice: number,
+  parts?: PageParts,
 ): Promise<Batch> {
   try {
-    return await shapePages(dependencies, settings, progress, slice);
+    return await shapePages(dependencies, settings, progress, slice, parts);
   } catch (error) {
     const { id, attempt, state } = progress.window;
     const useless = error instanceof HeadwaterError && READ_AGAIN.has(error.code);
@@ -44,6 +46,7 @@ async function shapePages(
   settings: ConnectionSettings,
   progress: WindowProgress,
   slice: number,
+  parts: PageParts | undefined,
 ): Promise<Batch> {
   const { ledger, stage, lanes } = dependencies;
   const present = sliceOf(progress, slice);
@@ -53,12 +56,24 @@ async function shapePages(
     throw new HeadwaterError('INTERNAL', `slice ${slice} of ${window.id} is not extracted yet`);
   const signal = Context.current().cancellationSignal;
   const prefix = `${window.id}/${slice}`;
+  const sameTerms = parts?.schemaHash === schema.hash && parts.readAt === progress.readAt;
+  const usable = sameTerms ? parts.byPage : undefined;
   const pages = await Promise.all(
     present.pages.map(async (page) => ({
       path: await stage.path(page.key),
       format: page.format,
       rowsSent: page.rowsSent,
     })),
+  );
+  const staged = new Map<string, string>();
+  const withParts = await Promise.all(
+    pages.map(async (page, at) => {
+      const key = usable?.get(present.pages[at]?.key ?? '');
+      if (key === undefined) return page;
+      const part = await stage.path(key);
+      staged.set(part, key);
+      return { ...page, part };
+    }),
   );
   const out = {
     rows: await stage.reserve(`${prefix}/rows`, 'parquet'),
@@ -70,7 +85,7 @@ async function shapePages(
       dependencies.shaper.shape(
         {
           schema: as,
-          pages,
+          pages: as === schema ? withParts : pages,
           jsonRecords: settings.capabilities.jsonRecords,
           window: { id: window.id, from: window.from, until: window.until },
           confirmedAt: progress.readAt,
@@ -91,12 +106,13 @@ async function shapePages(
   const gap = transportGap(shaped.counts);
   if (gap !== undefined)
     throw new HeadwaterError('RECEIPT_TRANSPORT', `${window.object} slice ${slice}: ${gap}`);
-  const adopt = async (path: string | null) => (path === null ? null : (await stage.adopt(path)).key);
+  const adopted = async (path: string) => (await stage.adopt(path)).key;
+  const adopt = async (path: string | null) => (path === null ? null : adopted(path));
   const batch: Batch = {
     id: batchId(window.id, slice, present.pages),
     window: window.id,
     slice,
-    rows: await adopt(shaped.files.rows),
+    rows: await Promise.all(shaped.files.rows.map(async (path) => staged.get(path) ?? adopted(path))),
     tombstones: await adopt(shaped.files.tombstones),
     quarantine: await adopt(shaped.files.quarantine),
     counts: shaped.counts,
@@ -137,7 +153,7 @@ export function batchId(window: string, slice: number, pages: StagedPage[]): str
 }
 
 async function stillStaged(dependencies: Dependencies, batch: Batch): Promise<boolean> {
-  for (const key of [batch.rows, batch.tombstones, batch.quarantine]) {
+  for (const key of [...batch.rows, batch.tombstones, batch.quarantine]) {
     if (key !== null && !(await dependencies.stage.exists(key))) return false;
   }
   return true;

@@ -23,14 +23,20 @@ export const shapeCountsSchema = z.object({
 });
 export type ShapeCounts = z.infer<typeof shapeCountsSchema>;
 
+/** A ledger of an earlier version holds one key, or null. */
+function fromOneFile(rows: unknown): unknown {
+  if (rows === null) return [];
+  return typeof rows === 'string' ? [rows] : rows;
+}
+
 /** One shaped slice: what `load` takes. The same content has the same id, so a repeated load is a no-op (I2). */
 export const batchSchema = z.object({
   /** `b_` + hash(window, slice, content of its raw pages). */
   id: z.string(),
   window: z.string(),
   slice: z.number().int(),
-  /** Stage keys. `rows`: typed Parquet or null when no row was shaped; `quarantine`: Parquet or null. */
-  rows: z.string().nullable(),
+  /** Stage keys of Parquet files. `rows`: typed rows, in one file or in several of equal columns; none when no row was shaped. */
+  rows: z.preprocess(fromOneFile, z.array(z.string())),
   tombstones: z.string().nullable(),
   quarantine: z.string().nullable(),
   counts: shapeCountsSchema,

@@ -1,9 +1,10 @@
 import { mkdir } from 'node:fs/promises';
 import { DuckDBInstance, listValue } from '@duckdb/node-api';
+import type { DuckDBConnection } from '@duckdb/node-api';
 import type { Shaper } from './shaper.ts';
 import { HeadwaterError } from '../rules/errors.ts';
 import { firstLine, literal, quote } from '../warehouses/sql.ts';
-import { removeTemporary, shapeSlice } from './slice.ts';
+import { removeTemporary, shapePage, shapeSlice } from './slice.ts';
 
 export interface ShaperOptions {
   tempDirectory: string;
@@ -22,26 +23,38 @@ export async function createShaper(options: ShaperOptions): Promise<Shaper> {
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
   });
+  const work = async <T>(
+    object: string,
+    signal: AbortSignal,
+    task: (connection: DuckDBConnection) => Promise<T>,
+  ): Promise<T> => {
+    const connection = await instance.connect();
+    const interrupt = (): void => connection.interrupt();
+    signal.addEventListener('abort', interrupt);
+    try {
+      signal.throwIfAborted();
+      return await task(connection);
+    } catch (error) {
+      // An interrupted statement must not look like bad content.
+      signal.throwIfAborted();
+      // The first line only: what follows quotes the record, which may hold personal values (I5).
+      throw error instanceof HeadwaterError
+        ? error
+        : new HeadwaterError('INTERNAL', `shaping ${object}: ${firstLine(error)}`, { cause: error });
+    } finally {
+      signal.removeEventListener('abort', interrupt);
+      connection.closeSync();
+    }
+  };
   return {
+    shapePage: (request, signal) =>
+      work(request.schema.object, signal, (connection) => shapePage(connection, request, signal)),
     shape: async (request, signal) => {
-      const connection = await instance.connect();
-      const interrupt = (): void => connection.interrupt();
-      signal.addEventListener('abort', interrupt);
       try {
-        signal.throwIfAborted();
-        return await shapeSlice(connection, request, signal);
-      } catch (error) {
-        // An interrupted statement must not look like bad content.
-        signal.throwIfAborted();
-        // The first line only: what follows quotes the record, which may hold personal values (I5).
-        throw error instanceof HeadwaterError
-          ? error
-          : new HeadwaterError('INTERNAL', `shaping ${request.schema.object}: ${firstLine(error)}`, {
-              cause: error,
-            });
+        return await work(request.schema.object, signal, (connection) =>
+          shapeSlice(connection, request, signal),
+        );
       } finally {
-        signal.removeEventListener('abort', interrupt);
-        connection.closeSync();
         await removeTemporary(request);
       }
     },

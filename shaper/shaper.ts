@@ -1,13 +1,28 @@
 import type { ShapeCounts } from '../schemas/batch.ts';
 import type { Misfit } from '../rules/widening.ts';
 import type { Instant } from '../schemas/instant.ts';
-import type { ObjectSchema } from '../schemas/object-schema.ts';
+import type { FieldType, ObjectSchema } from '../schemas/object-schema.ts';
 import type { PageFormat } from '../schemas/page.ts';
+
+export interface RawPageFile {
+  path: string;
+  format: PageFormat;
+  rowsSent: number;
+  /** What `shapePage` made of this page, under the very same schema, window and time: it is not read again. */
+  part?: string;
+}
+
+/** One csv page by itself, before the slice is complete. */
+export type PageRequest = Pick<ShapeRequest, 'schema' | 'window' | 'confirmedAt'> & {
+  page: RawPageFile;
+  /** Local path to write. */
+  out: string;
+};
 
 export interface ShapeRequest {
   schema: ObjectSchema;
   /** Local paths of the raw pages, in order. */
-  pages: { path: string; format: PageFormat; rowsSent: number }[];
+  pages: RawPageFile[];
   /** Path to the records in a json page (SourceCapabilities.jsonRecords). */
   jsonRecords: string;
   window: { id: string; from: Instant; until: Instant };
@@ -22,10 +37,10 @@ export interface ShapeRequest {
   out: { rows: string; tombstones: string; quarantine: string };
 }
 
-/** Paths are null where no file was written, because there was no such row. */
+/** No path, or null, where no file was written, because there was no such row. `rows` lists the parts that were given, too. */
 export interface ShapeResult {
   counts: ShapeCounts;
-  files: { rows: string | null; tombstones: string | null; quarantine: string | null };
+  files: { rows: string[]; tombstones: string | null; quarantine: string | null };
   /** Not empty (only with `findMisfits`): nothing was written; shape again with types that hold these. */
   misfits: Misfit[];
   ms: number;
@@ -33,7 +48,7 @@ export interface ShapeResult {
 
 /**
  * Casts raw pages to the described types inside an embedded DuckDB and writes Parquet; rows never become JavaScript objects.
- * Parquet `rows`: one column per field of the schema (named by `column`, typed), then the system columns in this order:
+ * Parquet `rows`: in one or several files, one column per field of the schema (named by `column`, typed), then the system columns in this order:
  * `_deleted` BOOLEAN, `_version` TIMESTAMPTZ (the stamp), `_confirmed_at` TIMESTAMPTZ, `_hash` UBIGINT (over all field values),
  * `_window` VARCHAR. Parquet `tombstones`: key column, `_deleted` true, `_version`, `_confirmed_at`, `_window`.
  * Parquet `quarantine`: record VARCHAR, field, value, reason, raw (JSON of the whole row), all VARCHAR.
@@ -51,3 +66,8 @@ export interface Shaper {
   }): Promise<string[]>;
   close(): Promise<void>;
 }
+  /**
+   * Shapes a page while others still arrive. False, and no file, when some row of it needs a closer look, or its number of rows
+   * is not what the source said: `shape` then reads the page and says what is the matter.
+   */
+  shapePage(request: PageRequest, signal: AbortSignal): Promise<boolean>;

@@ -1,7 +1,7 @@
 import { rename, rm, stat } from 'node:fs/promises';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import type { ShapeCounts } from '../schemas/batch.ts';
-import type { ShapeRequest, ShapeResult } from './shaper.ts';
+import type { PageRequest, RawPageFile, ShapeRequest, ShapeResult } from './shaper.ts';
 import { HeadwaterError } from '../rules/errors.ts';
 import { DECIMAL_DIGITS_MAX, type Misfit } from '../rules/widening.ts';
 import { checkIdentifiers, firstLine, literal, quote } from '../warehouses/sql.ts';
@@ -12,6 +12,7 @@ import {
   csvSql,
   jsonSql,
   losersSql,
+  positionedSql,
   quarantineSql,
   rowsSql,
   tombstoneRowsSql,
@@ -63,9 +64,9 @@ export async function shapeSlice(
   await connection.run(
     'CREATE TEMP TABLE bad(record VARCHAR,field VARCHAR,value VARCHAR,reason VARCHAR,raw VARCHAR)',
   );
-  const counts = await shapeRows(slice);
+  const { counts, rows } = await shapeRows(slice);
   if (slice.misfits.length > 0) {
-    const files = { rows: null, tombstones: null, quarantine: null };
+    const files = { rows: [], tombstones: null, quarantine: null };
     return { counts, files, misfits: slice.misfits, ms: performance.now() - started };
   }
   counts.tombstones = await shapeTombstones(slice);
@@ -74,7 +75,7 @@ export async function shapeSlice(
     counts,
     misfits: [],
     files: {
-      rows: counts.shaped > 0 ? out.rows : null,
+      rows,
       tombstones: counts.tombstones > 0 ? out.tombstones : null,
       quarantine: counts.quarantined > 0 ? out.quarantine : null,
     },
@@ -82,27 +83,62 @@ export async function shapeSlice(
   };
 }
 
-async function numbers({ connection, signal }: Slice, sql: string): Promise<number[]> {
+/** True when the page's rows are all in `out`: none is bad, outside the window or in doubt, and as many as were sent. */
+export async function shapePage(
+  connection: DuckDBConnection,
+  request: PageRequest,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { schema, page, out } = request;
+  checkIdentifiers(schema);
+  await connection.run("SET TimeZone='UTC'");
+  let rows = -1;
+  try {
+    const [group, ...others] = await groupCsvPages([page.path], schema);
+    if (group !== undefined && others.length === 0) {
+      const sql = rowsSql(request, csvSql(schema, [group]), true);
+      rows = await copy({ connection, signal }, sql, out);
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!isPageFault(error)) throw error;
+  }
+  // I2: a page counts as shaped only with exactly the rows that the source sent.
+  const complete = rows > 0 && rows === page.rowsSent;
+  if (!complete) await rm(out, { force: true });
+  return complete;
+}
+
+/** What only this page's content can cause; a full disk or too little memory is none of it. */
+const isPageFault = (error: unknown): boolean =>
+  (error instanceof HeadwaterError && error.code === 'SOURCE_PROTOCOL') || isDoubt(error) || isContent(error);
+
+type Running = Pick<Slice, 'connection' | 'signal'>;
+
+async function numbers({ connection, signal }: Running, sql: string): Promise<number[]> {
   signal.throwIfAborted();
   const rows = (await connection.runAndReadAll(sql)).getRows();
   return (rows[0] ?? []).map(Number);
 }
 
-const first = async (slice: Slice, sql: string): Promise<number> => (await numbers(slice, sql))[0] ?? 0;
+const first = async (slice: Running, sql: string): Promise<number> => (await numbers(slice, sql))[0] ?? 0;
 
 /** Rows written, as COPY reports them. */
-const copy = (slice: Slice, select: string, path: string): Promise<number> =>
+const copy = (slice: Running, select: string, path: string): Promise<number> =>
   first(slice, `COPY (${select}) TO ${literal(path)} (${PARQUET})`);
 
+/** Pages that are still to be read. */
 const paths = (request: ShapeRequest, format: string): string[] =>
-  request.pages.filter((page) => page.format === format).map((page) => page.path);
+  request.pages.filter((page) => page.format === format && page.part === undefined).map((page) => page.path);
+
+const sentOf = (pages: readonly RawPageFile[]): number => pages.reduce((sum, page) => sum + page.rowsSent, 0);
 
 /** I2: every row that was sent is shaped, superseded, filtered or quarantined, and the sum is checked. */
-async function shapeRows(slice: Slice): Promise<ShapeCounts> {
+async function shapeRows(slice: Slice): Promise<{ counts: ShapeCounts; rows: string[] }> {
   const { request } = slice;
-  const sent = request.pages
-    .filter((page) => page.format !== 'tombstones')
-    .reduce((sum, page) => sum + page.rowsSent, 0);
+  const sent = sentOf(request.pages.filter((page) => page.format !== 'tombstones'));
+  // A part holds as many rows as its page, all of them shaped: `shapePage` yields no other.
+  const inParts = sentOf(request.pages.filter((page) => page.part !== undefined));
   const csv = await groupCsvPages(paths(request, 'csv'), request.schema);
   const json = await jsonRelation(slice);
   let relation = union(csv.length > 0 ? [csvSql(request.schema, csv)] : [], json);
@@ -110,42 +146,48 @@ async function shapeRows(slice: Slice): Promise<ShapeCounts> {
     ...{ sent, received: 0, shaped: 0, quarantined: 0, superseded: 0 },
     ...{ suppressed: 0, filtered: 0, reRead: 0, deleted: 0, tombstones: 0 },
   };
+  let copied = 0;
   if (relation === null) {
-    counts.received = slice.setAside;
+    counts.received = inParts + slice.setAside;
   } else {
     try {
-      counts.shaped = await copyRows(slice, relation);
+      copied = await copyRows(slice, relation);
     } catch (error) {
       if (csv.length === 0 || !isContent(error)) throw error;
       relation = union([await tolerantCsv(slice, csv)], json) ?? '';
-      counts.shaped = await copyRows(slice, relation);
+      copied = await copyRows(slice, relation);
     }
     // The sum says that nothing was left out; only otherwise is a second pass needed to say what was.
     const [received, bad, filtered] =
-      counts.shaped + slice.setAside === sent
-        ? [counts.shaped, 0, 0]
+      inParts + copied + slice.setAside === sent
+        ? [copied, 0, 0]
         : await numbers(slice, countSql(request, relation));
-    counts.received = (received ?? 0) + slice.setAside;
+    counts.received = inParts + (received ?? 0) + slice.setAside;
     counts.quarantined = bad ?? 0;
     counts.filtered = filtered ?? 0;
   }
+  counts.shaped = inParts + copied;
   await quarantine(slice, counts, relation);
-  if (slice.misfits.length > 0) return counts;
-  if (counts.shaped > 0) await finishRows(slice, counts);
-  return counts;
+  if (slice.misfits.length > 0 || counts.shaped === 0) return { counts, rows: [] };
+  return { counts, rows: await finishRows(slice, counts, copied > 0) };
 }
 
-/** Without a filter first; once more with it for a slice that needs it. */
+/** Without a filter and the costlier tests first; once more with them for a slice that needs them. */
 async function copyRows(slice: Slice, relation: string): Promise<number> {
   const { request } = slice;
   const path = temporary(request).all;
   try {
     return await copy(slice, rowsSql(request, relation, true), path);
   } catch (error) {
-    if (!firstLine(error).includes(UNFIT_ROW)) throw error;
+    slice.signal.throwIfAborted();
+    if (!isDoubt(error)) throw error;
     return copy(slice, rowsSql(request, relation, false), path);
   }
 }
+
+/** The strict statement met a row that it does not take; the other one knows what to do with it. */
+const isDoubt = (error: unknown): boolean =>
+  firstLine(error).includes(UNFIT_ROW) || /^(Conversion|Out of Range) Error/.test(firstLine(error));
 
 function union(csv: string[], json: string | null): string | null {
   const parts = json === null ? csv : [...csv, json];
@@ -297,32 +339,44 @@ async function findMisfits({ connection }: Slice): Promise<Misfit[]> {
     .filter(({ integerDigits, scale }) => integerDigits + scale <= DECIMAL_DIGITS_MAX);
 }
 
-/** Leaves one row per key in `out.rows` and counts what is in it. */
-async function finishRows(slice: Slice, counts: ShapeCounts): Promise<void> {
+/** Leaves one row per key, in the parts and `out.rows` or in `out.rows` alone, and counts what is in the files. */
+async function finishRows(slice: Slice, counts: ShapeCounts, withCopied: boolean): Promise<string[]> {
   const { request, connection } = slice;
   const { all } = temporary(request);
+  const parts = request.pages.flatMap((page) => page.part ?? []);
   const key = request.schema.fields.find((field) => field.name === request.schema.key)?.column ?? '';
   // Hashes are counted faster than texts; two keys of one hash would only make the slice look for repetitions in vain.
-  const statistics = (path: string): string =>
+  const statistics = (files: string[]): string =>
     `SELECT count(*),count(DISTINCT hash(${quote(key)})),count(*) FILTER (_version<TIMESTAMPTZ ${literal(request.window.from)}),` +
-    `count(*) FILTER (_deleted) FROM read_parquet(${literal(path)})`;
-  let found = await numbers(slice, statistics(all));
-  const [rows, keys] = found;
-  if (rows === keys) {
-    await rename(all, request.out.rows);
-  } else {
-    await connection.run(`CREATE TEMP TABLE losers AS ${losersSql(key, all)}`);
+    `count(*) FILTER (_deleted) FROM read_parquet([${files.map(literal).join(',')}])`;
+  const found = withCopied ? [...parts, all] : parts;
+  let made = withCopied ? [...parts, request.out.rows] : parts;
+  let counted = await numbers(slice, statistics(found));
+  const [rows, keys] = counted;
+  if (rows !== counts.shaped) {
+    // I2: a part that is not as it was written would else land with fewer rows than were counted.
+    throw new HeadwaterError(
+      'INTERNAL',
+      `${request.schema.object}: ${counts.shaped} rows were shaped, the files hold ${rows ?? 0}`,
+    );
+  }
+  if (rows !== keys) {
+    await connection.run(`CREATE TEMP TABLE losers AS ${losersSql(key, found)}`);
     await copy(
       slice,
-      `SELECT * EXCLUDE (file_row_number) FROM read_parquet(${literal(all)},file_row_number=true) ANTI JOIN losers ON n=file_row_number`,
+      `SELECT * EXCLUDE (n,file_row_number) FROM ${positionedSql(found)} ANTI JOIN losers USING (n)`,
       request.out.rows,
     );
-    found = await numbers(slice, statistics(request.out.rows));
-    counts.superseded = counts.shaped - (found[0] ?? 0);
+    made = [request.out.rows];
+    counted = await numbers(slice, statistics(made));
+    counts.superseded = counts.shaped - (counted[0] ?? 0);
+  } else if (withCopied) {
+    await rename(all, request.out.rows);
   }
-  counts.shaped = found[0] ?? 0;
-  counts.reRead = request.schema.stamp === null ? 0 : (found[2] ?? 0);
-  counts.deleted = found[3] ?? 0;
+  counts.shaped = counted[0] ?? 0;
+  counts.reRead = request.schema.stamp === null ? 0 : (counted[2] ?? 0);
+  counts.deleted = counted[3] ?? 0;
+  return made;
 }
 
 async function shapeTombstones(slice: Slice): Promise<number> {
@@ -330,7 +384,7 @@ async function shapeTombstones(slice: Slice): Promise<number> {
   const pages = request.pages.filter((page) => page.format === 'tombstones');
   const filled: string[] = [];
   for (const page of pages) if ((await stat(page.path)).size > 0) filled.push(page.path);
-  const sent = pages.reduce((sum, page) => sum + page.rowsSent, 0);
+  const sent = sentOf(pages);
   if (filled.length > 0) await connection.run(`CREATE TEMP TABLE gone AS ${tombstonesSql(request, filled)}`);
   const [received, bad] =
     filled.length > 0

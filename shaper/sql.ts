@@ -181,10 +181,54 @@ export function inWindowSql(shaped: Shaped): string {
 /** The message of the statement that met a row which cannot land. */
 export const UNFIT_ROW = 'a row is bad or outside the window';
 
+type Doubt = (text: string, value: string) => string | null;
+
 /**
- * The staged row: values by column name, then the system columns that are known before the load. `strict` ends with UNFIT_ROW
- * at the first row that is bad or outside the window: without a filter every cast is made once, and nearly every slice has no
- * such row. Otherwise these rows are left out.
+ * For a text that its type's plain cast took: true when it may still not be exactly that value. These are the first operands of
+ * the exact tests above, without the rarely needed rest: what they doubt, the exact tests decide.
+ */
+const PLAIN_DOUBTS: Record<PlainKind, Doubt> = {
+  string: () => null,
+  boolean: () => null,
+  json: (text) => `NOT json_valid(${text})`,
+  integer: (text) => `strpos(${text},'.')>0 OR ${negativeExponent(text)}`,
+  double: (_, value) => `NOT isfinite(${value})`,
+  date: (text) => `strlen(${text})<>10`,
+  time: (text) => `NOT ${PLAIN_EXACT.time(text)}`,
+  timestamp: (text) => `strlen(${text})>25`,
+};
+
+function doubtSql(type: FieldType, text: string, value: string): string | null {
+  if (type.kind !== 'decimal') return PLAIN_DOUBTS[type.kind](text, value);
+  const digits = (of: string): string => `strlen(${of})-strpos(${text},'.')>${type.scale}`;
+  return (
+    `${negativeExponent(text)} OR (${digits(text)} AND strpos(${text},'.')>0 AND ` +
+    `(strpos(lower(${text}),'e')>0 OR ${digits(`rtrim(${text},'0')`)}))`
+  );
+}
+
+/** Plain casts end with a conversion error at the first text that they do not take. */
+function plainlyTypedSql({ schema }: Shaped, relation: string): string {
+  const values = schema.fields.map(({ type }, at) => {
+    const text = type.kind === 'string' || type.kind === 'json';
+    return `${text ? raw(at) : `CAST(${raw(at)} AS ${typeSql(type)})`} AS ${cast(at)}`;
+  });
+  return `SELECT *,${values.join(',')} FROM (${relation})`;
+}
+
+/** NULL, as every comparison with an empty field is, counts as fit: only what is required has to be there. */
+function unfitSql(shaped: Shaped): string {
+  const { schema, window } = shaped;
+  const absent = requiredFields(schema).map((at) => `${cast(at)} IS NULL`);
+  const late = schema.stamp === null ? [] : [`${versionSql(shaped)}>=${timestamp(window.until)}`];
+  const doubts = schema.fields.flatMap(({ type }, at) => doubtSql(type, raw(at), cast(at)) ?? []);
+  return [...absent, ...late, ...doubts].join(' OR ');
+}
+
+/**
+ * The staged row: values by column name, then the system columns that are known before the load. `strict` ends with an error at
+ * the first row that is bad, outside the window or in doubt: each text is cast once and little else is looked at, and nearly
+ * every slice has no such row. Otherwise rows that are bad or outside the window are left out. What both yield is equal.
  */
 export function rowsSql(shaped: Shaped, relation: string, strict: boolean): string {
   const { schema } = shaped;
@@ -193,13 +237,14 @@ export function rowsSql(shaped: Shaped, relation: string, strict: boolean): stri
     schema.deleted === null ? 'false' : `coalesce(${cast(position(schema, schema.deleted))},false)`;
   // DuckDB's hash is stable within its pinned version; after an upgrade equal rows count as updated once, never wrongly unchanged.
   const hash = `hash(${schema.fields.map((_, at) => cast(at)).join(',')})`;
-  const fit = `${goodSql(shaped)} AND ${inWindowSql(shaped)}`;
   const window = literal(shaped.window.id);
+  const guarded = `CASE WHEN ${unfitSql(shaped)} THEN error(${literal(UNFIT_ROW)}) ELSE ${window} END`;
+  const from = strict
+    ? `(${plainlyTypedSql(shaped, relation)})`
+    : `(${typedSql(shaped, relation)}) WHERE ${goodSql(shaped)} AND ${inWindowSql(shaped)}`;
   return (
     `SELECT ${values.join(',')},${deleted} AS _deleted,${versionSql(shaped)} AS _version,` +
-    `${timestamp(shaped.confirmedAt)} AS _confirmed_at,${hash} AS _hash,` +
-    `${strict ? `CASE WHEN ${fit} THEN ${window} ELSE error(${literal(UNFIT_ROW)}) END` : window} AS _window ` +
-    `FROM (${typedSql(shaped, relation)})${strict ? '' : ` WHERE ${fit}`}`
+    `${timestamp(shaped.confirmedAt)} AS _confirmed_at,${hash} AS _hash,${strict ? guarded : window} AS _window FROM ${from}`
   );
 }
 
@@ -263,17 +308,23 @@ export function tombstoneRowsSql(shaped: Shaped, relation: string): string {
   );
 }
 
+/** Files of equal columns as one relation with `n`, the position of a row among all of them. */
+export function positionedSql(paths: readonly string[]): string {
+  const files = `[${paths.map(literal).join(',')}]`;
+  return `(SELECT *,file_index*1099511627776+file_row_number AS n FROM read_parquet(${files},file_row_number=true))`;
+}
+
 /**
- * Positions in the file of rows that lose against another row of their key. Only repeated keys are sorted, and only by the
- * order tuple: sorting whole rows would not fit in memory.
+ * Positions of rows that lose against another row of their key. Only repeated keys are sorted, and only by the order tuple:
+ * sorting whole rows would not fit in memory.
  */
-export function losersSql(keyColumn: string, path: string): string {
+export function losersSql(keyColumn: string, paths: readonly string[]): string {
   const key = quote(keyColumn);
-  const file = literal(path);
+  const files = `[${paths.map(literal).join(',')}]`;
   return (
-    `SELECT n FROM (SELECT file_row_number AS n,row_number() OVER (PARTITION BY ${key} ` +
-    `ORDER BY _version DESC,_confirmed_at DESC,_deleted DESC,_hash DESC,file_row_number) AS place ` +
-    `FROM read_parquet(${file},file_row_number=true) SEMI JOIN ` +
-    `(SELECT ${key} FROM read_parquet(${file}) GROUP BY ${key} HAVING count(*)>1) USING (${key})) WHERE place>1`
+    `SELECT n FROM (SELECT n,row_number() OVER (PARTITION BY ${key} ` +
+    `ORDER BY _version DESC,_confirmed_at DESC,_deleted DESC,_hash DESC,n) AS place ` +
+    `FROM ${positionedSql(paths)} SEMI JOIN ` +
+    `(SELECT ${key} FROM read_parquet(${files}) GROUP BY ${key} HAVING count(*)>1) USING (${key})) WHERE place>1`
   );
 }

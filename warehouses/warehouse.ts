@@ -30,8 +30,8 @@ export interface LoadRequest {
   window: Window;
   schema: ObjectSchema;
   batch: Batch;
-  /** Local paths of the batch's Parquet files, null where the batch has none. */
-  files: { rows: string | null; tombstones: string | null; quarantine: string | null };
+  /** Local paths of the batch's Parquet files, none or null where the batch has none. */
+  files: { rows: string[]; tombstones: string | null; quarantine: string | null };
 }
 
 /** After a window from the beginning of time: rows that it did not confirm are gone in the source. */

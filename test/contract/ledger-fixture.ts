@@ -83,7 +83,7 @@ export const batch = (window: string, index: number, id = `b_${index}`): Batch =
   id,
   window,
   slice: index,
-  rows: `${window}/${index}/rows.parquet`,
+  rows: [`${window}/${index}/rows.parquet`],
   tombstones: null,
   quarantine: null,
   counts,

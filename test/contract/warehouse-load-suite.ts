@@ -88,7 +88,7 @@ export function loadTests(h: Harness): void {
 
     test('a staged file that is gone is told as such', async () => {
       const request = await h.make({ csv: [row('1', 1, 'a')] });
-      request.files.rows = '/nowhere/rows';
+      request.files.rows = ['/nowhere/rows'];
       expect(await code(h.warehouse.load(request, signal))).toBe('STAGE_MISSING');
     });
 

@@ -79,9 +79,10 @@ const STATEMENTS: Record<string, string> = {
   ]),
   'shape-json': jsonSql(schema, ['/stage/1'], 'data.records'),
   'shape-rows': rowsSql(shaped, 'SELECT * FROM texts', false),
+  'shape-rows-strict': rowsSql(shaped, 'SELECT * FROM texts', true),
   'shape-count': countSql(shaped, 'SELECT * FROM texts'),
   'shape-quarantine': quarantineSql(shaped, 'SELECT * FROM texts'),
-  'shape-losers': losersSql('id', '/stage/all'),
+  'shape-losers': losersSql('id', ['/stage/all', '/stage/part']),
   'shape-tombstones': `${tombstonesSql(shaped, ['/stage/gone'])};\n\n${tombstoneRowsSql(shaped, 'gone')}`,
 };
 

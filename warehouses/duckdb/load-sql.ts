@@ -24,18 +24,35 @@ export const targetOf = (connection: string, schema: ObjectSchema): string =>
 const SYSTEM = ['_deleted', '_version', '_confirmed_at', '_hash', '_window'];
 const OLD = "TIMESTAMPTZ '0001-01-01 00:00:00+00'";
 const at = (now: string): string => `TIMESTAMPTZ ${literal(now)}`;
-const file = (path: string): string => `read_parquet(${literal(path)}, file_row_number = true)`;
+
+/** One staged file, or several of equal columns. */
+export type StagedPaths = string | readonly string[];
+
+const list = (paths: StagedPaths): readonly string[] => (typeof paths === 'string' ? [paths] : paths);
+
+const parquet = (paths: StagedPaths, options = ''): string => {
+  const [first = '', ...more] = list(paths).map(literal);
+  return `read_parquet(${more.length === 0 ? first : `[${[first, ...more].join(', ')}]`}${options})`;
+};
+
+const file = (paths: StagedPaths): string => parquet(paths, ', file_row_number = true');
+
+/** Of a row among all files of the batch; a file has far fewer rows than 2^40. */
+const position = (paths: StagedPaths, of = ''): string =>
+  list(paths).length === 1
+    ? `${of}file_row_number`
+    : `(${of}file_index * 1099511627776 + ${of}file_row_number)`;
 
 /** Of the staged rows: how many, and how many distinct keys; hashes are counted faster than texts. */
-export function inspectSql(stagedKey: string, path: string): string {
-  return `SELECT count(*), count(DISTINCT hash(${stagedKey})) FROM read_parquet(${literal(path)})`;
+export function inspectSql(stagedKey: string, path: StagedPaths): string {
+  return `SELECT count(*), count(DISTINCT hash(${stagedKey})) FROM ${parquet(path)}`;
 }
 
 /**
  * `n` position in the file, `row_id` in the table, `action`. The whole order tuple decides, every part coalesced; a deletion
  * wins against a row of the same version and time. Equal content is unchanged: only its times move.
  */
-export function planRowsSql(table: LoadTable, path: string): string {
+export function planRowsSql(table: LoadTable, path: StagedPaths): string {
   return planSql(table, path, '_hash', [
     "WHEN t.row_id IS NULL THEN 'insert'",
     "WHEN t._hash = s._hash AND t._deleted = s._deleted THEN 'unchanged'",
@@ -44,7 +61,7 @@ export function planRowsSql(table: LoadTable, path: string): string {
 }
 
 /** A tombstone has no content: against a live row of the same version and time it wins, against a deleted one nothing changes. */
-export function planTombstonesSql(table: LoadTable, path: string): string {
+export function planTombstonesSql(table: LoadTable, path: StagedPaths): string {
   return planSql(table, path, 'NULL::UBIGINT AS _hash', [
     "WHEN t.row_id IS NULL THEN 'insert'",
     "WHEN t._deleted THEN 'unchanged'",
@@ -54,7 +71,7 @@ export function planTombstonesSql(table: LoadTable, path: string): string {
 
 function planSql(
   { target, key, keyType, stagedKey }: LoadTable,
-  path: string,
+  path: StagedPaths,
   hash: string,
   cases: string[],
 ): string {
@@ -63,7 +80,7 @@ function planSql(
     `SELECT s.n, t.row_id, s.k, s._version, s._confirmed_at, CASE`,
     ...cases.map((line) => `  ${line}`),
     "  ELSE 'stale' END AS action",
-    `FROM (SELECT CAST(${stagedKey} AS ${keyType}) AS k, _deleted, _version, _confirmed_at, ${hash}, file_row_number AS n FROM ${file(path)}) AS s`,
+    `FROM (SELECT CAST(${stagedKey} AS ${keyType}) AS k, _deleted, _version, _confirmed_at, ${hash}, ${position(path)} AS n FROM ${file(path)}) AS s`,
     `LEFT JOIN (SELECT rowid AS row_id, ${key} AS k, _deleted, _version, _confirmed_at, _hash FROM ${target}) AS t ON s.k = t.k`,
   ].join('\n');
 }
@@ -126,20 +143,26 @@ function stagedValues({ places }: LoadTable, now: string): { names: string[]; va
 }
 
 /** Every staged row: for a table that holds none of their keys. */
-export function insertAllSql(table: LoadTable, path: string, now: string): string {
+export function insertAllSql(table: LoadTable, path: StagedPaths, now: string): string {
   const { names, values } = stagedValues(table, now);
-  return `INSERT INTO ${table.target} (${names.join(', ')})\nSELECT ${values.join(', ')}\nFROM read_parquet(${literal(path)}) AS s`;
+  return `INSERT INTO ${table.target} (${names.join(', ')})\nSELECT ${values.join(', ')}\nFROM ${parquet(path)} AS s`;
 }
 
 /** The rows that the plan inserts or updates, an updated one with what was kept of it. */
-export function insertPlannedSql(table: LoadTable, path: string, now: string, withKept: boolean): string {
+export function insertPlannedSql(
+  table: LoadTable,
+  path: StagedPaths,
+  now: string,
+  withKept: boolean,
+): string {
   const { names, values } = stagedValues(table, now);
   const kept = withKept ? keptColumns(table) : [];
+  const n = position(path, 's.');
   return [
     `INSERT INTO ${table.target} (${[...names, ...kept].join(', ')})`,
     `SELECT ${[...values, ...kept.map((column) => `k.${column}`)].join(', ')}`,
-    `FROM ${file(path)} AS s SEMI JOIN (SELECT n FROM load_plan WHERE action IN ('insert', 'update')) AS p ON s.file_row_number = p.n`,
-    ...(kept.length > 0 ? ['LEFT JOIN load_kept AS k ON s.file_row_number = k.n'] : []),
+    `FROM ${file(path)} AS s SEMI JOIN (SELECT n FROM load_plan WHERE action IN ('insert', 'update')) AS p ON ${n} = p.n`,
+    ...(kept.length > 0 ? [`LEFT JOIN load_kept AS k ON ${n} = k.n`] : []),
   ].join('\n');
 }
 
@@ -160,29 +183,29 @@ export function insertTombstonesSql({ target, key }: LoadTable, window: string, 
 }
 
 /** present, missing: keys of the file that the table holds at a version at least as new. */
-export function verifySql({ target, key, keyType, stagedKey }: LoadTable, path: string): string {
+export function verifySql({ target, key, keyType, stagedKey }: LoadTable, path: StagedPaths): string {
   return [
     'SELECT count(*) FILTER (t._version >= s.v), count(*) FILTER (t._version IS NULL OR t._version < s.v)',
-    `FROM (SELECT CAST(${stagedKey} AS ${keyType}) AS k, _version AS v FROM read_parquet(${literal(path)})) AS s`,
+    `FROM (SELECT CAST(${stagedKey} AS ${keyType}) AS k, _version AS v FROM ${parquet(path)}) AS s`,
     `LEFT JOIN ${target} AS t ON s.k = t.${key}`,
   ].join('\n');
 }
 
 /** Values of a field that the policy keeps out of the table but not out of sight. `$1` time, `$2` batch, `$3` window, `$4` connection, `$5` object. */
-export function setAsideSql(place: Place, table: string, stagedKey: string, path: string): string {
+export function setAsideSql(place: Place, table: string, stagedKey: string, path: StagedPaths): string {
   const value = quote(place.field.column);
   return [
     'INSERT INTO _headwater.quarantine',
     `SELECT $2, $3, $4, $5, CAST(${stagedKey} AS VARCHAR), ${literal(place.field.name)}, CAST(${value} AS VARCHAR),`,
     `  ${literal(`the policy keeps this column out of ${table}`)}, NULL, $1::TIMESTAMPTZ`,
-    `FROM read_parquet(${literal(path)}) WHERE ${value} IS NOT NULL`,
+    `FROM ${parquet(path)} WHERE ${value} IS NOT NULL`,
   ].join('\n');
 }
 
-export function quarantineSql(path: string): string {
+export function quarantineSql(path: StagedPaths): string {
   return [
     'INSERT INTO _headwater.quarantine',
     "SELECT $2, $3, $4, $5, record, field, value, coalesce(reason, 'unknown'), raw, $1::TIMESTAMPTZ",
-    `FROM read_parquet(${literal(path)})`,
+    `FROM ${parquet(path)}`,
   ].join('\n');
 }

@@ -5,7 +5,7 @@ import { HeadwaterError } from '../../rules/errors.ts';
 import { checkIdentifiers, quote } from '../sql.ts';
 import { rowsOf } from './client.ts';
 import * as statement from './load-sql.ts';
-import type { LoadTable } from './load-sql.ts';
+import type { LoadTable, StagedPaths } from './load-sql.ts';
 import { tableColumns } from './schema.ts';
 import { refuseOutdated } from './system-tables.ts';
 import { placeFields } from './types.ts';
@@ -26,7 +26,7 @@ export async function loadBatch(
   const load: Load = { connection, request, table, now };
   const sum: Tally = { inserted: 0, updated: 0, unchanged: 0, stale: 0 };
   const { rows, tombstones, quarantine } = request.files;
-  if (rows !== null) add(sum, await loadRows(load, rows));
+  if (rows.length > 0) add(sum, await loadRows(load, rows));
   if (tombstones !== null) add(sum, await loadTombstones(load, tombstones));
   if (quarantine !== null) await connection.run(statement.quarantineSql(quarantine), about(request, now));
   await writeBatchRow(connection, request, sum, now);
@@ -63,7 +63,7 @@ const about = ({ batch, window }: LoadRequest, now: string): string[] => [
 ];
 
 /** I3: a lower attempt than one seen for the window is refused. A batch that is there already is a no-op. */
-async function findApplied(
+export async function findApplied(
   connection: DuckDBConnection,
   { batch, window }: LoadRequest,
 ): Promise<Omit<LoadReceipt, 'ms'> | undefined> {
@@ -107,7 +107,7 @@ async function replaceOthers(
   );
 }
 
-async function writeBatchRow(
+export async function writeBatchRow(
   connection: DuckDBConnection,
   request: LoadRequest,
   sum: Tally,
@@ -124,7 +124,10 @@ async function writeBatchRow(
   );
 }
 
-async function openTable(connection: DuckDBConnection, { window, schema }: LoadRequest): Promise<LoadTable> {
+export async function openTable(
+  connection: DuckDBConnection,
+  { window, schema }: LoadRequest,
+): Promise<LoadTable> {
   checkIdentifiers(schema);
   const columns = await tableColumns(connection, window.connection, schema.table);
   const places = placeFields(schema.fields, columns);
@@ -152,7 +155,7 @@ async function numbers(connection: DuckDBConnection, sql: string): Promise<numbe
   return ((await connection.runAndReadAll(sql)).getRows()[0] ?? []).map(Number);
 }
 
-async function loadRows(load: Load, path: string): Promise<Tally> {
+async function loadRows(load: Load, path: StagedPaths): Promise<Tally> {
   const { connection, table, now } = load;
   const [rows = 0, keys] = await numbers(connection, statement.inspectSql(table.stagedKey, path));
   const { id, counts } = load.request.batch;
@@ -214,7 +217,7 @@ async function plan({ connection, table }: Load, sql: string, rows: number): Pro
 }
 
 /** Fields without a column that takes them: under the policy `quarantine` their values are set aside, never dropped unseen. */
-async function setAside({ connection, request, table, now }: Load, path: string): Promise<void> {
+async function setAside({ connection, request, table, now }: Load, path: StagedPaths): Promise<void> {
   for (const place of table.places.filter((candidate) => candidate.column === undefined || !candidate.fits)) {
     const [last] = await rowsOf(
       connection,
@@ -241,8 +244,9 @@ export async function verifyBatch(
 ): Promise<{ present: number; missing: number }> {
   const table = await openTable(connection, request);
   const sum = { present: 0, missing: 0 };
-  for (const path of [request.files.rows, request.files.tombstones]) {
-    if (path === null) continue;
+  const { rows, tombstones } = request.files;
+  for (const path of [rows, tombstones]) {
+    if (path === null || path.length === 0) continue;
     const [present = 0, missing = 0] = await numbers(connection, statement.verifySql(table, path));
     sum.present += present;
     sum.missing += missing;

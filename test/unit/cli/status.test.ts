@@ -140,7 +140,7 @@ function stuck(batch: boolean): WindowProgress {
   };
   const counts = { ...NO_ROWS, sent: 7, received: 7, shaped: 6, quarantined: 1 };
   const slice = { slice: 0, api: 'rest', request: {}, rowsEstimate: null };
-  const staged = { id: 'b', window: 'w_1', slice: 0, rows: null, tombstones: null, quarantine: null, counts };
+  const staged = { id: 'b', window: 'w_1', slice: 0, rows: [], tombstones: null, quarantine: null, counts };
   const schema = {
     object: 'Contact',
     table: 'contact',

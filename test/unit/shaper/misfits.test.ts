@@ -60,13 +60,13 @@ test('more digits than described are told, not set aside, and fit after widening
   const amounts = ['1.5', '12345.67', '-0.12345', '1.500', ''];
   const first = await shape(schema, amounts, true);
   expect(first.misfits).toEqual([{ field: 'Amount', integerDigits: 5, scale: 5 }]);
-  expect(first.files).toEqual({ rows: null, tombstones: null, quarantine: null });
+  expect(first.files).toEqual({ rows: [], tombstones: null, quarantine: null });
   const wider = widen(schema, first.misfits);
   const second = await shape(wider, amounts, false);
   expect(second).toMatchObject({ misfits: [], counts: { shaped: 5, quarantined: 0 } });
   const connection = await (await DuckDBInstance.create(':memory:')).connect();
   const read = await connection.runAndReadAll(
-    `SELECT CAST(amount AS VARCHAR), typeof(amount) FROM read_parquet('${second.files.rows}') ORDER BY id`,
+    `SELECT CAST(amount AS VARCHAR), typeof(amount) FROM read_parquet('${second.files.rows.join()}') ORDER BY id`,
   );
   expect(read.getRows()).toEqual([
     ['1.50000', 'DECIMAL(10,5)'],

@@ -5,6 +5,7 @@ import { DuckDBInstance } from '@duckdb/node-api';
 import { ORIGIN } from '../../../schemas/instant.ts';
 import type { ShapeRequest, ShapeResult } from '../../../shaper/shaper.ts';
 import { parseHeader } from '../../../shaper/csv-pages.ts';
+import { literal } from '../../../warehouses/sql.ts';
 import { CONFIRMED, UNTIL, csvOf, field, openBench, schemaOf } from '../../contract/warehouse-fixture.ts';
 import type { Bench } from '../../contract/warehouse-fixture.ts';
 
@@ -20,11 +21,13 @@ const T = (second: number): string => `2026-01-01T00:00:${String(second).padStar
 const schema = schemaOf([field('Name')]);
 const NAMES = ['Id', 'Stamp', 'Deleted', 'Name'];
 
-async function read(path: string | null, sql: string): Promise<unknown[][]> {
+async function read(paths: readonly string[] | string | null, sql: string): Promise<unknown[][]> {
   const instance = await DuckDBInstance.create(':memory:', { threads: '1' });
   const connection = await instance.connect();
   const rows = (
-    await connection.runAndReadAll(sql.replace('FILE', `read_parquet('${path ?? ''}')`))
+    await connection.runAndReadAll(
+      sql.replace('FILE', `read_parquet([${[paths ?? ''].flat().map(literal).join(',')}])`),
+    )
   ).getRowsJson();
   connection.closeSync();
   instance.closeSync();
@@ -352,7 +355,7 @@ describe('counts', () => {
         ['2', T(5), 'false', 'b'],
       ],
     });
-    const from = result.files.rows === null ? [] : [result.files.rows];
+    const from = result.files.rows;
     const ask = async (ids: string[], until: string, files_ = from) =>
       (await bench.shaper.absentKeys({ files: files_, column: 'id', ids, from: T(1), until })).toSorted();
     expect(await ask(['1', '2', '9', '9'], T(9))).toEqual(['9']);
