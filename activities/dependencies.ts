@@ -1,9 +1,13 @@
 // What the steps share: the stores, the warehouse, the sources. Wired once per worker, faked in tests.
+import type { Mapping } from '../mapping/mapping.ts';
+import type { PhoneNormaliser } from '../mapping/normalise.ts';
+import type { Entity } from '../schemas/entities/entity.ts';
 import type { Owner } from '../schemas/window.ts';
 import type { CallClass } from '../schemas/quota.ts';
 import type { RefreshPolicy } from '../schemas/refresh.ts';
 import type { Shaper } from '../shaper/shaper.ts';
 import type { Source, SourceCapabilities } from '../sources/source.ts';
+import type { Claims } from '../stores/claims/claims.ts';
 import type { BucketPolicy, Ledger } from '../stores/ledger/ledger.ts';
 import type { Stage } from '../stores/stage/stage.ts';
 import type { EvolutionPolicy, Warehouse } from '../warehouses/warehouse.ts';
@@ -35,12 +39,23 @@ export interface ConnectionSettings {
   open(callClass: CallClass): Promise<Source>;
 }
 
+/** What golden profiles need; absent where the configuration asks for none. */
+export interface Profiles {
+  claims: Claims;
+  /** Shared schemas and the configuration's own, by name. */
+  entities: ReadonlyMap<string, Entity>;
+  /** Mappings of one object; none: its rows stay raw. */
+  mappings(connection: string, object: string): readonly Mapping[];
+  phone: PhoneNormaliser;
+}
+
 export interface Dependencies {
   connections: ReadonlyMap<string, ConnectionSettings>;
   ledger: Ledger;
   stage: Stage;
   shaper: Shaper;
   warehouse: Warehouse;
+  profiles?: Profiles;
   /** The warehouse's name in the ledger's sink coverage. */
   sink: string;
   lanes: Lanes;
@@ -50,8 +65,8 @@ export interface Dependencies {
   closedOwners(owners: Owner[]): Promise<Owner[]>;
   /** Free bytes below which extract stops before load does. */
   freeBytesMin: number;
-  /** Staged files are kept this long, and up to this size. */
-  retention: { keepMs: number; bytesMax: number };
+  /** Staged files are kept for `keepMs` and up to `bytesMax`; windows, receipts and runs for `factsMs`. */
+  retention: { keepMs: number; bytesMax: number; factsMs: number };
   /** Objects of one run that move at once. */
   objectsInParallel: number;
 }

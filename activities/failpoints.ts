@@ -11,7 +11,10 @@ export type Failpoint =
   | 'prove:done'
   | 'load:done'
   | 'commit:interval'
-  | 'commit:done';
+  | 'commit:done'
+  | 'reconcile:applied'
+  | 'reconcile:closed'
+  | 'publish:merged';
 
 /** `HEADWATER_FAILPOINT=<name>` dies at the first time, `<name>:<n>` at the n-th. */
 const [step, boundary, nth = '1'] = (process.env['HEADWATER_FAILPOINT'] ?? '').split(':');

@@ -9,6 +9,8 @@ export interface BackfillWindow extends Interval {
   /** Grid cells that it covers. */
   cells: number;
   rowsEstimate: number | null;
+  /** Only these fields; absent: all. */
+  fields?: string[];
 }
 
 export interface BackfillObject {

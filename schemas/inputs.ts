@@ -38,6 +38,8 @@ export const backfillInputSchema = z.strictObject({
   to: moment,
   /** missing: what no window covers. failed: what ended without proof. all: everything again. */
   reprocess: z.enum(['missing', 'failed', 'all']).default('missing'),
+  /** Only these fields, of all records; the key alone compares ids. Needs `from: beginning`. */
+  fields: z.array(z.string().min(1)).min(1).max(100).optional(),
   /** Windows at once, 1–16. */
   maxActive: z.number().int().min(1).max(16).default(2),
   newestFirst: z.boolean().default(false),

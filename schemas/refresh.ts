@@ -14,6 +14,8 @@ export const refreshStateSchema = z.object({
   added: z.object({ fields: z.array(z.string()).min(1), since: instantSchema, run: z.string() }).nullable(),
   /** As of when the formulas of all rows are right; null: never known. */
   formulasAt: instantSchema.nullable(),
+  /** When the newest partial window that has landed was read. */
+  partialAt: instantSchema.nullable(),
   /** Deletions before this were forgotten by the source before they were read. */
   deletionsLostBefore: instantSchema.nullable(),
 });

@@ -30,6 +30,25 @@ export const objectSummarySchema = z.object({
 });
 export type ObjectSummary = z.infer<typeof objectSummarySchema>;
 
+/** What reconcile and publish made of a run's rows. */
+export const goldenSummarySchema = z.object({
+  /** New versions of records; `known`: seen before; `suppressed`: of erased subjects. */
+  observed: z.number().int(),
+  known: z.number().int(),
+  suppressed: z.number().int(),
+  /** Records that fit no shared schema. */
+  quarantined: z.number().int(),
+  /** Profiles that were made, changed and merged. */
+  created: z.number().int(),
+  changed: z.number().int(),
+  merged: z.number().int(),
+  /** Cases put up for review. */
+  reviews: z.number().int(),
+  /** Profiles written to the warehouse. */
+  published: z.number().int(),
+});
+export type GoldenSummary = z.infer<typeof goldenSummarySchema>;
+
 export const runSummarySchema = z.object({
   connection: z.string(),
   workflowId: z.string(),

@@ -4,6 +4,7 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import type { Shaper } from './shaper.ts';
 import { HeadwaterError } from '../rules/errors.ts';
 import { firstLine, literal, quote } from '../warehouses/sql.ts';
+import { readShapedRows } from './shaped-rows.ts';
 import { removeTemporary, shapePage, shapeSlice } from './slice.ts';
 
 export interface ShaperOptions {
@@ -56,6 +57,14 @@ export async function createShaper(options: ShaperOptions): Promise<Shaper> {
         );
       } finally {
         await removeTemporary(request);
+      }
+    },
+    rows: async function* (request) {
+      const connection = await instance.connect();
+      try {
+        yield* readShapedRows(connection, request);
+      } finally {
+        connection.closeSync();
       }
     },
     absentKeys: async ({ files, column, ids, from, until }) => {

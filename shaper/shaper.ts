@@ -46,6 +46,30 @@ export interface ShapeResult {
   ms: number;
 }
 
+export interface ShapedColumn {
+  column: string;
+  type: FieldType;
+}
+
+export interface ShapedRowsRequest {
+  files: string[];
+  /** Column of the key. */
+  key: string;
+  columns: readonly ShapedColumn[];
+  /** False for tombstones, which have no `_hash`. */
+  hashed: boolean;
+}
+
+export interface ShapedRow {
+  record: string;
+  hash: string | null;
+  version: Instant | null;
+  confirmedAt: Instant;
+  deleted: boolean;
+  /** Values of `columns`, read when asked: decimals, dates and instants as text. Valid until the next piece is asked for. */
+  values: () => (string | number | boolean | null)[];
+}
+
 /**
  * Casts raw pages to the described types inside an embedded DuckDB and writes Parquet; rows never become JavaScript objects.
  * Parquet `rows`: in one or several files, one column per field of the schema (named by `column`, typed), then the system columns in this order:
@@ -55,6 +79,11 @@ export interface ShapeResult {
  * Throws TOO_MANY_BAD_ROWS, RECEIPT_TRANSPORT (a page holds another number of rows than the source said).
  */
 export interface Shaper {
+  /**
+   * Shapes a page while others still arrive. False, and no file, when some row of it needs a closer look, or its number of rows
+   * is not what the source said: `shape` then reads the page and says what is the matter.
+   */
+  shapePage(request: PageRequest, signal: AbortSignal): Promise<boolean>;
   shape(request: ShapeRequest, signal: AbortSignal): Promise<ShapeResult>;
   /** Which of these ids are not in the Parquet files with a `_version` in `[from, until)`; without repetitions. */
   absentKeys(request: {
@@ -64,10 +93,7 @@ export interface Shaper {
     from: Instant;
     until: Instant;
   }): Promise<string[]>;
+  /** The rows of shaped files (or tombstones), some thousand at a time, in the order of the files. */
+  rows(request: ShapedRowsRequest): AsyncIterable<ShapedRow[]>;
   close(): Promise<void>;
 }
-  /**
-   * Shapes a page while others still arrive. False, and no file, when some row of it needs a closer look, or its number of rows
-   * is not what the source said: `shape` then reads the page and says what is the matter.
-   */
-  shapePage(request: PageRequest, signal: AbortSignal): Promise<boolean>;

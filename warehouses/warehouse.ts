@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { Batch, LoadReceipt } from '../schemas/batch.ts';
 import type { Instant } from '../schemas/instant.ts';
-import type { ObjectSchema } from '../schemas/object-schema.ts';
+import type { FieldType, ObjectSchema } from '../schemas/object-schema.ts';
 import type { Receipt } from '../schemas/receipt.ts';
 import type { RunSummary } from '../schemas/run.ts';
 import type { SinkState } from '../schemas/sink.ts';
@@ -59,6 +59,28 @@ export interface IntervalRow {
   receipt: Receipt;
 }
 
+/** A table of Headwater's own in the schema `golden`. */
+export interface OwnTable {
+  name: string;
+  columns: { name: string; type: FieldType }[];
+  key: string[];
+  /** Column that may only rise for a key; null: the first row of a key stays for ever. */
+  version: string | null;
+  /** A view beside it with `valid_to` and `current` per version (SCD2). */
+  history?: { view: string; of: string; from: string; order: string };
+}
+
+/** A record that landed but fits no shared schema. `reason` carries no value. */
+export interface QuarantinedRow {
+  batch: string;
+  window: string;
+  connection: string;
+  object: string;
+  record: string;
+  field: string;
+  reason: string;
+}
+
 /** A bounded answer to a read-only statement. Values are JSON-safe: decimals and 64-bit integers as text. */
 export interface QueryAnswer {
   columns: { name: string; type: string }[];
@@ -74,9 +96,15 @@ export interface Warehouse {
   check(): Promise<{ check: string; ok: boolean; detail: string; remedy?: string }[]>;
   /** Creates or evolves `<connection>.<table>` by policy; SCHEMA_FROZEN when the policy forbids it. */
   migrate(connection: string, schema: ObjectSchema, policy: EvolutionPolicy): Promise<SchemaChange[]>;
-  /** The same batch twice => `alreadyApplied: true`. A lower attempt of its window than one seen => ATTEMPT_OUTDATED (I3). */
+  /**
+   * The same batch twice => `alreadyApplied: true`. Of a partial window (`window.fields`, `schema` the whole one): only rows at the
+   * same version that nothing read later change, in these columns and the deleted flag; no row is made, the rest is stale. A lower attempt of its window than one seen => ATTEMPT_OUTDATED (I3).
+   */
   load(request: LoadRequest, signal: AbortSignal): Promise<LoadReceipt>;
-  /** Keys of the batch that are there at a version at least as new, and those that are not (receipt, destination part). */
+  /**
+   * Keys of the batch that are there at a version at least as new, and those that are not (receipt, destination part). Of a
+   * partial window, a key that was once set aside counts as present.
+   */
   verify(request: LoadRequest): Promise<{ present: number; missing: number }>;
   /** Marks as deleted what a whole read no longer found; returns how many rows. Repeating it marks nothing more. */
   retire(request: RetireRequest): Promise<number>;
@@ -86,6 +114,15 @@ export interface Warehouse {
   /** Interval rows with `seq` above the given one, ascending: lets an old ledger adopt what the warehouse holds. */
   intervals(afterSeq: number): Promise<(IntervalRow & { seq: number })[]>;
   recordRun(run: RunSummary): Promise<void>;
+  /** Merges NDJSON files into tables of Headwater's own, all in one transaction; tables and views are made, columns added. */
+  mergeOwn(files: { table: OwnTable; file: string }[], signal: AbortSignal): Promise<void>;
+  /** Adds rows to `_headwater.quarantine`; one that is there already (batch, record, field) is a no-op. */
+  setAside(rows: QuarantinedRow[]): Promise<void>;
+  /**
+   * Removes what is older than `before` from batches, quarantine, runs and applied schema changes; at most `rowsMax` rows of each.
+   * I3: interval rows stay, and what belongs to a window that has none yet. Returns how many rows went.
+   */
+  prune(before: Instant, rowsMax: number): Promise<number>;
   /** Rows in the table that are not tombstones; for the shrink guard and the demo's table. */
   count(connection: string, table: string): Promise<number>;
   /** One read-only statement; at most `rowsMax` rows. Anything else than a select is refused. */

@@ -4,7 +4,7 @@ import type { Classification, EntityField } from './entity.ts';
 type Options = Partial<Pick<EntityField, 'classification' | 'kind' | 'freshness' | 'live' | 'normal'>>;
 
 const TEXT_CHARACTERS_MAX = 32_000;
-const DECIMAL = /^-?\d{1,38}(?:\.\d{1,38})?$/;
+const DECIMAL = /^-?\d{1,28}(?:\.\d{1,38})?$/;
 const DATE = /^\d{4}-\d\d-\d\d$/;
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z$/;
 /** One @ with something around it: CRMs hold addresses that stricter patterns refuse and mail servers take. */

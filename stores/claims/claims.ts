@@ -117,8 +117,11 @@ export interface Claims {
   /** Only raises `confirmedAt` of records whose row is unchanged. */
   confirm(source: string, object: string, records: string[], confirmedAt: Instant): Promise<void>;
 
-  /** By public id (an alias gives the profile it was merged into). `asOf`: what was known at that system time, with the rules of then. */
-  profile(id: string, options?: { asOf?: Instant }): Promise<GoldenProfile | null>;
+  /**
+   * By public id. An alias gives the profile it was merged into, unless `exact`: then the merged one itself, without fields.
+   * `asOf`: what was known at that system time, with the rules of then.
+   */
+  profile(id: string, options?: { asOf?: Instant; exact?: boolean }): Promise<GoldenProfile | null>;
   profileOf(ref: RecordRef): Promise<string | null>;
   /** Normalised identifier → profiles of that entity. */
   find(entity: string, identifier: { kind: string; value: string }): Promise<string[]>;

@@ -8,6 +8,9 @@ import { openClient, rowsOf } from './client.ts';
 import { duckdbConfigSchema } from './config.ts';
 import type { DuckdbConfig } from './config.ts';
 import { loadBatch, verifyBatch } from './load.ts';
+import { mergeOwnTable, setAsideRows } from './own-tables.ts';
+import { loadPartial, verifyPartial } from './partial.ts';
+import { pruneFacts } from './prune.ts';
 import { runExport, runQuery } from './query.ts';
 import { retireAbsent } from './retire.ts';
 import { planChanges, tableColumns } from './schema.ts';
@@ -56,11 +59,14 @@ async function connect(config: DuckdbConfig, context: WarehouseContext): Promise
     load: (request, signal) =>
       client.write(
         `loading batch ${request.batch.id}`,
-        (connection) => loadBatch(connection, request, now()),
+        (connection) =>
+          (request.window.fields === undefined ? loadBatch : loadPartial)(connection, request, now()),
         signal,
       ),
     verify: (request) =>
-      client.read(`verifying batch ${request.batch.id}`, (connection) => verifyBatch(connection, request)),
+      client.read(`verifying batch ${request.batch.id}`, (connection) =>
+        (request.window.fields === undefined ? verifyBatch : verifyPartial)(connection, request),
+      ),
     retire: (request) =>
       client.write(`comparing ${request.schema.table} with the source`, (connection) =>
         retireAbsent(connection, request),
@@ -71,6 +77,18 @@ async function connect(config: DuckdbConfig, context: WarehouseContext): Promise
     intervals: (afterSeq) =>
       client.read('reading intervals', (connection) => readIntervals(connection, afterSeq)),
     recordRun: (run) => client.write('recording a run', (connection) => writeRun(connection, run)),
+    prune: (before, rowsMax) =>
+      client.write('removing old facts', (connection) => pruneFacts(connection, before, rowsMax)),
+    mergeOwn: (files, signal) =>
+      client.write(
+        'merging golden tables',
+        async (connection) => {
+          for (const { table, file } of files) await mergeOwnTable(connection, table, file);
+        },
+        signal,
+      ),
+    setAside: (rows) =>
+      client.write('setting records aside', (connection) => setAsideRows(connection, rows, now())),
     count: (name, table) =>
       client.read(`counting ${name}.${table}`, async (connection) => {
         if ((await tableColumns(connection, name, table)).length === 0) return 0;

@@ -1,0 +1,105 @@
+// Step 7, publish: drains the outbox of changed profiles into the warehouse's golden tables, as bulk merges.
+import { createWriteStream } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { Context } from '@temporalio/activity';
+import { eventRow, goldenRow, goldenTables, identityRows, type OwnRow } from '../rules/golden-tables.ts';
+import type { ProfileEvent } from '../schemas/event.ts';
+import type { GoldenProfile } from '../schemas/profile.ts';
+import type { OwnTable } from '../warehouses/warehouse.ts';
+import type { Dependencies, Profiles } from './dependencies.ts';
+import { failpoint } from './failpoints.ts';
+
+/** Outbox rows per transaction of the warehouse: one merge of this size costs it about as much as one row. */
+const ROWS_PER_MERGE_MAX = 20_000;
+
+/** Drains everything; a crash between the merge and the cursor repeats a merge, which changes nothing. Returns profiles. */
+export async function publish(dependencies: Dependencies): Promise<number> {
+  const { profiles, sink } = dependencies;
+  if (profiles === undefined) return 0;
+  let published = 0;
+  for (;;) {
+    const after = await profiles.claims.cursor(sink);
+    const rows = await profiles.claims.outbox(after, ROWS_PER_MERGE_MAX);
+    const last = rows.at(-1);
+    if (last === undefined) break;
+    const ids = [...new Set(rows.map(({ profile }) => profile))];
+    const current = await readProfiles(profiles, ids);
+    await merge(dependencies, profileTables(profiles, current));
+    failpoint('publish:merged');
+    await profiles.claims.moveCursor(sink, last.position);
+    published += ids.length;
+    Context.current().heartbeat({ published });
+    Context.current().cancellationSignal.throwIfAborted();
+  }
+  await publishEvents(dependencies, profiles);
+  return published;
+}
+
+async function readProfiles({ claims }: Profiles, ids: string[]): Promise<GoldenProfile[]> {
+  const found: GoldenProfile[] = [];
+  for (const id of ids) {
+    const profile = await claims.profile(id, { exact: true });
+    if (profile !== null) found.push(profile);
+    if (found.length % 1_000 === 0) Context.current().heartbeat({ read: found.length });
+  }
+  return found;
+}
+
+function profileTables(profiles: Profiles, current: GoldenProfile[]): [OwnTable, OwnRow[]][] {
+  const tables: [OwnTable, OwnRow[]][] = [];
+  for (const [entity, group] of Map.groupBy(current, (profile) => profile.entity)) {
+    const definition = profiles.entities.get(entity);
+    if (definition === undefined) continue;
+    const { newest, versions } = goldenTables(definition);
+    const rows = group.map((profile) => goldenRow(definition, profile));
+    tables.push([newest, rows], [versions, rows]);
+  }
+  tables.push([goldenTables.identities, current.flatMap((profile) => identityRows(profile))]);
+  return tables;
+}
+
+/** The log itself, under a cursor of its own: `golden.profile_events`. */
+async function publishEvents(dependencies: Dependencies, { claims }: Profiles): Promise<void> {
+  const consumer = `${dependencies.sink}/events`;
+  for (;;) {
+    const after = await claims.cursor(consumer);
+    const events: ProfileEvent[] = await claims.events(after, ROWS_PER_MERGE_MAX);
+    const last = events.at(-1);
+    if (last === undefined) return;
+    await merge(dependencies, [[goldenTables.events, events.map(eventRow)]]);
+    await claims.moveCursor(consumer, last.seq);
+    Context.current().heartbeat({ events: last.seq });
+  }
+}
+
+/** Writes the rows beside the staged files, merges them in one transaction, removes them. */
+async function merge(
+  { stage, warehouse, lanes }: Dependencies,
+  tables: [OwnTable, OwnRow[]][],
+): Promise<void> {
+  const files: { table: OwnTable; file: string }[] = [];
+  try {
+    for (const [table, rows] of tables) {
+      if (rows.length === 0) continue;
+      const file = await stage.reserve('publish/0', 'ndjson');
+      files.push({ table, file });
+      await pipeline(Readable.from(lines(rows)), createWriteStream(file, { mode: 0o600 }));
+    }
+    await lanes('warehouse', () => warehouse.mergeOwn(files, Context.current().cancellationSignal));
+  } finally {
+    await Promise.all(files.map(({ file }) => rm(file, { force: true })));
+  }
+}
+
+const LINES_PER_CHUNK = 500;
+
+function* lines(rows: OwnRow[]): Iterable<string> {
+  for (let at = 0; at < rows.length; at += LINES_PER_CHUNK) {
+    yield rows
+      .slice(at, at + LINES_PER_CHUNK)
+      .map((row) => `${JSON.stringify(row)}\n`)
+      .join('');
+  }
+}
