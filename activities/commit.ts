@@ -13,7 +13,8 @@ import type { ConnectionSettings, Dependencies } from './dependencies.ts';
 import { CHANGED_IDS_MAX, changedSince, refuseContradiction, takeEvidence } from './explain.ts';
 import { extractSlice, LATE_API } from './extract.ts';
 import { failpoint } from './failpoints.ts';
-import { loadRequest } from './load.ts';
+import { loadRequest, wholeSchema } from './load.ts';
+import { settleRefresh } from './refresh-state.ts';
 import { shapeSlice } from './shape.ts';
 
 function batchesOf(progress: WindowProgress): Batch[] {
@@ -68,6 +69,7 @@ export async function prove(
       unexplained,
     },
     destination: null,
+    ...(window.fields === undefined ? {} : { fields: window.fields }),
     verdict,
     at: fromMs(dependencies.now()),
   };
@@ -121,14 +123,14 @@ export async function commitSink(
   const { ledger, warehouse, sink, lanes } = dependencies;
   const { window } = progress;
   const batches = batchesOf(progress);
-  const retired = await retire(dependencies, source, progress, allowShrink);
-  if (retired > 0) {
+  const retired = await retireOrGiveUp(dependencies, source, progress, allowShrink);
+  if (retired !== null && retired > 0) {
     dependencies.log('info', `${retired} rows are no longer in the source and are marked deleted`, {
       connection: window.connection,
       object: window.object,
     });
   }
-  const destination = { present: 0, missing: 0 };
+  const destination = { present: 0, missing: 0, ...(retired === null ? {} : { retired }) };
   for (const batch of batches) {
     const request = await loadRequest(dependencies, progress, batch);
     const verified = await lanes('warehouse', () => warehouse.verify(request));
@@ -159,7 +161,10 @@ export async function commitSink(
     ]),
   );
   failpoint('commit:interval');
-  await ledger.commitSink(sink, [{ window: id, attempt }], state);
+  await ledger.commitSink(sink, [{ window: id, attempt, receipt }], state);
+  const whole = await wholeSchema(dependencies, progress);
+  const read = { schema: whole, readAt: progress.readAt, absentFound: retired !== null };
+  await settleRefresh(dependencies, window, read);
   failpoint('commit:done');
   return receipt;
 }
@@ -168,20 +173,38 @@ export async function commitSink(
 const RETIRE_ROWS_MAX = 1_000;
 const RETIRE_SHARE_MAX = 0.1;
 
+/** I6: a refused partial window is given up: the next run reads anew, and no hourly window waits behind it. */
+async function retireOrGiveUp(
+  dependencies: Dependencies,
+  source: Source,
+  progress: WindowProgress,
+  allowShrink: boolean,
+): Promise<number | null> {
+  try {
+    return await retire(dependencies, source, progress, allowShrink);
+  } catch (error) {
+    const { id, fields } = progress.window;
+    if (fields !== undefined && error instanceof HeadwaterError && error.code === 'SHRINK_GUARD')
+      await dependencies.ledger.abandonWindow(id, error.code);
+    throw error;
+  }
+}
+
 /**
- * A window from the beginning of time, and any of an object without stamps, has read everything: what the warehouse holds beyond that was deleted in the source
- * while nobody looked. Only with a proven read (I6).
+ * A window from the beginning of time, and any of an object without stamps, has seen every record: what the warehouse holds beyond
+ * that was deleted in the source while nobody looked. Only with a proven read (I6). Null: not every record was seen.
  */
 async function retire(
   dependencies: Dependencies,
   source: Source,
   progress: WindowProgress,
   allowShrink: boolean,
-): Promise<number> {
-  const { window, schema, readAt } = progress;
-  if (window.from !== ORIGIN && schema.stamp !== null) return 0;
-  const exceptIds = schema.stamp === null ? [] : await changedSince(dependencies, source, progress);
-  if (exceptIds.length > CHANGED_IDS_MAX) return 0;
+): Promise<number | null> {
+  const { window, readAt } = progress;
+  const schema = await wholeSchema(dependencies, progress);
+  if (window.from !== ORIGIN && schema.stamp !== null) return null;
+  const exceptIds = schema.stamp === null ? [] : await changedSince(source, progress);
+  if (exceptIds.length > CHANGED_IDS_MAX) return null;
   return dependencies.lanes('warehouse', () =>
     dependencies.warehouse.retire({
       window,

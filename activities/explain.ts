@@ -13,6 +13,8 @@ const IDS_PER_CHECK_MAX = 20_000;
 const TRIES_MAX = 3;
 /** More records than this changing during one whole read: deletions are found by the next one. */
 export const CHANGED_IDS_MAX = 100_000;
+/** The last day that SOQL knows lies in the year 4000. */
+const FAR_FUTURE = '3999-12-31T00:00:00.000Z';
 /** Beyond what the source's clock may be ahead of ours, ms. */
 const CLOCK_AHEAD_MS_MAX = 10 * 60_000;
 
@@ -52,13 +54,10 @@ export async function takeEvidence(
 }
 
 /** Records that changed since the window's end: alive, whatever a read of the window did not find. */
-export async function changedSince(
-  dependencies: Dependencies,
-  source: Source,
-  progress: WindowProgress,
-): Promise<string[]> {
+export async function changedSince(source: Source, progress: WindowProgress): Promise<string[]> {
   const { window, schema } = progress;
-  const until = fromMs(dependencies.now() + CLOCK_AHEAD_MS_MAX);
+  // However far the source's clock is ahead of ours: a record that changed is alive.
+  const until = FAR_FUTURE;
   const ids: string[] = [];
   for await (const stamps of source.stamps(
     schema,

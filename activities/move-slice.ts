@@ -122,6 +122,12 @@ function claimed(progress: WindowProgress, attempt: number): WindowProgress {
   return { ...progress, window: { ...progress.window, attempt } };
 }
 
+/** A partial window passes by every deleted row there is; only what it found gone is news. */
+function deletedBy({ transport, destination, fields }: Receipt): number {
+  const retired = destination?.retired ?? 0;
+  return fields === undefined ? transport.deleted + transport.tombstones + retired : retired;
+}
+
 function summarize(
   receipt: Receipt,
   loads: LoadReceipt[],
@@ -139,7 +145,7 @@ function summarize(
     inserted: total((load) => load.inserted),
     updated: total((load) => load.updated),
     unchanged: total((load) => load.unchanged),
-    deleted: receipt.transport.deleted + receipt.transport.tombstones,
+    deleted: deletedBy(receipt),
     quarantined: receipt.transport.quarantined,
     verdict: receipt.verdict,
     seconds: Math.round(seconds * 100) / 100,

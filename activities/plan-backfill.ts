@@ -1,7 +1,7 @@
 // Step 1 of a backfill: lists the intervals of a range with their state, and joins them to windows of a bounded size.
 import { gapFreeEnd } from '../rules/coverage.ts';
 import { HeadwaterError } from '../rules/errors.ts';
-import { cutToSize, type SizedWindow } from '../rules/backfill.ts';
+import { cutToSize, estimateCalls, type SizedWindow } from '../rules/backfill.ts';
 import { decideIntervals, type IntervalCells } from '../rules/intervals.ts';
 import { earliest, fromMs } from '../rules/time.ts';
 import { ORIGIN } from '../schemas/instant.ts';
@@ -34,6 +34,11 @@ export async function planBackfill(
   const range = rangeOf(given, dependencies.now());
   const configured = await objectsOf(settings, () => Promise.resolve(source));
   const objects = given.objects ?? configured;
+  if (given.fields !== undefined && range.from !== ORIGIN)
+    throw new HeadwaterError(
+      'INPUT_INVALID',
+      'single fields are read of all records: leave `from` at the beginning',
+    );
   const unknown = objects.filter((object) => !configured.includes(object));
   if (unknown.length > 0) {
     throw new HeadwaterError('INPUT_INVALID', `${given.connection} does not sync ${unknown.join(', ')}`);
@@ -41,7 +46,10 @@ export async function planBackfill(
   const windows: BackfillWindow[] = [];
   const summaries: BackfillObject[] = [];
   for (const object of objects) {
-    const planned = await planObject(dependencies, source, settings, object, range, given.reprocess);
+    const planned =
+      given.fields === undefined
+        ? await planObject(dependencies, source, settings, object, range, given.reprocess)
+        : await planFields(dependencies, source, settings, object, given.fields);
     windows.push(...planned.windows);
     summaries.push(planned.summary);
   }
@@ -63,6 +71,37 @@ export async function planBackfill(
     quota: quota === null ? null : { used: quota.used, limit: quota.limit },
     maxActive: given.maxActive,
     dryRun: given.dryRun,
+  };
+}
+
+/** One partial window up to what the warehouse holds. */
+async function planFields(
+  { ledger, sink }: Dependencies,
+  source: Source,
+  settings: ConnectionSettings,
+  object: string,
+  asked: readonly string[],
+): Promise<{ windows: BackfillWindow[]; summary: BackfillObject }> {
+  const until = gapFreeEnd(await ledger.sinkCoverage(sink, settings.name, object));
+  if (until === null)
+    throw new HeadwaterError('FIRST_LOAD_MISSING', `${settings.name} ${object} has no first load yet`);
+  const schema = await source.describe(object);
+  if (schema.stamp === null)
+    throw new HeadwaterError('INPUT_INVALID', `${object} has no stamp: each run reads it whole`);
+  const unknown = asked.filter((name) => !schema.fields.some((field) => field.name === name));
+  if (unknown.length > 0) {
+    throw new HeadwaterError(
+      'INPUT_INVALID',
+      `${object} has no field ${unknown.join(', ')}, or the configuration leaves it out`,
+    );
+  }
+  const always = new Set<string | null>([schema.key, schema.stamp, schema.deleted]);
+  const fields = asked.filter((name) => !always.has(name)).sort();
+  const counted = await source.count(schema, { from: ORIGIN, until });
+  const rowsEstimate = counted === 'unknown' ? null : counted;
+  return {
+    windows: [{ object, from: ORIGIN, until, cells: 1, rowsEstimate, fields }],
+    summary: { object, cells: { covered: 1, missing: 0, failed: 0, open: 0 }, rowsEstimate },
   };
 }
 
@@ -118,12 +157,6 @@ async function planObject(
       rowsEstimate: known ? windows.reduce((rows, window) => rows + (window.rowsEstimate ?? 0), 0) : null,
     },
   };
-}
-
-/** Two counts for the receipt, then pages of 2,000 rows, or a bulk job with pages of 50,000. */
-function estimateCalls(rows: number | null): number {
-  if (rows === null) return 10;
-  return 3 + (rows > 10_000 ? 4 + Math.ceil(rows / 50_000) : Math.ceil(rows / 2_000));
 }
 
 /** Everything again: states do not cut the range, but what another run works on is left to it. */

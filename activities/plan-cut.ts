@@ -1,31 +1,43 @@
 // Part of plan: cuts an opened window into slices, by what the source says of its size.
 import { HeadwaterError } from '../rules/errors.ts';
 import { fromMs } from '../rules/time.ts';
+import { onlyFields } from '../rules/refresh.ts';
 import { keepWidened } from '../rules/widening.ts';
 import { ORIGIN } from '../schemas/instant.ts';
+import type { ObjectSchema } from '../schemas/object-schema.ts';
 import type { Slice, Window } from '../schemas/window.ts';
 import type { Source } from '../sources/source.ts';
-import type { Dependencies } from './dependencies.ts';
+import type { ConnectionSettings, Dependencies } from './dependencies.ts';
 import { failpoint } from './failpoints.ts';
 import type { PlannedWindow } from './plan.ts';
+import { noteDescription, plannedUntil } from './refresh-state.ts';
+
+/** `added`: fields that rows of before do not have; `schema`: what the window reads. Neither leaves the plan. */
+export type CutWindow = Omit<PlannedWindow, 'resumed'> & { added: string[]; schema: ObjectSchema };
 
 /** Describes the object, asks the source for its slices and stores both; a resumed window keeps what it has. */
 export async function cutWindow(
   dependencies: Dependencies,
   source: Source,
+  settings: ConnectionSettings,
   window: Window,
   allowShrink: boolean,
-): Promise<Omit<PlannedWindow, 'resumed'>> {
+): Promise<CutWindow> {
   const { ledger, lanes } = dependencies;
   const startedMs = dependencies.now();
-  const { schema, slices, countBefore } = await lanes('api', async () => {
+  const { schema, slices, countBefore, added } = await lanes('api', async () => {
     if (window.slices.length > 0) {
       const known = await ledger.progress(window.id);
-      return { ...known, slices: window.slices };
+      return { ...known, slices: window.slices, added: [] };
     }
     const readAt = fromMs(dependencies.now());
-    const known = await ledger.schema(window.connection, window.object);
-    const described = keepWidened(await source.describe(window.object), known?.schema);
+    const { connection, object } = window;
+    const known = (await ledger.schema(connection, object))?.schema;
+    const whole = keepWidened(await source.describe(object), known);
+    const since = window.kind === 'head' ? window.from : await plannedUntil(ledger, connection, object);
+    const found = { since, run: window.owner.runId };
+    const fresh = await noteDescription(dependencies, settings, whole, known, found);
+    const described = window.fields === undefined ? whole : onlyFields(whole, window.fields);
     const cut = await source.plan({
       schema: described,
       from: window.from,
@@ -33,7 +45,7 @@ export async function cutWindow(
       until: window.until,
     });
     const before = cut.countBefore === 'unknown' ? null : cut.countBefore;
-    await ledger.storeSchema(window.connection, described, readAt);
+    await ledger.storeSchema(connection, whole, readAt);
     await ledger.storePlan(window.id, window.attempt, {
       schema: described,
       slices: cut.slices,
@@ -41,7 +53,7 @@ export async function cutWindow(
       readAt,
     });
     failpoint('plan:stored');
-    return { schema: described, slices: cut.slices, countBefore: before };
+    return { schema: described, slices: cut.slices, countBefore: before, added: fresh };
   });
   if (window.from === ORIGIN && !allowShrink)
     await guardShrink(dependencies, window, schema.table, countBefore);
@@ -56,6 +68,8 @@ export async function cutWindow(
     api: apiOf(slices),
     rowsEstimate: countBefore,
     planMs: dependencies.now() - startedMs,
+    added,
+    schema,
   };
 }
 

@@ -1,5 +1,6 @@
 // Step 1, plan: closes windows, proves the empty ones at once, cuts the others into slices.
 import { HeadwaterError } from '../rules/errors.ts';
+import { refreshText } from '../rules/refresh.ts';
 import type { Instant } from '../schemas/instant.ts';
 import type { CallClass } from '../schemas/quota.ts';
 import type { ObjectSummary, Trigger } from '../schemas/run.ts';
@@ -9,10 +10,11 @@ import { connectionSettings, type OpenSources } from './connections.ts';
 import type { ConnectionSettings, Dependencies } from './dependencies.ts';
 import { failpoint } from './failpoints.ts';
 import { isPaused } from './pauses.ts';
-import { closingTime, examine, timeLeft, type Candidate, type Opened } from './plan-candidates.ts';
+import { closingTime, examine, timeLeft, type Opened } from './plan-candidates.ts';
 import { apiOf, cutWindow } from './plan-cut.ts';
 import { landEmpty, settleIdle } from './plan-idle.ts';
 import { failureLine, line, settledLines } from './plan-lines.ts';
+import { addedNote, planAsked, planRefreshes } from './plan-refresh.ts';
 import { compareSink } from './sink.ts';
 
 /** Objects per plan activity: bounds its payload and its time. */
@@ -28,6 +30,8 @@ export interface PlanInput {
   nominal: Instant | null;
   /** A backfill's interval; `grid` for the one that ends at N. */
   past?: Interval | 'grid';
+  /** A backfill of these fields alone, from the beginning. */
+  fields?: string[];
   allowShrink: boolean;
 }
 
@@ -37,6 +41,8 @@ export interface PlannedWindow {
   window: string;
   attempt: number;
   kind: Window['kind'] | 'undelivered';
+  /** Reads some fields of all records up to the checkpoint, with the calls of a backfill. */
+  partial?: boolean;
   /** Taken over from a run that died: the time since its end is still to be planned. */
   resumed: boolean;
   from: Instant;
@@ -91,6 +97,13 @@ export async function plan(
 
   const { active, paused } = await splitPaused(dependencies, input.connection, objects);
   const candidates = await examine(dependencies, source, settings, input, active, asked);
+  const total = { until: asked, next, objectsTotal: all.length };
+  const { objectsInParallel } = dependencies;
+  if (input.fields !== undefined) {
+    const asking = { fields: input.fields, allowShrink: input.allowShrink };
+    const { windows, lines } = await planAsked(dependencies, source, settings, candidates, asking);
+    return { windows, settled: lines, idle: 0, ...total, objectsInParallel, deadlineMs: null };
+  }
   const results = await dependencies.ledger.planWindows(candidates.map((candidate) => candidate.request));
   failpoint('plan:opened');
   const opened = candidates.flatMap((candidate, index): Opened[] => {
@@ -99,7 +112,7 @@ export async function plan(
   });
 
   const idle = await settleIdle(dependencies, opened);
-  const windows =
+  const waiting =
     input.past === undefined
       ? (await undeliveredWindows(dependencies, input.connection)).filter(({ object }) =>
           active.includes(object),
@@ -109,29 +122,26 @@ export async function plan(
   const busy = opened.flatMap(({ result }) =>
     result.kind === 'window' && !idle.has(result.window.object) ? [result] : [],
   );
-  const cuts = await cutAll(dependencies, source, busy, input.allowShrink);
-  windows.push(...cuts.windows.map((window) => withNote(window, input.connection, candidates)));
+  const cuts = await cutAll(dependencies, source, settings, busy, input.allowShrink);
   settled.push(...cuts.failures);
+  const partial: PlannedWindow[] = waiting.filter((window) => window.partial === true);
+  if (input.past === undefined && input.trigger !== 'backfill') {
+    const refreshes = await planRefreshes(dependencies, sources, settings, candidates, {
+      idle,
+      waiting: new Set(partial.map((window) => window.object)),
+      allowShrink: input.allowShrink,
+    });
+    settled.push(...refreshes.lines);
+    partial.push(...refreshes.windows);
+  }
   return {
-    windows,
+    // Partial ones last: what keeps one of them from landing never holds an hourly window back.
+    windows: [...waiting.filter((window) => window.partial !== true), ...cuts.windows, ...partial],
     settled,
     idle: idle.size,
-    until: asked,
-    next,
-    objectsTotal: all.length,
-    objectsInParallel: dependencies.objectsInParallel,
+    ...total,
+    objectsInParallel,
     deadlineMs: timeLeft(input, settings, dependencies.now()),
-  };
-}
-
-/** An outage longer than the source remembers deletions: only a whole read finds what was deleted unseen. */
-function withNote(window: PlannedWindow, connection: string, candidates: Candidate[]): PlannedWindow {
-  const known = candidates.find(({ object }) => object === window.object)?.probe?.deletionsKnownFrom;
-  if (known === undefined || window.kind === 'first') return window;
-  const command = `npx headwater backfill ${connection} ${window.object} --from beginning`;
-  return {
-    ...window,
-    note: `deletions before ${known} are no longer known to the source → Run \`${command}\`.`,
   };
 }
 
@@ -142,14 +152,16 @@ const WHOLE_CONNECTION = new Set(['AUTH_FAILED', 'SECRET_MISSING']);
 async function cutAll(
   dependencies: Dependencies,
   source: Source,
+  settings: ConnectionSettings,
   busy: { window: Window; resumed: boolean }[],
   allowShrink: boolean,
 ): Promise<{ windows: PlannedWindow[]; failures: ObjectSummary[] }> {
   const outcomes = await Promise.allSettled(
-    busy.map(async ({ window, resumed }) => ({
-      ...(await cutWindow(dependencies, source, window, allowShrink)),
-      resumed,
-    })),
+    busy.map(async ({ window, resumed }): Promise<PlannedWindow> => {
+      const { added, schema, ...cut } = await cutWindow(dependencies, source, settings, window, allowShrink);
+      if (added.length === 0) return { ...cut, resumed };
+      return { ...cut, resumed, note: await addedNote(dependencies, settings, schema, added) };
+    }),
   );
   const windows: PlannedWindow[] = [];
   const failures: ObjectSummary[] = [];
@@ -185,26 +197,30 @@ async function splitPaused(dependencies: Dependencies, connection: string, objec
   };
 }
 
-/** Windows that are staged and proven while the warehouse was away: they land first, in order. */
+/** Windows that are staged and proven while the warehouse was away: they land first, in order, partial ones after all others. */
 export async function undeliveredWindows(
   dependencies: Dependencies,
   connection: string,
 ): Promise<PlannedWindow[]> {
-  const windows = await dependencies.ledger.undelivered(dependencies.sink, connection);
+  const { ledger, sink } = dependencies;
+  const windows = await ledger.undelivered(sink, connection);
   const landed = await landEmpty(dependencies, connection, windows);
-  return windows
-    .filter((window) => !landed.has(window.id))
-    .map((window) => ({
-      object: window.object,
-      window: window.id,
-      attempt: window.attempt,
-      kind: 'undelivered' as const,
-      resumed: false,
-      from: window.from,
-      until: window.until,
-      slices: window.slices.length,
-      api: apiOf(window.slices),
-      rowsEstimate: null,
-      planMs: 0,
-    }));
+  const left = windows.filter((window) => !landed.has(window.id));
+  const partial = left.filter((window) => window.fields !== undefined);
+  return [...left.filter((window) => window.fields === undefined), ...partial].map((window) => ({
+    object: window.object,
+    window: window.id,
+    attempt: window.attempt,
+    kind: 'undelivered' as const,
+    ...(window.fields === undefined
+      ? {}
+      : { partial: true, note: refreshText({ reasons: [], fields: window.fields }) }),
+    resumed: false,
+    from: window.from,
+    until: window.until,
+    slices: window.slices.length,
+    api: apiOf(window.slices),
+    rowsEstimate: null,
+    planMs: 0,
+  }));
 }

@@ -133,7 +133,10 @@ async function storeWider(
   const schema = widen((await dependencies.ledger.progress(window.id)).schema, misfits);
   const slices = progress.slices.map((one) => one.slice);
   await dependencies.ledger.storePlan(window.id, window.attempt, { schema, slices, countBefore, readAt });
-  await dependencies.ledger.storeSchema(window.connection, schema, readAt);
+  const whole =
+    window.fields === undefined ? null : await dependencies.ledger.schema(window.connection, window.object);
+  const stored = whole === null ? schema : widen(whole.schema, misfits);
+  await dependencies.ledger.storeSchema(window.connection, stored, readAt);
   dependencies.log(
     'info',
     `${misfits.map(({ field }) => field).join(', ')}: values have more digits than described; widened`,

@@ -34,3 +34,9 @@ export async function cutToSize(
   );
   return [...first, ...second];
 }
+
+/** Two counts for the receipt, then pages of 2,000 rows, or a bulk job with pages of 50,000. */
+export function estimateCalls(rows: number | null): number {
+  if (rows === null) return 10;
+  return 3 + (rows > 10_000 ? 4 + Math.ceil(rows / 50_000) : Math.ceil(rows / 2_000));
+}

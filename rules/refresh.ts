@@ -8,8 +8,12 @@ export const NOTHING_DUE: RefreshState = {
   choice: '',
   added: null,
   formulasAt: null,
+  partialAt: null,
   deletionsLostBefore: null,
 };
+
+/** Where the ledger keeps an object's state, as JSON. */
+export const refreshKey = (connection: string, object: string): string => `refresh/${connection}/${object}`;
 
 /** A description older than this is asked for again, even if no row has changed. */
 export const DESCRIPTION_MS_MAX = 86_400_000;
@@ -95,19 +99,24 @@ export function settled(
   state: RefreshState,
   read: {
     fields: readonly string[] | undefined;
+    until: Instant;
     schema: ObjectSchema;
     readAt: Instant;
     absentFound: boolean;
   },
 ): RefreshState {
   const has = (name: string) => read.fields === undefined || read.fields.includes(name);
-  const left = (state.added?.fields ?? []).filter((name) => !has(name));
+  // Rows that a partial window read later than this reading were not written by it.
+  const overtaken = state.partialAt !== null && state.partialAt > read.readAt;
+  const short = state.added !== null && read.until < state.added.since;
+  const left = (state.added?.fields ?? []).filter((name) => overtaken || short || !has(name));
   const formulas = formulasOf(read.schema);
   const newer = state.formulasAt === null || read.readAt > state.formulasAt;
   return {
     ...state,
     added: state.added === null || left.length === 0 ? null : { ...state.added, fields: left },
     formulasAt: formulas.every(has) && newer ? read.readAt : state.formulasAt,
+    partialAt: read.fields === undefined || overtaken ? state.partialAt : read.readAt,
     deletionsLostBefore: read.absentFound ? null : state.deletionsLostBefore,
   };
 }
@@ -131,5 +140,6 @@ export function refreshText({ reasons, fields }: Refresh): string {
     deletions: 'deletions that the source has forgotten',
   };
   const about = reasons.map((reason) => why[reason]).join(', ');
-  return fields.length === 0 ? `only ids, to find ${about}` : `only ${named} (${about})`;
+  if (fields.length === 0) return about === '' ? 'only ids' : `only ids, to find ${about}`;
+  return about === '' ? `only ${named}` : `only ${named} (${about})`;
 }

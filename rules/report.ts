@@ -112,11 +112,19 @@ export function runReport(run: RunSummary, phase: string): string {
   return lines.join('\n');
 }
 
+/** `about 1,200 calls, 1.2 % of a day's`; without the share where the limit is unknown. */
+export function formatCalls(calls: number, quota: { limit: number } | null): string {
+  const text = `about ${formatCount(calls)} calls`;
+  if (quota === null || quota.limit <= 0) return text;
+  const percent = (calls / quota.limit) * 100;
+  return `${text}, ${percent < 0.1 ? percent.toFixed(2) : percent.toFixed(1)} % of a day's`;
+}
+
 /** What the dry run of a backfill shows: intervals by state, windows, rows and calls. */
 export function backfillReport(plan: BackfillPlan): string {
   const window = formatWindow(plan.from, plan.to);
   const lines = [
-    `**Backfill of ${plan.connection}** · ${window} (UTC) · ${plan.windows.length} windows · about ${formatCount(plan.calls)} calls`,
+    `**Backfill of ${plan.connection}** · ${window} (UTC) · ${plan.windows.length} windows · ${formatCalls(plan.calls, plan.quota)}`,
     '',
     row(['object', 'missing', 'covered', 'failed', 'open', 'rows to read']),
     '|---|--:|--:|--:|--:|--:|',

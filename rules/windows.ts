@@ -158,7 +158,8 @@ function decidePartial(
     sameOwner(one.owner, request.owner) || isOneOf(request.closedOwners, one.owner);
   const same = partial.find((one) => isFree(one) && sameFields(one.fields ?? [], fields));
   if (same !== undefined) return resume(same);
-  const holder = partial.find((one) => !isFree(one) && fields.every((field) => one.fields?.includes(field)));
+  // One after the other: `_confirmed_at` of a row tells that it was read, not by which of two readings that overlap.
+  const holder = partial.find((one) => !isFree(one));
   if (holder !== undefined) return { kind: 'in-progress', owner: holder.owner };
   const until = earliest(request.past?.until ?? request.until, checkpoint);
   return { kind: 'open', windowKind: 'past', from: ORIGIN, until };

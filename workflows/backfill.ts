@@ -139,6 +139,7 @@ async function moveWindow(
       trigger: 'backfill',
       nominal: null,
       past: { from: window.from, until: window.until },
+      ...(window.fields === undefined ? {} : { fields: window.fields }),
       allowShrink: false,
       part: true,
       given: { connection },
@@ -147,7 +148,7 @@ async function moveWindow(
     const [first, ...others] = planned.windows;
     if (first === undefined) return planned.settled;
     return await moveInChild({
-      workflowId: `backfill/${connection}/${window.object}/${window.from}`,
+      workflowId: `backfill/${connection}/${window.object}/${window.fields === undefined ? window.from : 'fields'}`,
       connection,
       object: window.object,
       windows: [first, ...others],

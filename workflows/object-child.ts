@@ -26,7 +26,7 @@ export interface ObjectChild {
 /** Throws only when the run itself is cancelled; a child of the same id that runs already is in progress, not an error. */
 export async function moveInChild(child: ObjectChild): Promise<ObjectSummary[]> {
   const { connection, object, windows, trigger, deadlineMs, allowShrink, tuning } = child;
-  const last = windows.at(-1) ?? windows[0];
+  const last = windows.findLast(({ partial }) => partial !== true) ?? windows[0];
   const window = formatWindow(last.from, last.until);
   try {
     return await executeChild(syncObject, {

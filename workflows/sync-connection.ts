@@ -146,7 +146,7 @@ async function moveObjects(
   const prefix = trigger === 'backfill' ? 'backfill' : 'sync';
   await inParallel([...groups.entries()], planned.objectsInParallel, async ([object, [first, ...others]]) => {
     if (first === undefined) return;
-    const last = others.at(-1) ?? first;
+    const last = others.findLast(({ partial }) => partial !== true) ?? first;
     const lines = await moveInChild({
       workflowId: `${prefix}/${run.connection}/${object}/${last.until}`,
       connection: run.connection,

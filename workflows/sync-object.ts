@@ -74,10 +74,11 @@ async function moveWindow(
     connection: input.connection,
     window: window.window,
     attempt: window.attempt,
-    callClass: input.callClass,
+    callClass: window.partial === true ? 'backfill' : input.callClass,
     ...(input.allowShrink === true ? { allowShrink: true } : {}),
   };
-  const rows = window.rowsEstimate === null ? '' : ` · ${formatCount(window.rowsEstimate)} rows`;
+  const what = window.partial === true && window.note !== undefined ? ` · ${window.note}` : '';
+  const rows = window.rowsEstimate === null ? what : ` · ${formatCount(window.rowsEstimate)} rows${what}`;
   if (window.slices === 1) {
     return calls.moveSlice(`move ${input.object} · ${formatWindow(window.from, window.until)}${rows}`, {
       ...move,

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { HeadwaterError } from '../../rules/errors.ts';
-import { formatCount, formatInstant, formatWindow } from '../../rules/report.ts';
+import { formatCalls, formatCount, formatInstant, formatWindow } from '../../rules/report.ts';
 import { ORIGIN } from '../../schemas/instant.ts';
 import { BEGINNING, backfillInputSchema, type BackfillRequest } from '../../schemas/inputs.ts';
 import { runSummarySchema } from '../../schemas/run.ts';
@@ -30,6 +30,7 @@ const resultSchema = z.object({
       z.object({ object: z.string(), cells: cellsSchema, rowsEstimate: z.number().nullable() }),
     ),
     calls: z.number(),
+    quota: z.object({ used: z.number(), limit: z.number() }).nullable().default(null),
     dryRun: z.boolean(),
   }),
   run: runSummarySchema.nullable(),
@@ -39,7 +40,7 @@ type BackfillPlan = z.infer<typeof resultSchema>['plan'];
 export const backfill: Command = {
   name: 'backfill',
   summary: 'Read a past range again, or what is missing of it',
-  usage: '[connection] [object…] --from <time> [--to <time>]',
+  usage: '[connection] [object…] --from <time> [--to <time>] | --fields <names>',
   example: 'backfill salesforce Contact --from 2026-11-01 --to 2026-11-08 --dry-run',
   about: 'A past window lands the current values of the rows whose last change lies in it. Times are UTC.',
   options: {
@@ -50,6 +51,11 @@ export const backfill: Command = {
     },
     to: { type: 'string', value: '<time>', help: 'End of the range, excluded; default now' },
     reprocess: { type: 'string', value: '<what>', help: 'missing, failed or all; default missing' },
+    fields: {
+      type: 'string',
+      value: '<names>',
+      help: 'Only these fields, of all records: Score__c,Greeting__c; Id alone compares ids',
+    },
     'max-active': { type: 'string', value: '<n>', help: 'Windows at once, 1 to 16; default 2' },
     'newest-first': { type: 'boolean', help: 'Begin at the end of the range' },
     'dry-run': { type: 'boolean', help: 'Show intervals, windows, rows and calls, and change nothing' },
@@ -71,7 +77,11 @@ export const backfill: Command = {
 
 function requestOf(call: Call, connection: string, objects: string[]): BackfillRequest {
   const { options } = call;
-  const from = options.text('from');
+  const fields = options
+    .text('fields')
+    ?.split(',')
+    .map((name) => name.trim());
+  const from = options.text('from') ?? (fields === undefined ? undefined : BEGINNING);
   if (from === undefined) {
     throw new HeadwaterError('INPUT_INVALID', 'a backfill needs a range', {
       remedy: 'Write --from 2026-11-01.',
@@ -85,11 +95,13 @@ function requestOf(call: Call, connection: string, objects: string[]): BackfillR
     reprocess: oneOf('--reprocess', options.text('reprocess') ?? 'missing', ['missing', 'failed', 'all']),
     maxActive: wholeNumber('--max-active', options.text('max-active'), { min: 1, max: 16, or: 2 }),
     newestFirst: options.flag('newest-first'),
+    ...(fields === undefined ? {} : { fields }),
     dryRun: options.flag('dry-run'),
   });
   if (parsed.success && parsed.data.from < parsed.data.to) return parsed.data;
-  throw new HeadwaterError('INPUT_INVALID', 'the range is empty', {
-    remedy: 'Write a --to that is after --from.',
+  const namesMissing = fields?.some((field) => field === '') === true;
+  throw new HeadwaterError('INPUT_INVALID', namesMissing ? '--fields needs names' : 'the range is empty', {
+    remedy: namesMissing ? 'Write --fields Score__c,Greeting__c.' : 'Write a --to that is after --from.',
   });
 }
 
@@ -160,6 +172,6 @@ function printPlan({ output }: Call, plan: BackfillPlan): void {
     ]),
   );
   output.line(
-    `${formatInstant(plan.from)} → ${formatInstant(plan.to)} UTC: ${countOf(plan.windows.length, 'window')}, about ${formatCount(plan.calls)} calls${plan.dryRun ? '; a dry run, nothing was read' : ''}`,
+    `${formatInstant(plan.from)} → ${formatInstant(plan.to)} UTC: ${countOf(plan.windows.length, 'window')}, ${formatCalls(plan.calls, plan.quota)}${plan.dryRun ? '; a dry run, nothing was read' : ''}`,
   );
 }

@@ -11,6 +11,7 @@ import { checkObjects, chosenConnections } from '../chosen.ts';
 import { MANY, type Call, type Command } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { errorLine } from '../output.ts';
+import { plannedRefresh } from '../planned-refresh.ts';
 import { withSource, type OpenedSource } from '../source.ts';
 
 /** No run has this owner, so windows of others are never taken for our own. */
@@ -24,6 +25,8 @@ interface PlannedObject {
   /** By the source's own count; null when it is unknown or nothing is read. */
   rows: number | null;
   undelivered: number;
+  /** What is read beside the window, because it changed without a stamp. */
+  also?: string;
   /** Why this object cannot be read. */
   error?: HeadwaterError;
 }
@@ -56,6 +59,10 @@ export const plan: Command = {
     }
     if (call.json) call.output.json(plans.map(withCodes));
     else for (const one of plans) print(call, one.connection, one.objects);
+    for (const { connection, objects: lines } of call.json ? [] : plans) {
+      for (const { object, also } of lines)
+        if (also !== undefined) call.output.line(`${connection} ${object}: ${also}`);
+    }
     const failing = plans.flatMap(({ connection, objects: lines }) =>
       lines.flatMap(({ object, error }) => (error === undefined ? [] : { connection, object, error })),
     );
@@ -118,9 +125,13 @@ async function planConnection(
     const counted = reads
       ? await countRows(opened, object, { from: line.from ?? ORIGIN, until: line.until ?? until })
       : { rows: null };
+    const covered = checkpointOf(coverage);
+    const also =
+      paused || covered === null ? undefined : await plannedRefresh(opened, connection, object, covered);
     planned.push({
       ...line,
       ...counted,
+      ...(also === undefined ? {} : { also }),
       undelivered: waiting,
       ...(paused ? { what: 'paused' as const } : {}),
     });
