@@ -1,8 +1,13 @@
-/** Runs the Salesforce sandbox as a process of its own and prints where it listens, as one line of JSON. */
+/**
+ * Runs a sandbox as a process of its own and prints where it listens, as one line of JSON: `main.ts [salesforce|hubspot] --records …`,
+ * Salesforce when no system is named.
+ */
 import { parseArgs } from 'node:util';
+import { startHubSpotSandbox, type HubSpotSandboxOptions } from './hubspot/server.ts';
 import { startSalesforceSandbox, type SandboxOptions } from './salesforce/server.ts';
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     port: { type: 'string', default: '0' },
     records: { type: 'string' },
@@ -11,6 +16,8 @@ const { values } = parseArgs({
     living: { type: 'string' },
     state: { type: 'string' },
     'client-id': { type: 'string' },
+    'search-lag': { type: 'string' },
+    'salesforce-records': { type: 'string' },
   },
 });
 
@@ -30,26 +37,71 @@ function objectsOf(text: string): Record<string, number> {
   );
 }
 
-const secret = process.env['SANDBOX_CLIENT_SECRET'];
-const options: SandboxOptions = {
-  port: numberOf('port', values.port),
-  ...(values.records === undefined ? {} : { records: numberOf('records', values.records) }),
-  ...(values.objects === undefined ? {} : { objects: objectsOf(values.objects) }),
-  ...(values.seed === undefined ? {} : { seed: numberOf('seed', values.seed) }),
-  ...(values.living === undefined ? {} : { living: { changesPerMinute: numberOf('living', values.living) } }),
-  ...(values.state === undefined ? {} : { statePath: values.state }),
-  ...(values['client-id'] === undefined ? {} : { clientId: values['client-id'] }),
-  ...(secret === undefined || secret === '' ? {} : { clientSecret: secret }),
-};
+/** Flags and secrets that both systems take. */
+function commonOptions(): SandboxOptions & HubSpotSandboxOptions {
+  const secret = process.env['SANDBOX_CLIENT_SECRET'];
+  return {
+    port: numberOf('port', values.port),
+    ...(values.records === undefined ? {} : { records: numberOf('records', values.records) }),
+    ...(values.objects === undefined ? {} : { objects: objectsOf(values.objects) }),
+    ...(values.seed === undefined ? {} : { seed: numberOf('seed', values.seed) }),
+    ...(values.living === undefined
+      ? {}
+      : { living: { changesPerMinute: numberOf('living', values.living) } }),
+    ...(values.state === undefined ? {} : { statePath: values.state }),
+    ...(values['client-id'] === undefined ? {} : { clientId: values['client-id'] }),
+    ...(secret === undefined || secret === '' ? {} : { clientSecret: secret }),
+  };
+}
 
-const sandbox = await startSalesforceSandbox(options);
-const generated = options.clientSecret === undefined ? { clientSecret: sandbox.clientSecret } : {};
+interface Started {
+  readonly url: string;
+  readonly clientId: string;
+  /** What was generated and not given, so that the caller must be told. */
+  readonly generated: Readonly<Record<string, string>>;
+  close(): Promise<void>;
+}
+
+async function startSalesforce(): Promise<Started> {
+  const options = commonOptions();
+  const started = await startSalesforceSandbox(options);
+  const { url, clientId, clientSecret } = started;
+  const generated = options.clientSecret === undefined ? { clientSecret } : {};
+  return { url, clientId, generated, close: () => started.close() };
+}
+
+async function startHubSpot(): Promise<Started> {
+  const token = process.env['SANDBOX_PRIVATE_TOKEN'];
+  const salesforceRecords = values['salesforce-records'];
+  const options: HubSpotSandboxOptions = {
+    ...commonOptions(),
+    ...(token === undefined || token === '' ? {} : { privateToken: token }),
+    ...(values['search-lag'] === undefined
+      ? {}
+      : { searchLagMs: numberOf('search-lag', values['search-lag']) }),
+    ...(salesforceRecords === undefined
+      ? {}
+      : { salesforce: { records: numberOf('salesforce-records', salesforceRecords) } }),
+  };
+  const started = await startHubSpotSandbox(options);
+  const { url, clientId, clientSecret, privateToken } = started;
+  const generated = {
+    ...(options.clientSecret === undefined ? { clientSecret } : {}),
+    ...(options.privateToken === undefined ? { privateToken } : {}),
+  };
+  return { url, clientId, generated, close: () => started.close() };
+}
+
+const system = positionals[0] ?? 'salesforce';
+if (positionals.length > 1 || (system !== 'salesforce' && system !== 'hubspot'))
+  throw new Error(`the sandbox is salesforce or hubspot, not "${positionals.join(' ')}"`);
+const sandbox = await (system === 'hubspot' ? startHubSpot() : startSalesforce());
 console.log(
   JSON.stringify({
     event: 'listening',
     url: sandbox.url,
     clientId: sandbox.clientId,
-    ...generated,
+    ...sandbox.generated,
     pid: process.pid,
   }),
 );

@@ -27,7 +27,14 @@ export type FaultAction =
   | { readonly expireToken: true }
   | { readonly failJob: true; readonly message?: string }
   | { readonly expireJob: true }
-  | { readonly lastRowDropped: true };
+  | { readonly lastRowDropped: true }
+  /** Rows of a page come in another order than was asked for. HubSpot's search only. */
+  | { readonly shuffle: true }
+  /** HubSpot's refusal by one of its limits. */
+  | {
+      readonly rateLimit: 'TEN_SECONDLY_ROLLING' | 'SECONDLY' | 'DAILY';
+      readonly retryAfterS?: number;
+    };
 
 export interface FaultRule {
   readonly match: FaultMatch;
