@@ -11,7 +11,7 @@ import { step } from './failure.ts';
 import { beginRun, finishRun } from './finish.ts';
 import { namesOf } from './names.ts';
 import { createSteps, type Steps } from './move-slice.ts';
-import { stageSweeper } from './sweep.ts';
+import { sweeper } from './sweep.ts';
 import { plan, undeliveredWindows, type PlanInput, type PlanOutput } from './plan.ts';
 import type { BackfillPlan } from '../schemas/backfill.ts';
 import { planBackfill, type PlanBackfillInput } from './plan-backfill.ts';
@@ -33,7 +33,7 @@ export function createActivities(dependencies: Dependencies) {
   const sources = openSources(dependencies);
   const steps = createSteps(dependencies, sources);
   const failing = { log: dependencies.log, namesOf: (input: unknown) => namesOf(dependencies.ledger, input) };
-  const sweep = stageSweeper(dependencies);
+  const sweep = sweeper(dependencies);
   return {
     plan: step(failing, 'plan', async (input: RunPlanInput): Promise<RunPlanOutput> => {
       checkInput(syncConnectionInputSchema, input.given);
@@ -52,6 +52,7 @@ export function createActivities(dependencies: Dependencies) {
         endedAt: fromMs(dependencies.now()),
       };
       await finishRun(dependencies, closed);
+      await sweep();
       return { ...planned, closed };
     }),
     moveSlice: step(failing, 'move', (input: StepInput<'moveSlice'>) => steps.moveSlice(input)),

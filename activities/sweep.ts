@@ -1,5 +1,5 @@
-// After a run: staged files that no one needs any more are removed, landed windows first.
-import { decideRemovals } from '../rules/retention.ts';
+// After a run: staged files, and old windows, receipts and runs that no one needs any more are removed.
+import { decideRemovals, factsBefore } from '../rules/retention.ts';
 import { fromMs } from '../rules/time.ts';
 import type { Dependencies } from './dependencies.ts';
 
@@ -7,35 +7,41 @@ import type { Dependencies } from './dependencies.ts';
 const WINDOWS_MAX = 100_000;
 /** Sweeping looks at every staged file: once in this time per worker is enough. */
 const SWEEP_EVERY_MS = 10 * 60_000;
+/** Rows of each kind that one sweep removes from the ledger and from each table of the warehouse; the next one goes on. */
+const FACTS_ROWS_MAX = 2_000;
 
 /** Never fails a run: what could not be removed is removed after the next one. */
-export function stageSweeper(dependencies: Dependencies): () => Promise<void> {
+export function sweeper(dependencies: Dependencies): () => Promise<void> {
   let sweptMs = 0;
+  const attempt = async (what: string, work: () => Promise<string>) => {
+    try {
+      const told = await work();
+      if (told !== '') dependencies.log('info', told);
+    } catch (error) {
+      const reason = error instanceof Error ? error.name : 'unknown';
+      dependencies.log('warn', `${what} could not be swept`, { reason });
+    }
+  };
   return async () => {
     const nowMs = dependencies.now();
     if (nowMs - sweptMs < SWEEP_EVERY_MS) return;
     sweptMs = nowMs;
-    try {
-      const removed = await sweep(dependencies, nowMs);
-      if (removed > 0) dependencies.log('info', `removed the staged files of ${removed} windows`);
-    } catch (error) {
-      const reason = error instanceof Error ? error.name : 'unknown';
-      dependencies.log('warn', 'the stage could not be swept', { reason });
-    }
+    await attempt('the stage', () => sweepStage(dependencies, nowMs));
+    await attempt('the ledger', () => pruneFacts(dependencies, nowMs));
   };
 }
 
-async function sweep(dependencies: Dependencies, nowMs: number): Promise<number> {
+async function sweepStage(dependencies: Dependencies, nowMs: number): Promise<string> {
   const { ledger, stage, sink, retention } = dependencies;
   const usage = await stage.usage();
-  if (usage.length === 0) return 0;
+  if (usage.length === 0) return '';
   const applied = new Set<string>();
   const open = new Set<string>();
   for (const connection of dependencies.connections.keys()) {
     const waiting = new Set((await ledger.undelivered(sink, connection)).map((window) => window.id));
-    for (const window of await ledger.windows({ connection, limit: WINDOWS_MAX })) {
-      if (window.state === 'open') open.add(window.id);
-      else if (!waiting.has(window.id)) applied.add(window.id);
+    for (const { id } of await ledger.openWindows(connection)) open.add(id);
+    for (const { id } of await ledger.windows({ connection, limit: WINDOWS_MAX })) {
+      if (!waiting.has(id) && !open.has(id)) applied.add(id);
     }
   }
   const removals = decideRemovals(usage, {
@@ -46,5 +52,15 @@ async function sweep(dependencies: Dependencies, nowMs: number): Promise<number>
     bytesMax: retention.bytesMax,
   });
   for (const window of removals) await stage.remove(window);
-  return removals.length;
+  return removals.length === 0 ? '' : `removed the staged files of ${removals.length} windows`;
+}
+
+/** The ledger first: what it no longer names, nobody will ask the warehouse for. */
+async function pruneFacts(dependencies: Dependencies, nowMs: number): Promise<string> {
+  const { ledger, warehouse, lanes, sink, retention } = dependencies;
+  const before = factsBefore(fromMs(nowMs), retention.factsMs, retention.keepMs);
+  const { windows, runs } = await ledger.prune({ sink, before, rowsMax: FACTS_ROWS_MAX });
+  const rows = await lanes('warehouse', () => warehouse.prune(before, FACTS_ROWS_MAX));
+  if (windows + runs + rows === 0) return '';
+  return `removed ${windows} windows, ${runs} runs and ${rows} rows of _headwater from before ${before}`;
 }

@@ -29,22 +29,17 @@ export async function followRun(call: Call, handle: WorkflowHandle, view: RunVie
       if (latest) call.output.progress(progressLines(latest));
     },
   });
-  switch (ended.kind) {
-    case 'detached': {
-      const cancel = `npx headwater temporal workflow cancel --workflow-id ${handle.workflowId}`;
-      call.output.note(`The ${view.noun} goes on. Cancel it with \`${cancel}\`.`);
-      return EXIT.interrupted;
-    }
-    case 'cancelled': {
-      if (call.json) call.output.json({ cancelled: handle.workflowId });
-      call.output.note(`The ${view.noun} was cancelled; ${view.afterCancel}.`);
-      return EXIT.failed;
-    }
-    case 'result':
-      return tellResult(call, ended.result, view);
-    case 'failed':
-      return tellFailure(call, ended, latest);
+  if (ended.kind === 'detached') {
+    const cancel = `npx headwater temporal workflow cancel --workflow-id ${handle.workflowId}`;
+    call.output.note(`The ${view.noun} goes on. Cancel it with \`${cancel}\`.`);
+    return EXIT.interrupted;
   }
+  if (ended.kind === 'cancelled') {
+    if (call.json) call.output.json({ cancelled: handle.workflowId });
+    call.output.note(`The ${view.noun} was cancelled; ${view.afterCancel}.`);
+    return EXIT.failed;
+  }
+  return ended.kind === 'result' ? tellResult(call, ended.result, view) : tellFailure(call, ended, latest);
 }
 
 function tellResult(call: Call, result: unknown, view: RunView): number {

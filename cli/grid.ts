@@ -5,7 +5,7 @@ import type { Receipt } from '../schemas/receipt.ts';
 /** Columns of the grid: what fits beside names on a wide terminal. */
 export const CELLS_MAX = 120;
 
-export type CellState = Verdict | 'open' | 'missing';
+export type CellState = Verdict | 'covered' | 'open' | 'missing';
 
 export const GLYPHS: Record<CellState, string> = {
   proven: '●',
@@ -13,6 +13,7 @@ export const GLYPHS: Record<CellState, string> = {
   'transport-only': '○',
   accepted: '!',
   failed: '✗',
+  covered: '■',
   open: '…',
   missing: '·',
 };
@@ -30,9 +31,15 @@ export function gridIntervals(nowMs: number, everyMs: number, count: number): In
 
 /**
  * What is known of one object in one interval: the worst verdict of the windows that cover it now. `windows` are newest
- * first, so that an interval read again counts with its newest receipt.
+ * first, so that an interval read again counts with its newest receipt. `coverage` outlives them: what it alone still knows
+ * is covered, by a receipt that is past the retention.
  */
-export function cellState(interval: Interval, windows: readonly GridWindow[], now: string): CellState {
+export function cellState(
+  interval: Interval,
+  windows: readonly GridWindow[],
+  now: string,
+  coverage: readonly Interval[] = [],
+): CellState {
   const until = interval.until < now ? interval.until : now;
   let uncovered: Interval[] = [{ from: interval.from, until }];
   const seen = new Set<CellState>();
@@ -43,7 +50,18 @@ export function cellState(interval: Interval, windows: readonly GridWindow[], no
     if (before === '' || before === JSON.stringify(uncovered)) continue;
     seen.add(window.receipt?.verdict ?? 'open');
   }
-  for (const state of ['failed', 'open', 'accepted', 'transport-only', 'moved', 'proven'] as const) {
+  const left = coverage.reduce((parts, one) => parts.flatMap((part) => without(part, one)), uncovered);
+  if (JSON.stringify(left) !== JSON.stringify(uncovered)) seen.add('covered');
+  uncovered = left;
+  for (const state of [
+    'failed',
+    'open',
+    'accepted',
+    'transport-only',
+    'covered',
+    'moved',
+    'proven',
+  ] as const) {
     // The running interval is covered up to its newest window; a finished one must be covered whole.
     if (seen.has(state))
       return uncovered.length > 0 && interval.until <= now && state !== 'failed' ? 'missing' : state;

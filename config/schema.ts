@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { FACTS_AGE_MS_MAX } from '../rules/retention.ts';
+import { allConflictsSchema } from './conflicts.ts';
 import { durationSchema, sizeSchema } from './quantities.ts';
 
 const MINUTE_MS = 60_000;
@@ -144,6 +146,8 @@ export const configSchema = z.strictObject({
     .prefault({}),
   temporal: z
     .strictObject({
+  /** Windows, receipts, runs and batches are told this long; coverage and data are kept for ever. Default '90d'. */
+  retention: durationSchema({ msMin: DAY_MS }).default(FACTS_AGE_MS_MAX),
       address: z.string().min(1).optional(),
       namespace: z.string().min(1).optional(),
       taskQueue: z.string().min(1).default('headwater'),

@@ -4,6 +4,14 @@ import { addMs } from './time.ts';
 export const RAW_AGE_MS_MAX = 7 * 86_400_000;
 export const RAW_BYTES_MAX = 10 * 1024 ** 3;
 
+/** Windows, receipts, runs and batches are told this long by default. */
+export const FACTS_AGE_MS_MAX = 90 * 86_400_000;
+
+/** What is older goes. Never while the stage still holds the files: a window that can land again needs its slices. */
+export function factsBefore(now: Instant, factsMs: number, stageMs: number): Instant {
+  return addMs(now, -Math.max(factsMs, stageMs));
+}
+
 export interface StagedWindow {
   window: string;
   bytes: number;

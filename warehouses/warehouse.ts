@@ -120,7 +120,8 @@ export interface Warehouse {
   setAside(rows: QuarantinedRow[]): Promise<void>;
   /**
    * Removes what is older than `before` from batches, quarantine, runs and applied schema changes; at most `rowsMax` rows of each.
-   * I3: interval rows stay, and what belongs to a window that has none yet. Returns how many rows went.
+   * I3: interval rows stay, and what belongs to a window that has none yet. That a record was set aside stays known, without its
+   * values. Returns how many rows went.
    */
   prune(before: Instant, rowsMax: number): Promise<number>;
   /** Rows in the table that are not tombstones; for the shrink guard and the demo's table. */

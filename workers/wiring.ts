@@ -73,7 +73,11 @@ export async function wire(loaded: LoadedConfig, log: Log, client: () => Client)
         log,
         closedOwners: (owners) => closedOwners(client(), owners),
         freeBytesMin: config.stage.freeBytesMin,
-        retention: { keepMs: config.stage.keepMs, bytesMax: config.stage.bytesMax },
+        retention: {
+          keepMs: config.stage.keepMs,
+          bytesMax: config.stage.bytesMax,
+          factsMs: config.retention,
+        },
         objectsInParallel: config.worker.objectsInParallel,
       },
       close: () => closeAll(opened),

@@ -1,8 +1,11 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { sinkOf } from '../../config/connection-config.ts';
 import type { LoadedConfig } from '../../config/load-config.ts';
+import { formatDuration } from '../../config/quantities.ts';
 import { formatCount } from '../../rules/report.ts';
+import { factsBefore } from '../../rules/retention.ts';
 import type { CheckResult } from '../../sources/source.ts';
 import { looking, printChecks, type Check } from '../checks.ts';
 import type { Call, Command } from '../command.ts';
@@ -10,9 +13,13 @@ import { askWorker } from '../control-socket.ts';
 import { readLivingRun } from '../dev/run-file.ts';
 import { openLedger } from '../open.ts';
 import { readPackage } from '../package-file.ts';
+import type { Pruned } from '../../stores/ledger/ledger.ts';
 import { withTemporal } from '../temporal-client.ts';
+import { countOf } from '../words.ts';
 
 const NODE_MAJOR_MIN = 24;
+/** Old windows that are counted. */
+const OLD_ROWS_MAX = 100_000;
 
 export const doctor: Command = {
   name: 'doctor',
@@ -94,6 +101,8 @@ async function ledger({ config }: LoadedConfig): Promise<CheckResult[]> {
   try {
     const { size } = await stat(config.ledger.path);
     const known = await opened.meta('stage');
+    const before = factsBefore(new Date().toISOString(), config.retention, config.stage.keepMs);
+    const old = await opened.prunable({ sink: sinkOf(config), before, rowsMax: OLD_ROWS_MAX });
     const idPath = join(config.stage.path, 'stage-id');
     const found = existsSync(idPath) ? readFileSync(idPath, 'utf8').trim() : null;
     const ok = known === null || known === found;
@@ -107,10 +116,20 @@ async function ledger({ config }: LoadedConfig): Promise<CheckResult[]> {
           : `the ledger knows the stage ${known}, ${config.stage.path} is another`,
         remedy: 'Set stage.path to the folder of this installation.',
       },
+      { check: 'retention', ok: true, detail: retentionWords(config.retention, old) },
     ];
   } finally {
     await opened.close();
   }
+}
+
+/** What the sweep after the next runs takes away; coverage and data stay. */
+function retentionWords(retentionMs: number, { windows, runs }: Pruned): string {
+  const old =
+    windows + runs === 0
+      ? 'nothing is older'
+      : `${countOf(windows, 'older window')} and ${countOf(runs, 'run')} go next`;
+  return `windows, receipts and runs are kept ${formatDuration(retentionMs)}; ${old}`;
 }
 
 function temporal(call: Call, loaded: LoadedConfig): Promise<CheckResult[]> {

@@ -80,7 +80,9 @@ async function printGrids(call: Call, config: Loaded['config'], ledger: OpenLedg
     const objects: Record<string, CellState[]> = {};
     for (const object of await knownObjects(connection, ledger)) {
       const own = newestFirst.filter((window) => window.object === object);
-      objects[object] = intervals.map((interval) => cellState(interval, own, new Date(nowMs).toISOString()));
+      const coverage = await ledger.coverage(connection.name, object);
+      const now = new Date(nowMs).toISOString();
+      objects[object] = intervals.map((interval) => cellState(interval, own, now, coverage));
     }
     grids.push({ connection: connection.name, intervals: intervals.map(({ from }) => from), objects });
   }

@@ -67,6 +67,20 @@ export interface BucketPolicy {
   quotaShareMax: Record<CallClass, number>;
 }
 
+export interface PruneRequest {
+  sink: string;
+  /** Windows and runs that were made before this go. */
+  before: Instant;
+  /** Windows, and runs, that go at once: one short transaction. */
+  rowsMax: number;
+}
+
+/** Old windows, with slices and receipts, and old runs. */
+export interface Pruned {
+  windows: number;
+  runs: number;
+}
+
 /**
  * The transactional truth of coverage, windows, slices, runs and token buckets. Every method is one transaction; all may be
  * called by several processes at once. `attempt` below a window's own => ATTEMPT_OUTDATED (I3).
@@ -114,8 +128,15 @@ export interface Ledger {
   commitSource(window: string, attempt: number, receipt: Receipt): Promise<void>;
   /** The same for many windows in one transaction; one refused window refuses all. */
   commitSources(windows: { window: string; attempt: number; receipt: Receipt }[]): Promise<void>;
-  /** Adds windows to a sink's coverage and copies the sink's state; repeating is a no-op. */
-  commitSink(sink: string, windows: { window: string; attempt: number }[], state: SinkState): Promise<void>;
+  /**
+   * Adds windows to a sink's coverage and copies the sink's state; repeating is a no-op. The receipt, now with its
+   * destination part, takes the place of the one that `commitSource` stored.
+   */
+  commitSink(
+    sink: string,
+    windows: { window: string; attempt: number; receipt?: Receipt }[],
+    state: SinkState,
+  ): Promise<void>;
   /** Gives an open window up; its interval is planned anew by the next run. INPUT_INVALID for one that is staged, unless it is partial. */
   abandonWindow(window: string, reason: string): Promise<void>;
 
@@ -152,6 +173,14 @@ export interface Ledger {
   endRun(run: RunSummary): Promise<void>;
   /** Newest first. */
   runs(filter: { connection?: string; limit: number }): Promise<RunSummary[]>;
+
+  /**
+   * Removes windows and runs past the retention. I3: coverage is kept by itself and loses nothing; open windows, those that wait
+   * for the sink, each object's newest and its first load, and each connection's last run stay.
+   */
+  prune(request: PruneRequest): Promise<Pruned>;
+  /** What `prune` would remove, and no more than that. */
+  prunable(request: PruneRequest): Promise<Pruned>;
 
   storeSchema(connection: string, schema: ObjectSchema, at: Instant): Promise<void>;
   schema(connection: string, object: string): Promise<{ schema: ObjectSchema; at: Instant } | null>;

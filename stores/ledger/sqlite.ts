@@ -1,6 +1,7 @@
 import type { Ledger } from './ledger.ts';
 import * as coverage from './sqlite/coverage.ts';
 import { openLedgerDatabase, type LedgerDatabase } from './sqlite/database.ts';
+import * as prune from './sqlite/prune.ts';
 import * as runs from './sqlite/runs.ts';
 import * as slices from './sqlite/slices.ts';
 import * as tokens from './sqlite/tokens.ts';
@@ -105,6 +106,8 @@ function factMethods(
   | 'startRun'
   | 'endRun'
   | 'runs'
+  | 'prune'
+  | 'prunable'
   | 'storeSchema'
   | 'schema'
   | 'take'
@@ -118,6 +121,8 @@ function factMethods(
     startRun: async (run) => await db.transact(() => runs.startRun(db, run)),
     endRun: async (run) => await db.transact(() => runs.endRun(db, run)),
     runs: async (filter) => await db.read(() => runs.runs(db, filter)),
+    prune: async (request) => await db.transact(() => prune.prune(db, request)),
+    prunable: async (request) => await db.readTogether(() => prune.prunable(db, request)),
     storeSchema: async (connection, schema, at) =>
       await db.transact(() => runs.storeSchema(db, connection, schema, at)),
     schema: async (connection, object) => await db.read(() => runs.readSchema(db, connection, object)),

@@ -6,6 +6,7 @@ import { expect, test } from '@jest/globals';
 import { openSqliteLedger } from '../../stores/ledger/sqlite.ts';
 import { ledgerFactsSuite } from './ledger-facts-suite.ts';
 import { firstLoad, hour, owner, planned, receipt, request } from './ledger-fixture.ts';
+import { ledgerPruneSuite } from './ledger-prune-suite.ts';
 import { ledgerSuite, type LedgerFactory } from './ledger-suite.ts';
 
 async function folder(): Promise<{ path: string; destroy: () => Promise<void> }> {
@@ -23,6 +24,7 @@ const factory: LedgerFactory = {
 
 ledgerSuite(factory);
 ledgerFactsSuite(factory);
+ledgerPruneSuite(factory);
 
 test('only its owner can read the file and the folder', async () => {
   const { path, destroy } = await folder();

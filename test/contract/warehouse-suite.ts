@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { T, useWarehouse } from './warehouse-harness.ts';
 import type { WarehouseFixture } from './warehouse-harness.ts';
 import { attemptTests, deletionTests, intervalTests, loadTests } from './warehouse-load-suite.ts';
+import { pruneTests } from './warehouse-prune-suite.ts';
 import { queryTests } from './warehouse-query-suite.ts';
 import { schemaTests } from './warehouse-schema-suite.ts';
 
@@ -15,6 +16,7 @@ export function warehouseSuite(name: string, fixture: WarehouseFixture): void {
     intervalTests(h);
     schemaTests(h);
     queryTests(h);
+    pruneTests(h);
 
     test('a run has one row, the last summary', async () => {
       const run = {

@@ -88,18 +88,23 @@ export function commitSource(db: LedgerDatabase, id: string, attempt: number, re
 export function commitSink(
   db: LedgerDatabase,
   sink: string,
-  windows: { window: string; attempt: number }[],
+  windows: { window: string; attempt: number; receipt?: Receipt }[],
   state: SinkState,
 ): void {
   requireSink(sink);
-  for (const { window: id, attempt } of windows) {
+  for (const { window: id, attempt, receipt } of windows) {
     const window = requireAttempt(db, id, attempt);
     // I3: a sink is behind its source or level with it, never ahead.
     if (window.state !== 'staged')
       throw new HeadwaterError('INTERNAL', `window ${id} is ${window.state}, not staged`);
     land(db, sink, window.seq, window, window.fields !== undefined);
+    if (receipt !== undefined) keepReceipt(db, window.seq, receipt);
   }
   copySinkState(db, sink, state);
+}
+
+function keepReceipt(db: LedgerDatabase, seq: number, receipt: Receipt): void {
+  db.run('UPDATE windows SET receipt = ? WHERE seq = ?', JSON.stringify(receipt), seq);
 }
 
 function land(
@@ -140,6 +145,12 @@ export function resetSink(db: LedgerDatabase, sink: string, connection: string |
       connection,
     );
   }
+  // I7: what was seen in the lost warehouse proves nothing of the one that takes its place.
+  db.run(
+    `UPDATE windows SET receipt = json_set(receipt, '$.destination', NULL)
+     WHERE json_extract(receipt, '$.transport.received') > 0 AND (?1 IS NULL OR connection = ?1)`,
+    connection,
+  );
   db.run('DELETE FROM sinks WHERE sink = ?', sink);
 }
 
@@ -169,9 +180,9 @@ function adoptWindow(db: LedgerDatabase, row: AdoptedInterval): number {
   const receipt = JSON.stringify(row.receipt);
   const known = db.get('SELECT * FROM windows WHERE id = ?', row.window);
   if (known !== undefined) {
-    const { seq, state } = toStored(known);
-    if (state !== 'staged')
-      db.run("UPDATE windows SET state = 'staged', receipt = ? WHERE seq = ?", receipt, seq);
+    const { seq } = toStored(known);
+    // The warehouse's copy has the destination part: a crash may have come between its row and the ledger's.
+    db.run("UPDATE windows SET state = 'staged', receipt = ? WHERE seq = ?", receipt, seq);
     return seq;
   }
   const seq = integer(db.get('SELECT coalesce(max(seq), 0) + 1 AS seq FROM windows') ?? {}, 'seq');

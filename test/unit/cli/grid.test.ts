@@ -35,6 +35,14 @@ function window(from: string, until: string, verdict: Verdict | null): GridWindo
 const NINE = { from: at('09:00'), until: at('10:00') };
 const NOON = at('12:00');
 
+test('what coverage alone still knows is covered, not missing', () => {
+  const whole = [{ from: ORIGIN, until: at('11:00') }];
+  expect(cellState(NINE, [], NOON, whole)).toBe('covered');
+  expect(cellState(NINE, [window(at('09:30'), at('10:00'), 'moved')], NOON, whole)).toBe('covered');
+  expect(cellState(NINE, [window(at('08:00'), at('10:00'), 'moved')], NOON, whole)).toBe('moved');
+  expect(cellState(NINE, [], NOON, [{ from: ORIGIN, until: at('09:30') }])).toBe('missing');
+});
+
 describe('one cell', () => {
   test.each<[string, GridWindow[], string]>([
     ['nothing covers it', [], 'missing'],

@@ -198,6 +198,7 @@ describe('a valid configuration', () => {
         warehouse: { kind: 'duckdb', options: { kind: 'duckdb', path: '/home/w.duckdb' } },
         stage: { kind: 'disk', path: '/home/stage', keepMs: 604_800_000, bytesMax: 10e9, freeBytesMin: 1e9 },
         ledger: { kind: 'sqlite', path: '/home/ledger.db' },
+        retention: 90 * 86_400_000,
         temporal: { taskQueue: 'headwater' },
         worker: { memoryMb: 640, threads: 2, objectsInParallel: 4 },
       },
