@@ -1,6 +1,9 @@
 import type { ConfigInput } from './schema.ts';
 import type { SecretReference } from './secrets.ts';
 
+export { defineConflicts, defineCustomRule } from './conflicts.ts';
+export * as conflictPresets from '../rules/golden/presets.ts';
+
 /** Gives a configuration its type in the editor; loading checks it again and names every mistake in one line. */
 export function defineConfig(config: ConfigInput): ConfigInput {
   return config;

@@ -104,17 +104,12 @@ export function ruleMistakes(
     const message = `is ruled by its group. Write the rule as fields.${group}, or take ${field} out of the group.`;
     mistakes.push({ path: ['fields', field], message });
   }
-  const all: [string[], FieldRule][] = Object.entries(rules.fields).map(([name, rule]) => [
-    ['fields', name],
-    rule,
-  ]);
-  for (const [path, rule] of [[['defaults'], rules.defaults] as [string[], FieldRule], ...all]) {
+  const all: [string[], FieldRule][] = [[['defaults'], rules.defaults]];
+  for (const [name, rule] of Object.entries(rules.fields)) all.push([['fields', name], rule]);
+  for (const [path, rule] of all) {
     if (!('fn' in rule) || registered.has(rule.fn)) continue;
-    const known =
-      registered.size === 0
-        ? 'None is'
-        : `Registered: ${[...registered].toSorted().join(', ')}. Others are not`;
-    const message = `'${rule.fn}' is not registered. Write defineCustomRule('${rule.fn}', …) first. ${known.replace(/^None is$/, 'None is registered.').replace(/ Others are not$/, '')}`;
+    const known = registered.size === 0 ? '' : ` Registered: ${[...registered].toSorted().join(', ')}.`;
+    const message = `'${rule.fn}' is not registered. Write defineCustomRule('${rule.fn}', …) first.${known}`;
     mistakes.push({ path: [...path, 'fn'], message });
   }
   return mistakes;
