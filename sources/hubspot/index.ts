@@ -26,6 +26,7 @@ import { describeObject } from './describe.ts';
 import { extractSlice } from './extract.ts';
 import { fetchByIds } from './fetch.ts';
 import { quotaOf } from './limits.ts';
+import { mappings } from './mappings.ts';
 import { count, planExtract } from './plan.ts';
 import { probeAll } from './probe.ts';
 import { recordStamps } from './stamps.ts';
@@ -84,7 +85,7 @@ class HubspotSource implements Source {
     // A cursor is all there is, and it costs nothing.
   }
 
-  /** Only the token of a private app may ask; any other answer's headers are the next best. */
+  /** Not every token may ask; the headers of other answers are the next best. */
   async quota(): Promise<Quota | undefined> {
     const path = this.client.path('account-info', 'api-usage/daily/private-apps');
     try {
@@ -111,5 +112,6 @@ export const hubspot = defineSource({
     lookbackMs: 3_900_000,
     lagMs: 300_000,
   },
+  mappings,
   connect: (config, context) => new HubspotSource(config, context),
 });
