@@ -120,6 +120,8 @@ export const configSchema = z.strictObject({
   connections: z.record(z.string().regex(CONNECTION_NAME, NAME_RULE), connectionSchema),
   /** Where rows land; further keys belong to the warehouse's own schema. */
   warehouse: z.looseObject({ kind: z.string() }),
+  /** How golden profiles are made, by entity. Default: the newest claim of each field. */
+  conflicts: allConflictsSchema.default({}),
   stage: z
     .strictObject({
       kind: z.literal('disk').default('disk'),
@@ -144,10 +146,10 @@ export const configSchema = z.strictObject({
       path: z.string().min(1).default('ledger.db'),
     })
     .prefault({}),
-  temporal: z
-    .strictObject({
   /** Windows, receipts, runs and batches are told this long; coverage and data are kept for ever. Default '90d'. */
   retention: durationSchema({ msMin: DAY_MS }).default(FACTS_AGE_MS_MAX),
+  temporal: z
+    .strictObject({
       address: z.string().min(1).optional(),
       namespace: z.string().min(1).optional(),
       taskQueue: z.string().min(1).default('headwater'),
