@@ -3,6 +3,7 @@ import { T, useWarehouse } from './warehouse-harness.ts';
 import type { WarehouseFixture } from './warehouse-harness.ts';
 import { attemptTests, deletionTests, intervalTests, loadTests } from './warehouse-load-suite.ts';
 import { pruneTests } from './warehouse-prune-suite.ts';
+import { partialTests } from './warehouse-partial-suite.ts';
 import { queryTests } from './warehouse-query-suite.ts';
 import { schemaTests } from './warehouse-schema-suite.ts';
 
@@ -15,6 +16,7 @@ export function warehouseSuite(name: string, fixture: WarehouseFixture): void {
     attemptTests(h);
     intervalTests(h);
     schemaTests(h);
+    partialTests(h);
     queryTests(h);
     pruneTests(h);
 
