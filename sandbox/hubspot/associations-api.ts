@@ -74,7 +74,7 @@ async function answerRead(
     const owner = { id: from.idOf(indexOfEntry(entry!)) };
     results.push({
       from: owner,
-      to: page.map((one) => (isOld ? oldForm(from, to, one) : newForm(one))).flat(),
+      to: page.map((one) => (isOld ? oldForm(hub, tables, one) : newForm(one))).flat(),
       ...next,
     });
   }
@@ -101,11 +101,19 @@ const newForm = ({ id, types }: LinkedId): readonly Json[] => [
   },
 ];
 
-const oldForm = (from: Table, to: Table, { id, types }: LinkedId): readonly Json[] =>
-  types.map(({ label }) => ({
-    id,
-    type: `${from.spec.singular}_to_${to.spec.singular}${label === null ? '' : `_${label.toLowerCase().replaceAll(' ', '_')}`}`,
-  }));
+/**
+ * A type by its older name. Where there is a primary company, the plain name belongs to that one and the unlabelled type has
+ * a suffix.
+ */
+export function oldTypeName(hub: Hub, from: Table, to: Table, { label }: TypeOfLink): string {
+  const plain = `${from.spec.singular}_to_${to.spec.singular}`;
+  if (label === 'Primary') return plain;
+  if (label !== null) return label.toLowerCase().replaceAll(' ', '_');
+  return typesOf(hub, from, to).some((type) => type.label === 'Primary') ? `${plain}_unlabeled` : plain;
+}
+
+const oldForm = (hub: Hub, [from, to]: Tables, { id, types }: LinkedId): readonly Json[] =>
+  types.map((type) => ({ id, type: oldTypeName(hub, from, to, type) }));
 
 const noneError = (from: Table, to: Table, id: string): Json => ({
   status: 'error',
@@ -237,11 +245,10 @@ async function answerRecordList(
   const limit = Math.min(LIST_LIMIT_MAX, Number(exchange.params.get('limit') ?? LIST_LIMIT_DEFAULT));
   const after = Number(exchange.params.get('after') ?? 0);
   const linked = linkedTo(hub, tables, index);
-  const [from, to] = tables;
   const isOld = version === 'v3';
   const results = linked
     .slice(after, after + limit)
-    .flatMap((one) => (isOld ? oldForm(from, to, one) : newForm(one)));
+    .flatMap((one) => (isOld ? oldForm(hub, tables, one) : newForm(one)));
   const next =
     linked[after + limit] === undefined
       ? {}

@@ -1,5 +1,5 @@
 /** /__sandbox: the test controls for other processes. It needs no token and binds to this machine only. README.md lists them. */
-import { isObject, type Json } from './body.ts';
+import type { Json } from './body.ts';
 import type { ChangeTimes, RowRef } from './data.ts';
 import type { Exchange } from '../salesforce/exchange.ts';
 import type { FaultAction, FaultMatch } from '../salesforce/faults.ts';
@@ -74,71 +74,63 @@ async function* truthLines(hub: Hub, object: string): AsyncGenerator<Buffer> {
   if (lines.length > 0) yield Buffer.from(`${lines.join('\n')}\n`);
 }
 
+type RecordControl = (hub: Hub, object: string, row: RowRef, body: ControlBody) => Json | void;
+
+const ON_RECORDS: Readonly<Record<string, RecordControl>> = {
+  create: ({ data }, object, _row, body) => ({ id: data.create(object, body.values ?? {}, body) }),
+  update: ({ data }, object, row, body) => data.update(object, row, body.values ?? {}, body),
+  archive: ({ data }, object, row, body) => data.archive(object, row, body),
+  restore: ({ data }, object, row, body) => data.restore(object, row, body),
+  purge: ({ data }, object, row, body) => data.purge(object, row, body),
+  merge: ({ data }, object, row, body) => ({ id: data.merge(object, row, body.other ?? 1, body) }),
+  associate: ({ data }, object, row, body) =>
+    data.associate(object, row, body.to ?? 'companies', body.other ?? 0, body.typeIds),
+  dissociate: ({ data }, object, row, body) =>
+    data.dissociate(object, row, body.to ?? 'companies', body.other ?? 0),
+  touch: ({ data }, object, _row, body) => ({ touched: data.touchMany(object, body.share ?? 0.01, body) }),
+  'add-property': ({ data }, object, _row, body) =>
+    data.addProperty(object, body.name ?? 'added', body.type ?? 'string', body.filled),
+  'archive-property': ({ data }, object, _row, body) =>
+    data.setPropertyArchived(object, body.name ?? '', body.archived ?? true),
+};
+
+type AccountControl = (hub: Hub, body: ControlBody, living: Living) => Json | void;
+
+const ON_ACCOUNT: Readonly<Record<string, AccountControl>> = {
+  behaviour: (hub, body) => ({ ...Object.assign(hub.behaviour, body.behaviour) }),
+  clock: ({ store, onClock }, body) => {
+    if (body.setMs !== undefined) store.clock.set(body.setMs);
+    store.clock.advance(body.advanceMs ?? 0);
+    onClock(store.clock.offsetMs);
+    return { nowMs: store.clock.now() };
+  },
+  living: (_hub, body, living) => {
+    if (body.steps !== undefined) living.run(body.steps);
+    if (body.changesPerMinute !== undefined) living.start(body.changesPerMinute);
+  },
+  expire: ({ tokens }) => tokens.expireAll(),
+  revoke: ({ tokens }) => tokens.revokeAll(),
+  'authorization-code': ({ tokens }, body) => ({
+    code: tokens.issueCode(body.redirectUri ?? 'http://127.0.0.1/callback'),
+  }),
+  'reset-stats': ({ stats, limits }) => {
+    stats.clear();
+    limits.reset();
+  },
+  faults: ({ faults }, body) => {
+    if (body.action === undefined) throw new Error('a fault needs an action');
+    return { rule: faults.add({ match: matchOf(body.match ?? {}), action: body.action }) };
+  },
+  'clear-faults': ({ faults }, body) => (body.rule === undefined ? faults.clear() : faults.remove(body.rule)),
+};
+
 function perform(name: string, body: ControlBody, hub: Hub, living: Living): Json | undefined {
-  const { data } = hub;
-  const object = body.object ?? 'contacts';
-  const row = body.row ?? 0;
-  switch (name) {
-    case 'create':
-      return { id: data.create(object, body.values ?? {}, body) };
-    case 'update':
-      return nothing(data.update(object, row, body.values ?? {}, body));
-    case 'archive':
-      return nothing(data.archive(object, row, body));
-    case 'restore':
-      return nothing(data.restore(object, row, body));
-    case 'purge':
-      return nothing(data.purge(object, row, body));
-    case 'merge':
-      return { id: data.merge(object, row, body.other ?? 1, body) };
-    case 'associate':
-      return nothing(data.associate(object, row, body.to ?? 'companies', body.other ?? 0, body.typeIds));
-    case 'dissociate':
-      return nothing(data.dissociate(object, row, body.to ?? 'companies', body.other ?? 0));
-    case 'touch':
-      return { touched: data.touchMany(object, body.share ?? 0.01, body) };
-    case 'add-property':
-      return nothing(data.addProperty(object, body.name ?? 'added', body.type ?? 'string', body.filled));
-    case 'archive-property':
-      return nothing(data.setPropertyArchived(object, body.name ?? '', body.archived ?? true));
-    default:
-      return performOnAccount(name, body, hub, living);
-  }
-}
-
-const nothing = (_: void): undefined => undefined;
-
-function performOnAccount(name: string, body: ControlBody, hub: Hub, living: Living): Json | undefined {
-  const { store, tokens, faults } = hub;
-  switch (name) {
-    case 'behaviour':
-      return { ...Object.assign(hub.behaviour, body.behaviour) };
-    case 'clock':
-      if (body.setMs !== undefined) store.clock.set(body.setMs);
-      store.clock.advance(body.advanceMs ?? 0);
-      hub.onClock(store.clock.offsetMs);
-      return { nowMs: store.clock.now() };
-    case 'living':
-      if (body.steps !== undefined) living.run(body.steps);
-      if (body.changesPerMinute !== undefined) living.start(body.changesPerMinute);
-      return undefined;
-    case 'expire':
-      return nothing(tokens.expireAll());
-    case 'revoke':
-      return nothing(tokens.revokeAll());
-    case 'authorization-code':
-      return { code: tokens.issueCode(body.redirectUri ?? 'http://127.0.0.1/callback') };
-    case 'reset-stats':
-      hub.stats.clear();
-      return nothing(hub.limits.reset());
-    case 'faults':
-      if (!isObject(body.action)) throw new Error('a fault needs an action');
-      return { rule: faults.add({ match: matchOf(body.match ?? {}), action: body.action }) };
-    case 'clear-faults':
-      return nothing(body.rule === undefined ? faults.clear() : faults.remove(body.rule));
-    default:
-      throw notFound();
-  }
+  const onRecord = Object.hasOwn(ON_RECORDS, name) ? ON_RECORDS[name] : undefined;
+  const onAccount = Object.hasOwn(ON_ACCOUNT, name) ? ON_ACCOUNT[name] : undefined;
+  if (onRecord !== undefined)
+    return onRecord(hub, body.object ?? 'contacts', body.row ?? 0, body) ?? undefined;
+  if (onAccount === undefined) throw notFound();
+  return onAccount(hub, body, living) ?? undefined;
 }
 
 /** A path like "/batch\/read/i" is a pattern when it both starts with a slash and ends with one plus flags. */

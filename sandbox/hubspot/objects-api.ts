@@ -1,12 +1,14 @@
 /** Records one by one: list, read, create, update, archive, merge, erase. */
 import { isObject, listOf, objectOf, optionalText, textOf, type Json } from './body.ts';
 import type { Exchange } from '../salesforce/exchange.ts';
+import { oldTypeName } from './associations-api.ts';
 import { byIdOrProperty, checkedValues, refuseDouble } from './lookup.ts';
 import type { Hub } from './hub.ts';
 import { HubError, invalid, notFound } from './hub-error.ts';
 import { recordWriter, wantedProperties, type RecordWriter } from './render.ts';
 import { ID_STEP, isArchived, isLive, indexOfEntry, type Entry, type Table } from './table.ts';
 
+const ARCHIVE_MS = 90 * 86_400_000;
 const LIST_LIMIT_DEFAULT = 10;
 const LIST_LIMIT_MAX = 100;
 const LIST_LIMIT_WITH_HISTORY_MAX = 50;
@@ -37,10 +39,7 @@ function associationsOf(hub: Hub, table: Table, entry: Entry, others: readonly T
     const linked = hub.store.associations.of(table.name, indexOfEntry(entry), other.name);
     if (linked.length === 0) return [];
     const results = linked.flatMap(({ index, types }) =>
-      types.map(({ label }) => ({
-        id: other.idOf(index),
-        type: `${table.spec.singular}_to_${other.spec.singular}${label === null ? '' : '_unlabeled'}`,
-      })),
+      types.map((one) => ({ id: other.idOf(index), type: oldTypeName(hub, table, other, one) })),
     );
     return [[other.name.replaceAll('_', ' '), { results }] as const];
   });
@@ -102,7 +101,10 @@ async function answerList(exchange: Exchange, hub: Hub, table: Table): Promise<v
   let next: string | undefined;
   const first = Math.max(0, Math.ceil((Number(after) - table.spec.idBase) / ID_STEP));
   // Archived records are changed ones, so that only these need a look.
-  const indexes = wanted === isArchived ? archivedIndexes(table, first) : countingFrom(first, table.next);
+  const indexes =
+    wanted === isArchived
+      ? archivedIndexes(table, first, hub.store.clock.now())
+      : countingFrom(first, table.next);
   for (const index of indexes) {
     const entry = table.entry(index);
     if (entry === undefined || !wanted(entry)) continue;
@@ -123,10 +125,11 @@ function* countingFrom(first: number, end: number): Generator<number> {
   for (let index = first; index < end; index++) yield index;
 }
 
-function archivedIndexes(table: Table, first: number): number[] {
+/** An archived record can be listed and restored for 90 days. */
+function archivedIndexes(table: Table, first: number, now: number): number[] {
   const found: number[] = [];
   for (const row of table.live.rows.values())
-    if (row.index >= first && isArchived(row)) found.push(row.index);
+    if (row.index >= first && isArchived(row) && row.archivedAt! > now - ARCHIVE_MS) found.push(row.index);
   return found.toSorted((a, b) => a - b);
 }
 

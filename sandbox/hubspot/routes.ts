@@ -19,8 +19,6 @@ import type { Table } from './table.ts';
 
 const NUMBERED = /^v([1-4])$/;
 const DATED = /^20\d{2}-(?:03|09)(?:-beta)?$/;
-/** The object types that an SDK names by a path of their own. */
-export const API_NAMES = ['objects', 'associations', 'properties', 'owners', 'pipelines'] as const;
 
 export interface Route {
   /** crm.objects, crm-object-schemas, oauth, account-info … */
@@ -47,15 +45,11 @@ export function callKind(method: string, route: Route | undefined): string {
   if (route === undefined) return `${method} other`;
   const [type = '', ...rest] = route.parts;
   if (route.api !== 'crm.objects') return `${method} ${route.api}`;
-  const action = rest.includes('associations')
-    ? 'associations'
-    : /^\d+$/.test(rest[0] ?? '')
-      ? 'record'
-      : rest.join('/');
-  return `${action === '' ? method : action === 'record' ? `${method} record` : action} ${type}`.replace(
-    'GET ',
-    'list ',
-  );
+  if (rest.includes('associations')) return `associations ${type}`;
+  if (rest.length === 0) return `${method === 'GET' ? 'list' : method} ${type}`;
+  return /^(?:batch|search|merge|gdpr-delete)$/.test(rest[0]!)
+    ? `${rest.join('/')} ${type}`
+    : `${method} record ${type}`;
 }
 
 export const isSearch = (route: Route | undefined): boolean =>
@@ -75,6 +69,8 @@ export async function answerApi(exchange: Exchange, hub: Hub, route: Route): Pro
       return answerPipelines(exchange, tableOf(hub, first), rest);
     case 'crm.owners':
       return answerOwners(exchange, first);
+    case 'crm.schemas':
+      return answerSchemas(exchange, hub, first === undefined ? [] : [first, ...rest]);
     case 'crm-object-schemas':
       if (first !== 'schemas') throw notFound();
       return answerSchemas(exchange, hub, rest);
