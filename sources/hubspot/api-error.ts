@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { HeadwaterError, type ErrorCode } from '../../rules/errors.ts';
-import { httpError, maskValues, oneLine, type HttpFailure } from '../http.ts';
+import { httpError, vendorCode, vendorWords, type HttpFailure } from '../http.ts';
+import { PLAIN_CATEGORIES, READ_IN } from './plain-texts.ts';
 
 export type Throttle = 'daily' | 'burst';
 
@@ -25,7 +26,9 @@ const CATEGORIES: Record<string, ErrorCode> = {
 /** What an answer other than 2xx means: HubSpot's category first, the HTTP status where that says nothing. */
 export function apiError(failure: HttpFailure, where: string): HeadwaterError {
   const answer = parseError(failure.text);
-  const said = oneLine(maskValues(answer.message ?? ''));
+  const category = vendorCode(answer.category ?? answer.errorType ?? 'uncategorised');
+  const words = vendorWords(category, answer.message ?? '', { codes: PLAIN_CATEGORIES, readIn: READ_IN });
+  const said = words === '' ? '' : `${category}: ${words}`;
   const plain = httpError(failure, where, said);
   const scopes = missingScopes(answer);
   const code = codeFor(failure, answer) ?? plain.code;
@@ -36,10 +39,12 @@ export function apiError(failure: HttpFailure, where: string): HeadwaterError {
     {
       details: {
         ...plain.details,
-        ...(answer.category === null || answer.category === undefined ? {} : { errorCode: answer.category }),
+        ...(answer.category === null || answer.category === undefined
+          ? {}
+          : { errorCode: vendorCode(answer.category) }),
         ...(answer.policyName === null || answer.policyName === undefined
           ? {}
-          : { policy: answer.policyName }),
+          : { policy: vendorCode(answer.policyName) }),
       },
       ...(wait === undefined ? {} : { retryAfterMs: wait }),
     },

@@ -21,7 +21,7 @@ interface Session {
 
 /**
  * The access token of one connection. All callers share one: whoever meets a 401 calls `renew` with the token that was
- * refused, and only the first of them makes a request. A private app's token is the only one there is.
+ * refused, and only the first of them makes a request. A service key is the only one there is.
  */
 export class Auth {
   private readonly config: HubspotConfig;
@@ -46,9 +46,9 @@ export class Auth {
   /** A token that is not the refused one; exactly one request however many callers come at once. */
   async renew(refused: string): Promise<string> {
     if (this.config.auth.kind === 'token') {
-      throw new HeadwaterError('AUTH_FAILED', 'HubSpot refused the token of the private app', {
+      throw new HeadwaterError('AUTH_FAILED', 'HubSpot refused the token', {
         remedy:
-          'Copy the token from the private app (Settings → Integrations → Private apps → Auth) into auth.token.',
+          'Copy the key from HubSpot (Development → Keys → Service keys) into what auth.token refers to.',
       });
     }
     if (this.session !== undefined && this.session.token !== refused) return this.session.token;

@@ -33,7 +33,7 @@ const propertyNameSchema = z
 
 /** Secrets are plain here: references are resolved before. */
 const authSchema = z.discriminatedUnion('kind', [
-  /** The static token of a private app. */
+  /** A static token: a service key, or that of a private app. */
   z.strictObject({ kind: z.literal('token'), token: textSchema }),
   z.strictObject({
     kind: z.literal('refresh_token'),
@@ -50,7 +50,7 @@ const thresholdsSchema = z.strictObject({
   searchRows: z.int().min(2).max(200).default(200),
   /** Ids per read of associations; HubSpot takes 1,000 at most. */
   associationIds: z.int().min(1).max(1000).default(1000),
-  /** What HubSpot grants an app in ten seconds (100 for a public app, 190 for most private ones). */
+  /** What HubSpot grants one app in ten seconds: 190, 110 where it was installed from the marketplace, 100 in small editions. */
   callsPer10s: z.int().min(10).max(100_000).default(190),
   /** What HubSpot grants an account for searches; its other apps share it. */
   searchesPerSecond: z.number().positive().max(10_000).default(4.5),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Quota } from '../../schemas/quota.ts';
 
-/** On most answers to a private app; searches and public apps do not have these headers. */
+/** On most answers to a static token; answers of searches and to OAuth apps do not have these headers. */
 export function parseDailyLimit(headers: Record<string, string>): Quota | undefined {
   const limit = countOf(headers['x-hubspot-ratelimit-daily']);
   const remaining = countOf(headers['x-hubspot-ratelimit-daily-remaining']);

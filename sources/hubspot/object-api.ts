@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { HeadwaterError } from '../../rules/errors.ts';
 import { PATH_BYTES_MAX, type HubspotClient } from './client.ts';
-import { readRecord, type HubspotRecord } from './records.ts';
+import { mergedIds, readRecord, type HubspotRecord } from './records.ts';
 
-export const LIST_ROWS = 100;
-export const BATCH_IDS_MAX = 100;
+const LIST_ROWS = 100;
+const BATCH_IDS_MAX = 100;
+const BATCHES_AT_ONCE = 4;
 /** 100 rows a page: more than any account holds. */
 const PAGES_MAX = 1_000_000;
 
@@ -76,16 +77,35 @@ const batchSchema = z.object({
     .nullish(),
 });
 
+export interface ReadOptions {
+  properties: readonly string[];
+  archived?: boolean;
+  signal?: AbortSignal | undefined;
+}
+
 /**
  * Current versions of up to BATCH_IDS_MAX records. An id that is gone is absent; a merged one brings the record that it
- * leads to, so an answer is told by its own id and never by the asked one.
+ * leads to, so an answer is told by its own id and never by the asked one. Ids that the answer does not account for are
+ * asked for once more; what is then still missing is for the receipt to explain.
  */
-export async function batchRead(
+async function batchRead(
   client: HubspotClient,
   object: string,
   ids: readonly string[],
-  options: { properties: readonly string[]; archived?: boolean; signal?: AbortSignal | undefined },
+  options: ReadOptions,
 ): Promise<HubspotRecord[]> {
+  const { records, silent } = await readOnce(client, object, ids, options);
+  if (silent.length === 0) return records;
+  client.context.log('a batch read left ids out without a word', { object, ids: silent.length });
+  return [...records, ...(await readOnce(client, object, silent, options)).records];
+}
+
+async function readOnce(
+  client: HubspotClient,
+  object: string,
+  ids: readonly string[],
+  options: ReadOptions,
+): Promise<{ records: HubspotRecord[]; silent: string[] }> {
   const answer = batchSchema.safeParse(
     await client.json({
       method: 'POST',
@@ -97,15 +117,19 @@ export async function batchRead(
   if (answer === undefined || (answer.status !== undefined && answer.status !== 'COMPLETE')) {
     throw new HeadwaterError('SOURCE_PROTOCOL', `a batch read of ${object} is not complete`);
   }
-  for (const { category } of answer.errors ?? []) {
+  const accounted = new Set<string>();
+  for (const { category, context } of answer.errors ?? []) {
     if (category !== 'OBJECT_NOT_FOUND') {
       throw new HeadwaterError(
         'SOURCE_UNAVAILABLE',
         `a batch read of ${object} failed in part: ${category ?? 'no reason'}`,
       );
     }
+    for (const id of context?.ids ?? []) accounted.add(id);
   }
-  return answer.results.map((value) => readRecord(value, object));
+  const records = answer.results.map((value) => readRecord(value, object));
+  for (const record of records) for (const id of [record.id, ...mergedIds(record)]) accounted.add(id);
+  return { records, silent: ids.filter((id) => !accounted.has(id)) };
 }
 
 /** Any number of ids, in batches side by side; each record once, in the order of the ids. */
@@ -113,7 +137,7 @@ export async function readByIds(
   client: HubspotClient,
   object: string,
   ids: readonly string[],
-  options: { properties: readonly string[]; archived?: boolean; signal?: AbortSignal | undefined },
+  options: ReadOptions,
 ): Promise<HubspotRecord[]> {
   const unique = [...new Set(ids)];
   const chunks = Array.from({ length: Math.ceil(unique.length / BATCH_IDS_MAX) }, (_, n) =>
@@ -128,5 +152,3 @@ export async function readByIds(
   }
   return [...found.values()];
 }
-
-const BATCHES_AT_ONCE = 4;

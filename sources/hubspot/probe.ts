@@ -8,6 +8,8 @@ import { toInstant } from './records.ts';
 import { countLive } from './search.ts';
 
 const PROBES_AT_ONCE_MAX = 8;
+/** The Date header has whole seconds: a step back of one is no news. */
+const CLOCK_STEP_MS = 1000;
 
 const OF_ONE_OBJECT: ReadonlySet<ErrorCode> = new Set([
   'OBJECT_UNKNOWN',
@@ -56,10 +58,10 @@ async function probeByCount(prober: Prober, request: ProbeRequest, signal: Abort
   const { client, archived } = prober;
   const { object } = request;
   const from = request.readFrom === ORIGIN ? null : Date.parse(request.readFrom);
-  const until = Date.parse(request.until);
-  const all = await countLive(client, object, { from, until }, signal);
-  // Only now has the source told its clock.
-  const visible = visibleMs(client, request);
+  const asked = visibleMs(client, request);
+  const all = await countLive(client, object, { from, until: asked }, signal);
+  // The answer told the source's clock anew; before the first one ours had to do.
+  const visible = asked - visibleMs(client, request) > CLOCK_STEP_MS ? visibleMs(client, request) : asked;
   const forgottenBefore = client.sourceNow() - ARCHIVE_MS;
   const forgotten = from !== null && from < forgottenBefore;
   const answer = {
@@ -69,7 +71,7 @@ async function probeByCount(prober: Prober, request: ProbeRequest, signal: Abort
   };
   if (from === null || forgotten) return { ...answer, idle: false };
   const range = { from, until: visible };
-  if (all > 0 && (visible === until || (await countLive(client, object, range, signal)) > 0)) {
+  if (all > 0 && (visible === asked || (await countLive(client, object, range, signal)) > 0)) {
     return { ...answer, idle: false };
   }
   return { ...answer, idle: (await archived.within(object, range, signal)).length === 0 };

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { HeadwaterError } from '../../../../rules/errors.ts';
 import {
   countLive,
