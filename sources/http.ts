@@ -229,6 +229,25 @@ export function scrub(text: string, secrets: readonly string[] = []): string {
     );
 }
 
+/**
+ * I5: a vendor's own words in a message of ours, safe by construction: repeated only for codes whose words are about schema,
+ * syntax, limits or log-in, and masked even then. Everything else may quote a record, in any words, so it stays where it is.
+ */
+export function vendorWords(
+  code: string,
+  text: string,
+  plain: { codes: ReadonlySet<string>; readIn: string },
+): string {
+  if (text.trim() === '') return '';
+  if (plain.codes.has(code)) return oneLine(maskValues(text));
+  return `its text is withheld, since it may hold personal values; it can be read in ${plain.readIn}`;
+}
+
+/** A code is an identifier; anything else in its place may be a text. */
+export function vendorCode(code: string): string {
+  return /^[A-Za-z][\w.:-]{0,79}$/.test(code) ? code : 'an unreadable code';
+}
+
 /** I5: an error text may quote the record that it is about. Names of fields and objects stay, values go. */
 export function maskValues(text: string): string {
   return text

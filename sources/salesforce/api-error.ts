@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { HeadwaterError, type ErrorCode } from '../../rules/errors.ts';
-import { httpError, maskValues, oneLine, type HttpFailure } from '../http.ts';
+import { httpError, vendorCode, vendorWords, type HttpFailure } from '../http.ts';
+import { PLAIN_CODES, READ_IN } from './plain-texts.ts';
 
 /** Salesforce's own error code, when the answer had one: `errorCodeOf(error) === 'INVALID_QUERY_LOCATOR'`. */
 export function errorCodeOf(error: unknown): string | undefined {
@@ -13,6 +14,14 @@ export function statusOf(error: unknown): number | undefined {
   if (!(error instanceof HeadwaterError)) return undefined;
   const status = error.details['status'];
   return typeof status === 'number' ? status : undefined;
+}
+
+/** Refusals that mean "use REST": Salesforce has no flag for them in describe, and no code of their own. */
+export const BULK_REFUSALS = /compound data not supported|not supported by the bulk api|max bulk v2 query/i;
+
+/** The bulk API refuses this object or query for good; REST can read it. */
+export function isBulkRefusal(error: unknown): error is HeadwaterError {
+  return error instanceof HeadwaterError && error.details['bulkRefused'] === true;
 }
 
 const CODES: Record<string, ErrorCode> = {
@@ -31,21 +40,24 @@ const CODES: Record<string, ErrorCode> = {
 
 /** What an answer other than 2xx means: Salesforce's error code first, the HTTP status where that says nothing. */
 export function apiError(failure: HttpFailure, where: string): HeadwaterError {
-  const { errorCode, message } = parseError(failure.text);
-  if (errorCode === undefined) return httpError(failure, where);
-  const said = oneLine(maskValues(tail(message)));
+  const { errorCode: given, message } = parseError(failure.text);
+  if (given === undefined) return httpError(failure, where);
+  const errorCode = vendorCode(given);
+  const words = vendorWords(errorCode, tail(message), { codes: PLAIN_CODES, readIn: READ_IN });
+  const said = words === '' ? '' : `: ${words}`;
   const code = codeFor(errorCode, message);
+  const refusal = BULK_REFUSALS.test(message) ? { bulkRefused: true } : {};
   if (code === undefined) {
-    const plain = httpError(failure, where, `${errorCode}: ${said}`);
+    const plain = httpError(failure, where, `${errorCode}${said}`);
     return new HeadwaterError(plain.code, plain.message, {
-      details: { ...plain.details, errorCode },
+      details: { ...plain.details, errorCode, ...refusal },
       ...(plain.retryAfterMs === undefined ? {} : { retryAfterMs: plain.retryAfterMs }),
     });
   }
   const field = errorCode === 'INVALID_FIELD' ? /No such column '([\w.]+)'/.exec(message)?.[1] : undefined;
   const wait = failure.retryAfterMs === undefined ? {} : { retryAfterMs: failure.retryAfterMs };
-  return new HeadwaterError(code, `${where} answered ${failure.status} ${errorCode}: ${said}`, {
-    details: { status: failure.status, errorCode, ...(field === undefined ? {} : { field }) },
+  return new HeadwaterError(code, `${where} answered ${failure.status} ${errorCode}${said}`, {
+    details: { status: failure.status, errorCode, ...refusal, ...(field === undefined ? {} : { field }) },
     ...wait,
   });
 }

@@ -3,7 +3,16 @@ import { OAuth2 } from 'jsforce/lib/oauth2.js';
 import { StreamPromise } from 'jsforce/lib/util/promise.js';
 import { PassThrough } from 'node:stream';
 import { HeadwaterError } from '../../rules/errors.ts';
-import { httpError, isLoopback, oneLine, readFailure, scrub, type HttpClient } from '../http.ts';
+import {
+  httpError,
+  isLoopback,
+  readFailure,
+  scrub,
+  vendorCode,
+  vendorWords,
+  type HttpClient,
+} from '../http.ts';
+import { LOGIN_HISTORY, PLAIN_LOGIN_CODES } from './plain-texts.ts';
 import type { SourceContext } from '../source.ts';
 import type { SalesforceConfig } from './config.ts';
 
@@ -152,14 +161,18 @@ async function signAssertion(
 
 /** jsforce throws the OAuth error code as the error's name and the description as its message. */
 function loginError(error: unknown, host: string, secrets: readonly string[]): HeadwaterError {
-  const name = error instanceof Error ? error.name : 'unknown';
-  const said = error instanceof Error ? oneLine(scrub(error.message, secrets)) : '';
+  const name = vendorCode(error instanceof Error ? error.name : 'unknown');
+  const text = error instanceof Error ? error.message : '';
   // Not the cause: jsforce's error may hold the request.
-  if (/rate exceeded/i.test(said))
-    return new HeadwaterError('SOURCE_THROTTLED', `${host} limits log-ins: ${said}`);
+  if (/rate exceeded/i.test(text))
+    return new HeadwaterError('SOURCE_THROTTLED', `${host} limits log-ins: ${name}, rate exceeded`);
+  const words = vendorWords(name, scrub(text, secrets), {
+    codes: PLAIN_LOGIN_CODES,
+    readIn: LOGIN_HISTORY,
+  });
   return new HeadwaterError(
     'AUTH_FAILED',
-    `${host} refused the log-in: ${name}${said === '' ? '' : `, ${said}`}`,
+    `${host} refused the log-in: ${name}${words === '' ? '' : `, ${words}`}`,
     {
       details: { errorCode: name },
     },

@@ -3,7 +3,9 @@ import { z } from 'zod';
 import { HeadwaterError } from '../../rules/errors.ts';
 import type { ObjectSchema } from '../../schemas/object-schema.ts';
 import type { ExtractContext, RawPage } from '../source.ts';
-import { errorCodeOf, statusOf } from './api-error.ts';
+import { vendorWords } from '../http.ts';
+import { BULK_REFUSALS, errorCodeOf, isBulkRefusal, statusOf } from './api-error.ts';
+import { PLAIN_CODES, READ_BULK_IN } from './plain-texts.ts';
 import type { SalesforceClient } from './client.ts';
 import { inRange, soql, type RowRange } from './soql.ts';
 
@@ -14,9 +16,6 @@ const POLL_GROWTH = 2;
 /** About a day of waiting at the longest interval; Salesforce gives up before. */
 const POLLS_MAX = 20_000;
 const PAGES_MAX = 100_000;
-
-/** Refusals that mean "use REST": Salesforce has no flag for them in describe. */
-const REFUSALS = /compound data not supported|not supported by the bulk api|max bulk v2 query/i;
 
 /** `locator` null with `page` 0: from the beginning. `done`: all rows are committed, the job may be deleted. */
 const bulkCursorSchema = z.strictObject({
@@ -95,7 +94,7 @@ async function createJob(client: SalesforceClient, query: string, signal: AbortS
       }),
     );
   } catch (error) {
-    if (error instanceof HeadwaterError && REFUSALS.test(error.message)) throw new BulkRefused(error.message);
+    if (isBulkRefusal(error)) throw new BulkRefused(error.message);
     throw error;
   }
 }
@@ -128,9 +127,13 @@ async function jobEnd(
 }
 
 function jobFailure(job: Job, object: string): Error {
-  const said = job.errorMessage ?? 'no reason given';
-  if (REFUSALS.test(said)) return new BulkRefused(said);
-  const message = `bulk job ${job.id} of ${object} ended as ${job.state}: ${said.slice(0, 300)}`;
+  const said = job.errorMessage ?? '';
+  // `INVALID_FIELD: No such column …`; without a code in front the text is nobody's.
+  const [, errorCode = 'no code', text = said] = /^\s*(\w{1,80})\s*:\s*(.*)$/s.exec(said) ?? [];
+  const words = vendorWords(errorCode, text, { codes: PLAIN_CODES, readIn: READ_BULK_IN });
+  const why = words === '' ? 'no reason given' : `${errorCode}: ${words}`;
+  const message = `bulk job ${job.id} of ${object} ended as ${job.state}: ${why}`;
+  if (BULK_REFUSALS.test(said)) return new BulkRefused(message);
   // A query that names a hidden or removed field fails in the same way for ever; everything else is worth a new job.
   const field = /No such column '([\w.]+)'/.exec(said)?.[1];
   if (/INVALID_?FIELD|MALFORMED_?QUERY/i.test(said) || field !== undefined) {
