@@ -43,12 +43,30 @@ export async function reconcile(dependencies: Dependencies, input: ReconcileInpu
   if (profiles === undefined) return summary;
   await checkSink(dependencies, profiles.claims);
   for (const window of await ledger.undelivered(CLAIMS_SINK, input.connection)) {
-    const batches = await reconcileWindow(dependencies, profiles, window, input, summary);
+    // A partial window has a few fields of each record: taken for whole records they would null the others.
+    const isWhole = window.fields === undefined;
+    const batches = isWhole ? await reconcileWindow(dependencies, profiles, window, input, summary) : [];
     const state = await profiles.claims.closeWindow(window.id, batches);
     failpoint('reconcile:closed');
     await ledger.commitSink(CLAIMS_SINK, [{ window: window.id, attempt: window.attempt }], state);
   }
   return summary;
+}
+
+/**
+ * Whether reconcile has work. Windows without rows are noted as done here, so that an idle run needs no further activity.
+ * Only windows that no earlier run left behind are looked at twice.
+ */
+export async function reconcileOwed(dependencies: Dependencies, connection: string): Promise<boolean> {
+  const { profiles, ledger } = dependencies;
+  if (profiles === undefined) return false;
+  const owed = await ledger.undelivered(CLAIMS_SINK, connection);
+  const empty = owed.filter(({ slices }) => slices.length === 0);
+  if (empty.length > 0) {
+    const done = empty.map(({ id, attempt }) => ({ window: id, attempt }));
+    await ledger.commitSink(CLAIMS_SINK, done, await profiles.claims.sinkState());
+  }
+  return owed.length > empty.length;
 }
 
 /** I7: a store that was deleted, or an older copy of it, is noticed before anything is added. */
