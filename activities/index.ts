@@ -12,6 +12,8 @@ import { beginRun, finishRun } from './finish.ts';
 import { namesOf } from './names.ts';
 import { createSteps, type Steps } from './move-slice.ts';
 import { sweeper } from './sweep.ts';
+import { publish } from './publish.ts';
+import { reconcile, reconcileOwed, type ReconcileInput } from './reconcile.ts';
 import { plan, undeliveredWindows, type PlanInput, type PlanOutput } from './plan.ts';
 import type { BackfillPlan } from '../schemas/backfill.ts';
 import { planBackfill, type PlanBackfillInput } from './plan-backfill.ts';
@@ -27,6 +29,8 @@ export interface RunPlanInput extends PlanInput {
 export interface RunPlanOutput extends PlanOutput {
   /** Set when the run is over: nothing to move. */
   closed: RunSummary | null;
+  /** Reconcile and publish follow once the windows have landed. */
+  profiles?: true;
 }
 
 export function createActivities(dependencies: Dependencies) {
@@ -42,8 +46,11 @@ export function createActivities(dependencies: Dependencies) {
       if (alone && input.offset === 0) await beginRun(dependencies, run);
       const found = await plan(dependencies, sources, input);
       const planned = { ...found, settled: found.settled.map((line) => named(input.connection, line)) };
-      const over = alone && input.offset === 0 && planned.next === null && planned.windows.length === 0;
-      if (!over) return { ...planned, closed: null };
+      const owed = alone && (await reconcileOwed(dependencies, input.connection));
+      const profiles = dependencies.profiles !== undefined && (owed || planned.windows.length > 0);
+      const over =
+        alone && input.offset === 0 && planned.next === null && planned.windows.length === 0 && !owed;
+      if (!over) return { ...planned, closed: null, ...(profiles ? { profiles } : {}) };
       const closed: RunSummary = {
         ...run,
         idle: planned.idle,
@@ -60,6 +67,10 @@ export function createActivities(dependencies: Dependencies) {
     shape: step(failing, 'shape', (input: StepInput<'shape'>) => steps.shape(input)),
     load: step(failing, 'load', (input: StepInput<'load'>) => steps.load(input)),
     commit: step(failing, 'commit', (input: StepInput<'commit'>) => steps.commit(input)),
+    reconcile: step(failing, 'reconcile', (input: ReconcileInput) =>
+      dependencies.lanes('claims', () => reconcile(dependencies, input)),
+    ),
+    publish: step(failing, 'publish', () => dependencies.lanes('claims', () => publish(dependencies))),
     finish: step(failing, 'finish', async (run: RunSummary) => {
       await finishRun(dependencies, run);
       await sweep();
@@ -67,9 +78,10 @@ export function createActivities(dependencies: Dependencies) {
     undelivered: step(failing, 'undelivered', ({ connection }: { connection: string }) =>
       undeliveredWindows(dependencies, connection),
     ),
-    planBackfill: step(failing, 'plan backfill', async (input: PlanBackfillInput): Promise<BackfillPlan> =>
-      planBackfill(dependencies, sources, checkInput(backfillInputSchema, input.given)),
-    ),
+    planBackfill: step(failing, 'plan backfill', async (input: PlanBackfillInput): Promise<BackfillPlan> => {
+      const plan = await planBackfill(dependencies, sources, checkInput(backfillInputSchema, input.given));
+      return dependencies.profiles === undefined ? plan : { ...plan, profiles: true };
+    }),
   };
 }
 

@@ -1,9 +1,12 @@
 // Bounds per kind of work in one process, instead of a task queue for each: eager dispatch stays possible.
 
-export type Lane = 'api' | 'shape' | 'warehouse';
+export type Lane = 'api' | 'shape' | 'warehouse' | 'claims';
 
-/** At once per process: source reads wait on the network, the other two each fill the cores by themselves. */
-export const LANE_LIMITS: Record<Lane, number> = { api: 8, shape: 1, warehouse: 1 };
+/**
+ * At once per process: source reads wait on the network, shape and warehouse each fill the cores by themselves, and
+ * the claims store has one writer.
+ */
+export const LANE_LIMITS: Record<Lane, number> = { api: 8, shape: 1, warehouse: 1, claims: 1 };
 
 /** Waiting entries per lane; more than this is a defect of the caller, not load. */
 const WAITING_MAX = 10_000;
@@ -18,7 +21,7 @@ export function createLanes(
   // An embedded warehouse works with the memory and the cores that shape uses: side by side neither would be faster.
   const queueOf = (lane: Lane): Lane => (options.embedded && lane === 'warehouse' ? 'shape' : lane);
   const free: Record<Lane, number> = { ...limits };
-  const waiting: Record<Lane, (() => void)[]> = { api: [], shape: [], warehouse: [] };
+  const waiting: Record<Lane, (() => void)[]> = { api: [], shape: [], warehouse: [], claims: [] };
   return async (asked, work) => {
     const lane = queueOf(asked);
     if (free[lane] > 0) free[lane] -= 1;

@@ -1,6 +1,6 @@
 import type { Instant } from '../schemas/instant.ts';
 import type { BackfillPlan } from '../schemas/backfill.ts';
-import type { ObjectSummary, RunSummary } from '../schemas/run.ts';
+import type { GoldenSummary, ObjectSummary, RunSummary } from '../schemas/run.ts';
 import { ORIGIN } from './time.ts';
 
 /** Lines of a table in the Temporal UI; more objects than this are summed up in one line. */
@@ -85,6 +85,21 @@ function stateText(line: ObjectSummary): string {
   return icons[line.state];
 }
 
+/** What became of the rows as customers: `**Profiles** · 120 new · 3 changed · 2 merged`. */
+export function goldenLine(golden: GoldenSummary): string {
+  const parts: [number, string][] = [
+    [golden.created, 'new'],
+    [golden.changed, 'changed'],
+    [golden.merged, 'merged'],
+    [golden.published, 'published'],
+    [golden.quarantined, 'records set aside'],
+    [golden.suppressed, 'suppressed'],
+    [golden.reviews, 'to review'],
+  ];
+  const told = parts.filter(([count]) => count > 0).map(([count, what]) => `${formatCount(count)} ${what}`);
+  return `**Profiles** · ${told.length === 0 ? 'nothing changed' : told.join(' · ')}`;
+}
+
 /** The live table of a run as Markdown, as the Temporal UI shows it in current details. No personal value can be in it. */
 export function runReport(run: RunSummary, phase: string): string {
   const shown = run.objects.slice(0, LINES_MAX);
@@ -100,6 +115,7 @@ export function runReport(run: RunSummary, phase: string): string {
   ];
   if (run.objects.length > shown.length)
     lines.push(row([`… ${run.objects.length - shown.length} more`, ...Array<string>(8).fill('')]));
+  if (run.golden !== undefined) lines.push('', goldenLine(run.golden));
   const failures = run.objects.filter((line) => line.message !== undefined).slice(0, LINES_MAX);
   if (failures.length > 0)
     lines.push(

@@ -30,4 +30,6 @@ export interface BackfillPlan {
   quota: { used: number; limit: number } | null;
   maxActive: number;
   dryRun: boolean;
+  /** Reconcile and publish follow. */
+  profiles?: true;
 }

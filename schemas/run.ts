@@ -59,6 +59,7 @@ export const runSummarySchema = z.object({
   endedAt: instantSchema.nullable(),
   idle: z.number().int(),
   objects: z.array(objectSummarySchema),
+  golden: goldenSummarySchema.optional(),
   /** What ended the run itself, before or beside its objects: log-in, secret, warehouse. */
   code: z.string().optional(),
   message: z.string().optional(),

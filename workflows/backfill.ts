@@ -19,6 +19,7 @@ import { plainFailure, refuseMisshapen, runFailure, troubleOf } from './failures
 import { moveInChild } from './object-child.ts';
 import { pauseUpdate, progressQuery, resumeUpdate } from './messages.ts';
 import { inParallel } from './parallel.ts';
+import { resolveProfiles } from './profiles.ts';
 import { activityCalls, type Calls } from './proxies.ts';
 
 /** What the dry run and the run itself give back; the intervals are sizes and times, never rows. */
@@ -83,6 +84,7 @@ export async function backfill(input: BackfillInput): Promise<BackfillResult> {
   }
   await moveAll(calls, run, input, plan, pause);
   pause.changed = () => {};
+  if (plan.profiles === true) await resolveProfiles(calls, run);
   run.outcome = runOutcome(run.objects, run.idle);
   run.endedAt = new Date().toISOString();
   upsertMemo({ summary: runReport(run, run.outcome) });

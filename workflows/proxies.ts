@@ -50,6 +50,8 @@ export function activityCalls(limits: CallLimits): Calls {
     shape: (label, input) => proxies.shape.executeWithOptions(summary(label), [input]),
     load: (label, input) => proxies.load.executeWithOptions(summary(label), [input]),
     commit: (label, input) => proxies.commit.executeWithOptions(summary(label), [input]),
+    reconcile: (label, input) => proxies.reconcile.executeWithOptions(summary(label), [input]),
+    publish: (label, input) => proxies.publish.executeWithOptions(summary(label), [input]),
     finish: (label, input) => proxies.finish.executeWithOptions(summary(label), [input]),
     undelivered: (label, input) => proxies.undelivered.executeWithOptions(summary(label), [input]),
     planBackfill: (label, input) => proxies.planBackfill.executeWithOptions(summary(label), [input]),

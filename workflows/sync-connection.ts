@@ -22,6 +22,7 @@ import { inParallel } from './parallel.ts';
 import { deliver } from './deliver.ts';
 import { moveInChild } from './object-child.ts';
 import { progressQuery } from './messages.ts';
+import { resolveProfiles } from './profiles.ts';
 import { activityCalls, type Calls } from './proxies.ts';
 
 /** Plan activities of one run: 50 objects each. */
@@ -49,6 +50,7 @@ export async function syncConnection(input: SyncConnectionInput): Promise<RunSum
     deadlineMs: undefined,
   });
   let closed = false;
+  let profiles = false;
   try {
     for (let offset: number | null = 0, plans = 0; offset !== null && plans < PLANS_MAX; plans += 1) {
       setCurrentDetails(runReport(run, 'planning'));
@@ -68,12 +70,14 @@ export async function syncConnection(input: SyncConnectionInput): Promise<RunSum
         closed = true;
         break;
       }
+      profiles ||= planned.profiles === true;
       run.idle += planned.idle;
       run.objects.push(...planned.settled);
       await moveObjects(run, input, planned, trigger);
       await moveRest(calls, run, input, planned, trigger);
       offset = planned.next;
     }
+    if (profiles) await resolveProfiles(calls, run);
     if (!closed) run.outcome = runOutcome(run.objects, run.idle);
   } catch (error) {
     const trouble = troubleOf(error);
