@@ -126,6 +126,18 @@ export function lockedError(path: string, message: string, cause: unknown): Head
   );
 }
 
+/** I5: kinds of errors that are about files, memory and names. Those about casts, constraints and ranges quote the value. */
+const PLAIN_KINDS: ReadonlySet<string> = new Set([
+  ...['Binder Error', 'Catalog Error', 'Connection Error', 'Dependency Error', 'IO Error', 'Interrupt Error'],
+  ...[
+    'Missing Extension Error',
+    'Out of Memory Error',
+    'Parser Error',
+    'Permission Error',
+    'TransactionContext Error',
+  ],
+]);
+
 /** DuckDB's first line says what and where; later lines repeat the statement or data (I5). */
 export function wrapped(what: string, error: unknown): HeadwaterError {
   if (error instanceof HeadwaterError) return error;
@@ -136,8 +148,8 @@ export function wrapped(what: string, error: unknown): HeadwaterError {
   const transient = /^(IO|Out of Memory|TransactionContext) Error|Conflict on|write-write conflict/i.test(
     message,
   );
-  // A conversion error quotes the value: personal data stays out of messages (I5).
-  const safe = /^(Conversion|Constraint) Error/.exec(message)?.[0] ?? message;
+  const kind = /^[A-Z][A-Za-z ]{0,40} Error/.exec(message)?.[0] ?? 'an error of DuckDB';
+  const safe = PLAIN_KINDS.has(kind) ? message : kind;
   return new HeadwaterError(transient ? 'WAREHOUSE_UNAVAILABLE' : 'WAREHOUSE_REJECTED', `${what}: ${safe}`, {
     cause: error,
   });

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { createMutex } from '../../../warehouses/duckdb/client.ts';
+import { createMutex, wrapped } from '../../../warehouses/duckdb/client.ts';
 import { duckdb } from '../../../warehouses/duckdb/index.ts';
 
 let folder: string;
@@ -84,4 +84,18 @@ test('the mutex runs one task at a time, in order, also after a failure', async 
     });
   await Promise.allSettled([task('a'), task('b', true), task('c')]);
   expect(log).toEqual(['a in', 'a out', 'b in', 'b out', 'c in', 'c out']);
+});
+
+test.each([
+  ['Conversion Error: Could not convert string "Jane Canary" to INT32', 'Conversion Error'],
+  ['Constraint Error: Duplicate key "id: Jane Canary"', 'Constraint Error'],
+  ['Out of Range Error: Jane Canary', 'Out of Range Error'],
+  ['Invalid Input Error: Failed to cast value Jane Canary', 'Invalid Input Error'],
+  ['Jane Canary broke it', 'an error of DuckDB'],
+  [
+    'Catalog Error: Table with name contact does not exist',
+    'Catalog Error: Table with name contact does not exist',
+  ],
+])('I5: of an error that may quote a value only its kind is told: %s', (message, told) => {
+  expect(wrapped('loading', new Error(message)).message).toBe(`loading: ${told}`);
 });

@@ -156,6 +156,19 @@ test.each([
   await expect(read(client)).rejects.toBeInstanceOf(kind);
 });
 
+test.each([
+  'UNKNOWN_EXCEPTION: Jane Canary',
+  'Jane Canary',
+  'Jane: Canary',
+  'INVALID_FIELD: Jane Canary <j@canary.example>',
+])('I5: a failed job repeats no value: %s', async (errorMessage) => {
+  const { client } = await job(GOOD, { state: 'Failed', errorMessage });
+  const error = await read(client).catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(HeadwaterError);
+  if (!errorMessage.startsWith('INVALID_FIELD')) expect(String(error)).not.toContain('Canary');
+  expect(String(error)).not.toContain('canary.example');
+});
+
 test('an answer that is no job is refused before its id gets into a path', async () => {
   const { client } = await job(GOOD, { id: '../../limits' });
   await expect(read(client)).rejects.toMatchObject({ code: 'SOURCE_PROTOCOL' });
