@@ -23,8 +23,9 @@ export interface CompiledRule {
   /** The members, when it rules a group as one unit. */
   members: readonly string[] | null;
   custom: CustomRule | null;
-  /** One claim alone wins without a look at it. */
+  /** One claim alone wins without a look at it; what decided then. */
   plain: boolean;
+  alone: string;
 }
 
 export interface CompiledRules {
@@ -53,6 +54,7 @@ export function compileRules(
     members,
     custom: 'fn' in rule ? (custom.get(rule.fn) ?? null) : null,
     plain: 'prefer' in rule && rule.where === undefined,
+    alone: members ? `group ${name}: only claim` : 'only claim',
   });
   const fields = new Map(
     Object.entries(rules.fields).map(([name, rule]) => [name, compile(name, rule, null)]),

@@ -48,7 +48,7 @@ function resolveOne(state: RecordState, compiled: CompiledRules, asOf: Instant):
     const claim = state.claims[field];
     if (claim === undefined) continue;
     const rule = ruleOf(compiled, field);
-    const golden = rule.plain ? alone(state, claim) : resolveField(field, [state], rule, asOf);
+    const golden = rule.plain ? alone(state, claim, rule.alone) : resolveField(field, [state], rule, asOf);
     if (golden) fields[field] = golden;
   }
   return fields;
@@ -136,7 +136,11 @@ function combined(
   };
 }
 
-function alone(state: RecordState, { value, changedAt, claim, kind, confidence }: FieldClaim): GoldenField {
+function alone(
+  state: RecordState,
+  { value, changedAt, claim, kind, confidence }: FieldClaim,
+  decidedBy: string,
+): GoldenField {
   return {
     value,
     ref: state.ref,
@@ -144,7 +148,7 @@ function alone(state: RecordState, { value, changedAt, claim, kind, confidence }
     kind,
     confidence,
     changedAt,
-    decidedBy: 'only claim',
+    decidedBy,
     contested: false,
     tied: false,
   };
