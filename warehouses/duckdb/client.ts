@@ -9,6 +9,8 @@ import { HeadwaterError } from '../../rules/errors.ts';
 import { firstLine, messageOf } from '../sql.ts';
 
 export const LOCK_RETRY_MS = 500;
+/** Every DuckDB from this version on reads the file. */
+const STORAGE_VERSION = 'v1.4.0';
 
 /** The open file: one connection for writes behind a mutex, and short-lived ones for reads. */
 export interface Client {
@@ -97,6 +99,8 @@ async function openFile(config: DuckdbConfig, context: WarehouseContext): Promis
     threads: String(config.threads ?? context.threads),
     temp_directory: context.tempDirectory,
     preserve_insertion_order: 'false',
+    // Of a new file: its text compression takes a sixth less time than that of the oldest format, which is the default.
+    storage_compatibility_version: STORAGE_VERSION,
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
   };
