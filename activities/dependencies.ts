@@ -1,6 +1,7 @@
 // What the steps share: the stores, the warehouse, the sources. Wired once per worker, faked in tests.
 import type { Mapping } from '../mapping/mapping.ts';
 import type { PhoneNormaliser } from '../mapping/normalise.ts';
+import type { ConflictRules } from '../schemas/conflicts.ts';
 import type { Entity } from '../schemas/entities/entity.ts';
 import type { Owner } from '../schemas/window.ts';
 import type { CallClass } from '../schemas/quota.ts';
@@ -42,6 +43,8 @@ export interface ConnectionSettings {
 /** What golden profiles need; absent where the configuration asks for none. */
 export interface Profiles {
   claims: Claims;
+  /** Conflict rules of the configuration, one per entity; in force once they are applied. */
+  rules: readonly ConflictRules[];
   /** Shared schemas and the configuration's own, by name. */
   entities: ReadonlyMap<string, Entity>;
   /** Mappings of one object; none: its rows stay raw. */

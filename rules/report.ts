@@ -163,3 +163,59 @@ export function backfillReport(plan: BackfillPlan): string {
   }
   return lines.join('\n');
 }
+
+/** Counts of a change that waits for approval, or has been made; fields by name, never a value. */
+export function changeReport(
+  title: string,
+  preview: { profiles: number; values: number; more: boolean; byField: Record<string, number> },
+  phase: string,
+): string {
+  const atLeast = preview.more ? 'at least ' : '';
+  const fields = Object.entries(preview.byField).toSorted(([, a], [, b]) => b - a);
+  return [
+    `**${title}** · ${phase}`,
+    '',
+    `${atLeast}${formatCount(preview.values)} values in ${atLeast}${formatCount(preview.profiles)} profiles`,
+    ...(fields.length === 0
+      ? []
+      : [
+          '',
+          row(['field', 'values']),
+          '|---|--:|',
+          ...fields.slice(0, LINES_MAX).map(([field, count]) => row([field, formatCount(count)])),
+        ]),
+  ].join('\n');
+}
+
+/** Open cases as a table; the values are shown by `headwater conflicts list`, never here. */
+export function reviewReport(
+  open: readonly {
+    id: string;
+    kind: string;
+    entity: string;
+    profile: string;
+    field: string | null;
+    choices: readonly { claim: string; record: string }[];
+  }[],
+): string {
+  if (open.length === 0) return '**Review** · nothing is open';
+  return [
+    `**Review** · ${formatCount(open.length)} open · answer with the update \`resolve\` {"review": "…", "decision": "…", "actor": "…"}`,
+    '',
+    row(['case', 'what', 'profile', 'field', 'choices']),
+    '|---|---|---|---|---|',
+    ...open
+      .slice(0, LINES_MAX)
+      .map(({ id, kind, entity, profile, field, choices }) =>
+        row([
+          id,
+          `${kind} · ${entity}`,
+          profile,
+          field ?? '',
+          kind === 'link'
+            ? 'link, apart'
+            : choices.map(({ claim, record }) => `${claim} (${record})`).join(', '),
+        ]),
+      ),
+  ].join('\n');
+}

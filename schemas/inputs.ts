@@ -48,3 +48,45 @@ export const backfillInputSchema = z.strictObject({
 });
 export type BackfillInput = z.input<typeof backfillInputSchema>;
 export type BackfillRequest = z.output<typeof backfillInputSchema>;
+
+/** Whoever asks for a change of profiles, and why: kept in the event log for ever. Never a customer's data. */
+const request = {
+  actor: z.string().min(1).max(100),
+  reason: z.string().min(1).max(500),
+  /** Goes on without waiting for the update `approve`. */
+  approved: z.boolean().default(false),
+};
+
+/** Input of the workflow `rollback`: what is taken back; every condition that is given must hold. */
+export const rollbackInputSchema = z
+  .strictObject({
+    ...request,
+    profile: z
+      .string()
+      .regex(/^p_[a-z0-9]+$/, 'is not a profile id such as p_…')
+      .optional(),
+    field: z.string().min(1).optional(),
+    source: z.string().min(1).optional(),
+    run: z.string().min(1).optional(),
+    /** Values that Headwater learned after this moment. */
+    since: moment.optional(),
+    /** New values do not count either, until the field is released. */
+    hold: z.boolean().default(false),
+  })
+  .refine(({ profile, source, run }) => profile !== undefined || source !== undefined || run !== undefined, {
+    message: 'name a profile, a source or a run',
+  });
+export type RollbackInput = z.input<typeof rollbackInputSchema>;
+
+/** Input of the workflow `applyRules`: the configuration's rules of one entity, or of all. */
+export const applyRulesInputSchema = z.strictObject({ ...request, entity: z.string().min(1).optional() });
+export type ApplyRulesInput = z.input<typeof applyRulesInputSchema>;
+
+/** The update `resolve` of the workflow `review`. */
+export const decisionSchema = z.strictObject({
+  review: z.string().min(1),
+  /** tie: the id of the claim that holds. link: `link` or `apart`. */
+  decision: z.string().min(1),
+  actor: z.string().min(1).max(100),
+});
+export type Decision = z.infer<typeof decisionSchema>;

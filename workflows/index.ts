@@ -1,5 +1,8 @@
 // Everything the worker offers to Temporal: the names here are the workflow types.
+export { applyRules } from './apply-rules.ts';
 export { backfill } from './backfill.ts';
 export { deliver } from './deliver.ts';
+export { review } from './review.ts';
+export { rollback } from './rollback.ts';
 export { syncConnection } from './sync-connection.ts';
 export { syncObject } from './sync-object.ts';
