@@ -132,11 +132,20 @@ function checkArguments(command: Command, given: readonly string[], help: boolea
   if (help || (given.length >= min && given.length <= max)) return;
   const what =
     given.length < min
-      ? `${command.name} needs more`
+      ? `${command.name} needs ${missingOf(command.usage, given.length)}`
       : `${command.name} does not take ${JSON.stringify(given[max])}`;
   throw new HeadwaterError('INPUT_INVALID', what, {
     remedy: `Write \`${`npx headwater ${command.name} ${command.usage}`.trimEnd()}\`.`,
   });
+}
+
+/** The words of the usage that are not there yet: `<connection> <object>`. */
+function missingOf(usage: string, given: number): string {
+  const required = usage
+    .replaceAll(/\[[^\]]*\]/g, '')
+    .split(' ')
+    .filter(Boolean);
+  return required.slice(given).join(' ') || 'more';
 }
 
 /** The command's own help: usage, what it does, options, an example. */

@@ -1,4 +1,5 @@
 import type { ConnectionConfig } from '../config/schema.ts';
+import { HeadwaterError } from '../rules/errors.ts';
 import type { Ledger } from '../stores/ledger/ledger.ts';
 
 /** Objects that the ledger is asked for when the configuration says 'all'. */
@@ -14,10 +15,13 @@ export async function knownObjects(connection: ConnectionConfig, ledger: Ledger)
   return [...new Set(named)].filter((object) => !exclude.includes(object)).toSorted();
 }
 
-/** `salesforce` or `salesforce/Contact`, as pause and logs take it. */
+/** `salesforce` or `salesforce/Contact`, as pause and logs take it. INPUT_INVALID for a name that is missing beside the slash. */
 export function splitTarget(target: string): { connection: string; object: string | undefined } {
   const at = target.indexOf('/');
-  return at < 0
-    ? { connection: target, object: undefined }
-    : { connection: target.slice(0, at), object: target.slice(at + 1) };
+  if (at < 0) return { connection: target, object: undefined };
+  const [connection, object] = [target.slice(0, at), target.slice(at + 1)];
+  if (connection !== '' && object !== '') return { connection, object };
+  throw new HeadwaterError('INPUT_INVALID', `${JSON.stringify(target)} is not <connection>/<object>`, {
+    remedy: 'Write for example salesforce/Contact.',
+  });
 }

@@ -2,13 +2,17 @@ import { createReadStream, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
+import { connectionNamed } from '../../config/connection-config.ts';
 import { HeadwaterError } from '../../rules/errors.ts';
 import { oneOf, wholeNumber } from '../chosen.ts';
 import type { Call, Command } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
+import { endOfLog, followLines } from '../log-follow.ts';
 import { splitTarget } from '../objects.ts';
 
 const LINES_MAX = 100_000;
+/** The file that the worker writes to now. */
+const CURRENT = 'worker.ndjson';
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 
 const lineSchema = z.looseObject({
@@ -44,29 +48,57 @@ export const logs: Command = {
       help: 'At least this: debug, info, warn or error; default info',
     },
     limit: { type: 'string', value: '<n>', help: 'Newest lines to show; default 200' },
+    follow: {
+      type: 'boolean',
+      help: 'Then show new lines as they come, until Ctrl-C; --json: one document per line',
+    },
   },
   arguments: { min: 0, max: 1 },
   async run(call) {
-    const { home } = await call.load();
+    const { config, home } = await call.load();
     const target = splitTarget(call.arguments[0] ?? '');
-    const found = await readLog(join(home, 'logs'), {
+    if (target.connection !== '') connectionNamed(config, target.connection);
+    const filter: LogFilter = {
       connection: target.connection || undefined,
       object: call.options.text('object') ?? target.object,
       run: call.options.text('run'),
       level: oneOf('--level', call.options.text('level') ?? 'info', LEVELS),
       limit: wholeNumber('--limit', call.options.text('limit'), { min: 1, max: LINES_MAX, or: 200 }),
-    });
-    if (call.json) call.output.json(found);
-    else for (const line of found) call.output.line(formatLine(call, line));
+    };
+    const folder = join(home, 'logs');
+    const follow = call.options.flag('follow');
+    const end = endOfLog(join(folder, CURRENT));
+    const found = await readLog(folder, filter, follow ? end.offset : undefined);
+    if (call.json && !follow) call.output.json(found);
+    else for (const line of found) print(call, line);
+    if (found.length === 0 && !call.json) call.output.note('No line of the log fits.');
+    if (!follow) return EXIT.ok;
+    for await (const text of followLines(join(folder, CURRENT), end, call.signal)) {
+      const line = parseLine(text);
+      if (line !== undefined && fits(line, filter)) print(call, line);
+    }
     return EXIT.ok;
   },
 };
 
+function print(call: Call, line: LogLine): void {
+  if (call.json) call.output.json(line);
+  else call.output.line(formatLine(call, line));
+}
+
 /** The newest `limit` lines that fit, oldest first; a torn last line is passed over. */
-export async function readLog(folder: string, filter: LogFilter): Promise<LogLine[]> {
+export async function readLog(
+  folder: string,
+  filter: LogFilter,
+  /** How far the current file is read; to its end when absent. */
+  bytesMax?: number,
+): Promise<LogLine[]> {
   const kept: LogLine[] = [];
   for (const path of logFiles(folder)) {
-    for await (const text of createInterface({ input: createReadStream(path), crlfDelay: Infinity })) {
+    const current = path === join(folder, CURRENT);
+    if (current && bytesMax === 0) continue;
+    const until = current && bytesMax !== undefined ? { end: bytesMax - 1 } : {};
+    for await (const text of createInterface({ input: createReadStream(path, until), crlfDelay: Infinity })) {
       const line = parseLine(text);
       if (line === undefined || !fits(line, filter)) continue;
       kept.push(line);

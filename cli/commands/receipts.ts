@@ -4,7 +4,7 @@ import { formatCount, formatWindow } from '../../rules/report.ts';
 import type { Receipt } from '../../schemas/receipt.ts';
 import type { Window } from '../../schemas/window.ts';
 import type { Ledger, WindowProgress } from '../../stores/ledger/ledger.ts';
-import { oneConnection, wholeNumber } from '../chosen.ts';
+import { checkObjects, oneConnection, wholeNumber } from '../chosen.ts';
 import type { Call, Command } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { openLedger } from '../open.ts';
@@ -29,14 +29,18 @@ export const receipts: Command = {
     const ledger = await openLedger(config);
     try {
       if (first === 'accept') return await accept(call, ledger, second);
-      const connection = oneConnection(config, first).name;
+      const configured = oneConnection(config, first);
+      const connection = configured.name;
       const limit = wholeNumber('--limit', call.options.text('limit'), { min: 1, max: WINDOWS_MAX, or: 20 });
       const found = await ledger.windows({
         connection,
         limit,
         ...(second === undefined ? {} : { object: second }),
       });
+      // An object that is no longer synced may have receipts; one that never was has a mistake in its name.
+      if (found.length === 0 && second !== undefined) checkObjects(configured, [second]);
       if (call.json) call.output.json(found);
+      else if (found.length === 0) call.output.line(`${connection} has no windows yet.`);
       else print(call, found);
       return EXIT.ok;
     } finally {

@@ -125,10 +125,10 @@ function checkFunction(node: unknown, allowed: (name: string) => boolean): void 
 }
 
 function refused(why: string): HeadwaterError {
-  return new HeadwaterError(
-    'INPUT_INVALID',
-    `only one read-only select is allowed here: ${why.slice(0, 300)}`,
-  );
+  const said = /^Only SELECT statements/i.test(why) ? 'it is not a select' : why.slice(0, 300);
+  return new HeadwaterError('INPUT_INVALID', `the statement cannot run: ${said}`, {
+    remedy: 'Write one read-only select over the tables of the warehouse; nothing was changed.',
+  });
 }
 
 export async function runQuery(

@@ -50,7 +50,7 @@ describe('a command line', () => {
     [['a', '-x'], 'INPUT_INVALID copy has no option -x → See `npx headwater copy --help`.'],
     [['a', '--limit'], 'INPUT_INVALID --limit needs a value → Write --limit <n>.'],
     [['a', '--force=yes'], 'INPUT_INVALID --force takes no value → Write --force alone.'],
-    [[], 'INPUT_INVALID copy needs more → Write `npx headwater copy <from> [to]`.'],
+    [[], 'INPUT_INVALID copy needs <from> → Write `npx headwater copy <from> [to]`.'],
     [['a', 'b', 'c'], 'INPUT_INVALID copy does not take "c" → Write `npx headwater copy <from> [to]`.'],
     [
       ['a', '--__proto__', 'x'],
