@@ -173,7 +173,10 @@ export async function commitSink(
 const RETIRE_ROWS_MAX = 1_000;
 const RETIRE_SHARE_MAX = 0.1;
 
-/** I6: a refused partial window is given up: the next run reads anew, and no hourly window waits behind it. */
+/**
+ * I6: a refused partial window, or whole read by a backfill, is given up: the next one reads anew, and no hourly window waits
+ * behind it. What it read was covered before.
+ */
 async function retireOrGiveUp(
   dependencies: Dependencies,
   source: Source,
@@ -183,8 +186,9 @@ async function retireOrGiveUp(
   try {
     return await retire(dependencies, source, progress, allowShrink);
   } catch (error) {
-    const { id, fields } = progress.window;
-    if (fields !== undefined && error instanceof HeadwaterError && error.code === 'SHRINK_GUARD')
+    const { id, kind, fields, from } = progress.window;
+    const again = fields !== undefined || (kind === 'past' && from === ORIGIN);
+    if (again && error instanceof HeadwaterError && error.code === 'SHRINK_GUARD')
       await dependencies.ledger.abandonWindow(id, error.code);
     throw error;
   }

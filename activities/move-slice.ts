@@ -122,10 +122,13 @@ function claimed(progress: WindowProgress, attempt: number): WindowProgress {
   return { ...progress, window: { ...progress.window, attempt } };
 }
 
-/** A partial window passes by every deleted row there is; only what it found gone is news. */
+/**
+ * What is in the recycle bin comes twice, as a row with the flag and as a tombstone. A partial window passes by every deleted
+ * row there is; only what it found gone is news.
+ */
 function deletedBy({ transport, destination, fields }: Receipt): number {
   const retired = destination?.retired ?? 0;
-  return fields === undefined ? transport.deleted + transport.tombstones + retired : retired;
+  return fields === undefined ? Math.max(transport.deleted, transport.tombstones) + retired : retired;
 }
 
 function summarize(

@@ -56,7 +56,7 @@ export async function cutWindow(
     return { schema: described, slices: cut.slices, countBefore: before, added: fresh };
   });
   if (window.from === ORIGIN && !allowShrink)
-    await guardShrink(dependencies, window, schema.table, countBefore);
+    await guardShrink(dependencies, window, schema.table, countBefore, () => source.count(schema, window));
   return {
     object: window.object,
     window: window.id,
@@ -78,16 +78,22 @@ export function apiOf(slices: readonly Slice[]): string {
   return slices[0]?.api ?? 'none';
 }
 
-/** I6: a first load that finds less than half of what the warehouse already holds is a broken source, not a small one. */
+/**
+ * I6: a whole read that finds less than half of what the warehouse already holds is a broken source, not a small one. A window
+ * that is resumed knows a count of before: it is taken again, so that a source which is well again is not refused for ever.
+ */
 async function guardShrink(
   dependencies: Dependencies,
   window: Window,
   table: string,
-  count: number | null,
+  known: number | null,
+  countAgain: () => Promise<number | 'unknown'>,
 ): Promise<void> {
-  if (count === null) return;
+  if (known === null) return;
   const present = await dependencies.warehouse.count(window.connection, table);
-  if (count >= present / 2) return;
+  if (known >= present / 2) return;
+  const count = await dependencies.lanes('api', countAgain);
+  if (count === 'unknown' || count >= present / 2) return;
   throw new HeadwaterError(
     'SHRINK_GUARD',
     `${window.connection}.${table} holds ${present} rows and the source now reports ${count}; nothing was changed`,

@@ -76,7 +76,7 @@ export const ERRORS = {
   SHRINK_GUARD: {
     retryable: false,
     remedy:
-      'The source suddenly has far fewer rows. If that is true, run `npx headwater sync <connection> --allow-shrink`.',
+      'The source suddenly has far fewer rows. If that is true, run `npx headwater sync <connection> --allow-shrink`, or after a backfill `npx headwater backfill <connection> --from beginning --allow-shrink`.',
   },
   SINK_REWOUND: {
     retryable: false,

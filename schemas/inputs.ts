@@ -44,6 +44,8 @@ export const backfillInputSchema = z.strictObject({
   maxActive: z.number().int().min(1).max(16).default(2),
   newestFirst: z.boolean().default(false),
   dryRun: z.boolean().default(false),
+  /** Lets a whole read go on although the source suddenly has far fewer rows. */
+  allowShrink: z.boolean().optional(),
   tuning: tuningSchema.optional(),
 });
 export type BackfillInput = z.input<typeof backfillInputSchema>;

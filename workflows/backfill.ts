@@ -142,7 +142,7 @@ async function moveWindow(
       nominal: null,
       past: { from: window.from, until: window.until },
       ...(window.fields === undefined ? {} : { fields: window.fields }),
-      allowShrink: false,
+      allowShrink: input.allowShrink === true,
       part: true,
       given: { connection },
       startedAt: run.startedAt,
@@ -155,6 +155,7 @@ async function moveWindow(
       object: window.object,
       windows: [first, ...others],
       trigger: 'backfill',
+      allowShrink: input.allowShrink,
       about: `${window.cells} intervals`,
       tuning: input.tuning,
     });

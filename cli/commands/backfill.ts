@@ -59,6 +59,7 @@ export const backfill: Command = {
     'max-active': { type: 'string', value: '<n>', help: 'Windows at once, 1 to 16; default 2' },
     'newest-first': { type: 'boolean', help: 'Begin at the end of the range' },
     'dry-run': { type: 'boolean', help: 'Show intervals, windows, rows and calls, and change nothing' },
+    'allow-shrink': { type: 'boolean', help: 'Accept that the source suddenly has far fewer rows' },
     detach: { type: 'boolean', help: 'Start it and return at once' },
   },
   arguments: { min: 0, max: MANY },
@@ -97,6 +98,7 @@ function requestOf(call: Call, connection: string, objects: string[]): BackfillR
     newestFirst: options.flag('newest-first'),
     ...(fields === undefined ? {} : { fields }),
     dryRun: options.flag('dry-run'),
+    ...(options.flag('allow-shrink') ? { allowShrink: true } : {}),
   });
   if (parsed.success && parsed.data.from < parsed.data.to) return parsed.data;
   const namesMissing = fields?.some((field) => field === '') === true;

@@ -137,7 +137,10 @@ export interface Ledger {
     windows: { window: string; attempt: number; receipt?: Receipt }[],
     state: SinkState,
   ): Promise<void>;
-  /** Gives an open window up; its interval is planned anew by the next run. INPUT_INVALID for one that is staged, unless it is partial. */
+  /**
+   * Gives an open window up; its interval is planned anew by the next run. INPUT_INVALID for one that is staged, unless it is
+   * partial or a whole read by a backfill.
+   */
   abandonWindow(window: string, reason: string): Promise<void>;
 
   /** Sorted, disjoint, never touching. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { HeadwaterError } from '../../../rules/errors.ts';
 import { decideWindow, obsoleteWindows, readFrom, type WindowState } from '../../../rules/windows.ts';
+import { ORIGIN } from '../../../schemas/instant.ts';
 import type { Interval, Window, WindowKind } from '../../../schemas/window.ts';
 import type { PlanRequest, PlanResult } from '../ledger.ts';
 import { readCoverage, SOURCE } from './coverage.ts';
@@ -93,7 +94,8 @@ export function abandonWindow(db: LedgerDatabase, id: string, reason: string): v
   const window = findWindow(db, id);
   if (window.state === 'abandoned') return;
   // I3: what is in the coverage stays there; giving it up would leave a hole under the checkpoint.
-  if (window.state === 'staged' && window.fields === undefined) {
+  const coveredBefore = window.fields !== undefined || (window.kind === 'past' && window.from === ORIGIN);
+  if (window.state === 'staged' && !coveredBefore) {
     throw new HeadwaterError(
       'INPUT_INVALID',
       `window ${id} is staged and in the coverage; it cannot be given up`,
