@@ -1,4 +1,7 @@
 /** What changes without a stamp: new fields, formulas, deletions that the source has forgotten. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import type { BackfillResult } from '../../workflows/backfill.ts';
 import { lineOf, openPipeline, TUNING, type Pipeline, type PipelineOptions } from '../support/pipeline.ts';
@@ -128,14 +131,14 @@ test('a field that the configuration takes in again, on an object that never cha
   expect(await pipeline.oracle('Contact')).toEqual([]);
 }, 120_000);
 
-test('formulas that drift are read again by the policy; too dear a reading waits', async () => {
+test('formulas that drift are read again by the policy, in their columns alone', async () => {
   await loaded({ connection: { refresh: { formulas: '1s' } } });
   const { data } = pipeline.sandbox;
   data.bumpFormula('Contact', 'Greeting__c');
   data.update('Contact', 3, { FirstName: 'Newer' });
   pipeline.pass();
   expect(await pipeline.oracle('Contact')).not.toEqual([]);
-  await new Promise((resolve) => setTimeout(resolve, 1_100));
+  await sleep(1_100);
   const end = await pipeline.sync();
   expect([end.outcome, end.message]).toEqual(['ok', '']);
   expect(linesOf(end)).toMatchObject([
@@ -209,4 +212,71 @@ test('an id comparison that finds too much gone is refused, hourly windows land,
   expect([end.outcome, end.message]).toEqual(['ok', '']);
   expect(linesOf(end).at(-1)).toMatchObject({ deleted: 250 });
   expect(await pipeline.oracle('Contact')).toEqual([]);
+}, 120_000);
+
+/** The worker starts again with another connection. */
+async function reconfigured(change: Record<string, unknown>): Promise<void> {
+  const path = join(pipeline.home, 'headwater.config.json');
+  const written = JSON.parse(readFileSync(path, 'utf8')) as { connections: Record<string, object> };
+  written.connections['crm'] = { ...written.connections['crm'], ...change };
+  writeFileSync(path, JSON.stringify(written));
+  await pipeline.start();
+}
+
+test('a dear refresh waits for the operator, any for the quota of backfills; hourly windows land', async () => {
+  const rates = { perSecond: 2_000, burst: 2_000 };
+  await loaded({ connection: { refresh: { formulas: '1s', quotaShareMax: 0.000_01 }, limits: rates } });
+  const { data } = pipeline.sandbox;
+  data.bumpFormula('Contact', 'Greeting__c');
+  await sleep(1_100);
+  pipeline.pass();
+  const waits = await pipeline.sync();
+  expect(waits.outcome).toBe('ok');
+  expect(lineOf(waits).message).toMatch(
+    /only Greeting__c \(formulas\) would take about \d+ calls, .* waits → Run `npx headwater backfill crm Contact --fields Greeting__c`/,
+  );
+  expect(await pipeline.oracle('Contact')).not.toEqual([]);
+  const done = await backfill({ objects: ['Contact'], fields: ['Greeting__c'] });
+  expect(done.run).toMatchObject({ outcome: 'ok', objects: [{ verdict: 'proven' }] });
+  expect(await pipeline.oracle('Contact')).toEqual([]);
+
+  data.bumpFormula('Contact', 'Greeting__c');
+  data.update('Contact', 3, { FirstName: 'Newer' });
+  pipeline.pass();
+  await reconfigured({
+    refresh: { formulas: '1s' },
+    limits: { ...rates, quotaShareMax: { backfill: 0.000_001 } },
+  });
+  const deferred = await pipeline.sync();
+  expect(deferred.outcome).toBe('deferred');
+  expect(linesOf(deferred)).toContainEqual(expect.objectContaining({ state: 'landed', rows: 1 }));
+  expect(linesOf(deferred)).toContainEqual(
+    expect.objectContaining({ state: 'deferred', code: 'QUOTA_EXHAUSTED' }),
+  );
+  await reconfigured({ limits: rates });
+  pipeline.pass();
+  expect((await pipeline.sync()).outcome).toBe('ok');
+  expect(await pipeline.oracle('Contact')).toEqual([]);
+}, 120_000);
+
+test('a worker that dies in a partial window goes on with it: nothing is doubled, nothing nulled', async () => {
+  await loaded({ connection: { refresh: { formulas: '1s' } } });
+  const { data } = pipeline.sandbox;
+  for (const boundary of ['load:done', 'commit:interval']) {
+    data.bumpFormula('Contact', 'Greeting__c');
+    pipeline.pass(3_600_000);
+    await sleep(1_100);
+    const worker = await pipeline.start({ HEADWATER_FAILPOINT: boundary });
+    const handle = await pipeline.begin();
+    await worker.ended;
+    await pipeline.start();
+    const end = await pipeline.ended(handle);
+    expect([boundary, end.outcome, end.message]).toEqual([boundary, 'ok', '']);
+    expect(lineOf(end)).toMatchObject({ verdict: 'proven', inserted: 0 });
+    expect(await pipeline.oracle('Contact')).toEqual([]);
+  }
+  const doubled =
+    'SELECT count(*)::INTEGER AS windows FROM (SELECT "window" FROM _headwater.intervals GROUP BY 1 HAVING count(*) > 1)';
+  expect(await pipeline.rows(doubled)).toEqual([{ windows: 0 }]);
+  expect(await pipeline.ledger((ledger) => ledger.openWindows('crm'))).toEqual([]);
 }, 120_000);
