@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { ORIGIN } from '../../schemas/instant.ts';
 import { checkIdentifiers, qualified } from '../sql.ts';
 import { defineWarehouse } from '../warehouse.ts';
-import type { Warehouse, WarehouseContext } from '../warehouse.ts';
+import type { LoadRequest, Warehouse, WarehouseContext } from '../warehouse.ts';
 import { checkFile } from './check.ts';
 import { openClient, rowsOf } from './client.ts';
 import { duckdbConfigSchema } from './config.ts';
@@ -30,6 +30,18 @@ export const duckdb = defineWarehouse({
   connect,
 });
 
+/** Strictly rising, so that rows of two loads within one millisecond differ in `_loaded_at`. */
+function risingClock(clock: () => number): () => string {
+  let last = ORIGIN;
+  return () => {
+    const next = Math.max(clock(), Date.parse(last) + 1);
+    last = new Date(next).toISOString();
+    return last;
+  };
+}
+
+const isPartial = ({ window }: LoadRequest): boolean => window.fields !== undefined;
+
 async function connect(config: DuckdbConfig, context: WarehouseContext): Promise<Warehouse> {
   const client = await openClient(config, context);
   try {
@@ -40,13 +52,7 @@ async function connect(config: DuckdbConfig, context: WarehouseContext): Promise
     await client.close();
     throw error;
   }
-  // Strictly rising, so that rows of two loads within one millisecond differ in `_loaded_at`.
-  let last = ORIGIN;
-  const now = (): string => {
-    const next = Math.max(context.now(), Date.parse(last) + 1);
-    last = new Date(next).toISOString();
-    return last;
-  };
+  const now = risingClock(context.now);
   return {
     check: () => checkFile(client, config.path),
     migrate: (name, schema, policy) =>
@@ -59,13 +65,12 @@ async function connect(config: DuckdbConfig, context: WarehouseContext): Promise
     load: (request, signal) =>
       client.write(
         `loading batch ${request.batch.id}`,
-        (connection) =>
-          (request.window.fields === undefined ? loadBatch : loadPartial)(connection, request, now()),
+        (connection) => (isPartial(request) ? loadPartial : loadBatch)(connection, request, now()),
         signal,
       ),
     verify: (request) =>
       client.read(`verifying batch ${request.batch.id}`, (connection) =>
-        (request.window.fields === undefined ? verifyBatch : verifyPartial)(connection, request),
+        (isPartial(request) ? verifyPartial : verifyBatch)(connection, request),
       ),
     retire: (request) =>
       client.write(`comparing ${request.schema.table} with the source`, (connection) =>
