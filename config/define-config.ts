@@ -2,6 +2,10 @@ import type { ConfigInput } from './schema.ts';
 import type { SecretReference } from './secrets.ts';
 
 export { defineConflicts, defineCustomRule } from './conflicts.ts';
+export { mapTo, type FieldSource, type Mapping } from '../mapping/mapping.ts';
+export { defineEntity, type Entity } from '../schemas/entities/entity.ts';
+export * as entityFields from '../schemas/entities/fields.ts';
+export * as entities from '../schemas/entities/index.ts';
 export * as conflictPresets from '../rules/golden/presets.ts';
 
 /** Gives a configuration its type in the editor; loading checks it again and names every mistake in one line. */

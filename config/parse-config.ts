@@ -4,6 +4,7 @@ import { formatMistake, keysAt, mistakesOf, type Mistake } from './mistakes.ts';
 import { nearest } from './nearest.ts';
 import { checkOwnPart } from './own-part.ts';
 import { configSchema, CONNECTION_SHAPE, type Config, type ConnectionConfig } from './schema.ts';
+import { profileMistakes } from './profiles.ts';
 import { isRecord, mapSecrets } from './secrets.ts';
 
 /** What loading needs to know of a source kind. */
@@ -48,7 +49,7 @@ export function parseConfig(
       return [name, connectionConfig(name, connection, source, kind)];
     },
   );
-  const { warehouse, stage, ledger } = parsed.data;
+  const { warehouse, stage, ledger, profiles } = parsed.data;
   const definition = Object.hasOwn(kinds.warehouses, warehouse.kind)
     ? kinds.warehouses[warehouse.kind]
     : undefined;
@@ -58,6 +59,7 @@ export function parseConfig(
     const message = unknownKind(warehouse.kind, Object.keys(kinds.warehouses));
     mistakes.push({ path: ['warehouse', 'kind'], message });
   }
+  mistakes.push(...profileMistakes(parsed.data));
   if (mistakes.length > 0)
     return { ok: false, lines: mistakes.map((mistake) => formatMistake(file, mistake)) };
   return {
@@ -68,6 +70,13 @@ export function parseConfig(
       warehouse: { kind: warehouse.kind, options: own },
       stage: { ...stage, path: absolute(stage.path, home) },
       ledger: { ...ledger, path: absolute(ledger.path, home) },
+      ...(profiles && {
+        profiles: {
+          ...profiles,
+          path: absolute(profiles.path, home),
+          keyPath: absolute(profiles.keyPath, home),
+        },
+      }),
     },
   };
 }

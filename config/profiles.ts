@@ -1,6 +1,11 @@
 import { z } from 'zod';
 import type { Mapping } from '../mapping/mapping.ts';
+import type { ConflictRules } from '../schemas/conflicts.ts';
+import { entities } from '../schemas/entities/index.ts';
 import type { Entity } from '../schemas/entities/entity.ts';
+import { STANDARD_RULES } from './standard-rules.ts';
+import { nearest } from './nearest.ts';
+import type { Mistake } from './mistakes.ts';
 import { isRecord } from './secrets.ts';
 
 const isEntity = (value: unknown): value is Entity =>
@@ -11,9 +16,12 @@ const isMapping = (value: unknown): value is Mapping =>
   isRecord(value['fields']) &&
   typeof value['part'] === 'string';
 
-const mappingSchema = z.custom<Mapping>(
-  isMapping,
-  'is not a mapping. Write mapTo(contact, { fields: { … } }).',
+const mappingSchema = z.custom<'off' | Mapping | Mapping[]>(
+  (value) =>
+    value === 'off' ||
+    isMapping(value) ||
+    (Array.isArray(value) && value.length > 0 && value.every(isMapping)),
+  "is not a mapping. Write mapTo(contact, { fields: { … } }), a list of them, or 'off'.",
 );
 
 /** Golden profiles: which objects feed which shared schema. Present, even empty, it turns reconcile and publish on. */
@@ -31,7 +39,7 @@ export const profilesSchema = z.strictObject({
   mappings: z
     .record(
       z.string().regex(/^[^.]+\.[^.]+$/, "is not an object. Write '<connection>.<Object>'."),
-      z.union([z.literal('off'), mappingSchema, z.array(mappingSchema).min(1)]),
+      mappingSchema,
     )
     .default({}),
   /** Where claims and the event log lie, and the key that seals them (made at first use). */
@@ -51,4 +59,88 @@ export function mappingsOf(
   if (chosen === 'off') return [];
   if (chosen === undefined) return Object.hasOwn(ready, object) ? (ready[object] ?? []) : [];
   return Array.isArray(chosen) ? chosen : [chosen];
+}
+
+/** Shared schemas and the configuration's own; an own one replaces a shared one of its name. */
+export function entitiesOf(profiles: Pick<ProfilesConfig, 'entities'>): ReadonlyMap<string, Entity> {
+  return new Map([
+    ...entities,
+    ...profiles.entities.map((entity): [string, Entity] => [entity.name, entity]),
+  ]);
+}
+
+/** One set of rules per entity: the configuration's, else the standard ones of a shared schema, else the newest claim. */
+export function rulesOf(
+  profiles: Pick<ProfilesConfig, 'entities'>,
+  conflicts: Readonly<Record<string, ConflictRules>>,
+): ConflictRules[] {
+  return [...entitiesOf(profiles).keys()].map(
+    (name) => conflicts[name] ?? STANDARD_RULES[name] ?? { ...NEWEST, profile: name },
+  );
+}
+
+const NEWEST: Omit<ConflictRules, 'profile'> = {
+  clock: { maxSkewMs: 300_000 },
+  defaults: { prefer: [{ by: 'latest' }], blank: 'skip', onTie: 'stable' },
+  fields: {},
+  groups: {},
+  deletes: { golden: 'all', undelete: 'newer-wins' },
+};
+
+/** Names in one part of the configuration that another part has to know. */
+export function profileMistakes(config: {
+  connections: Record<string, unknown>;
+  conflicts: Readonly<Record<string, ConflictRules>>;
+  profiles?: ProfilesConfig | undefined;
+}): Mistake[] {
+  const { profiles, conflicts, connections } = config;
+  const known = entitiesOf(profiles ?? { entities: [] });
+  const found: Mistake[] = [];
+  for (const [name, rules] of Object.entries(conflicts)) {
+    const entity = known.get(name);
+    if (entity === undefined) {
+      found.push({ path: ['conflicts', name], message: `is no entity. ${guessed(name, [...known.keys()])}` });
+      continue;
+    }
+    const groups = Object.keys(rules.groups);
+    const fields = [...Object.keys(entity.fields), ...groups];
+    const named = [
+      ...Object.keys(rules.fields).map((field) => ({ at: ['fields', field], field })),
+      ...groups.flatMap((group) =>
+        (rules.groups[group] ?? []).map((field, at) => ({ at: ['groups', group, String(at)], field })),
+      ),
+    ];
+    for (const { at, field } of named) {
+      if (fields.includes(field)) continue;
+      found.push({
+        path: ['conflicts', name, ...at],
+        message: `is no field of ${name}. ${guessed(field, fields)}`,
+      });
+    }
+  }
+  for (const [target, mapping] of Object.entries(profiles?.mappings ?? {})) {
+    const [connection = ''] = target.split('.');
+    const path = ['profiles', 'mappings', target];
+    if (!Object.hasOwn(connections, connection)) {
+      const names = Object.keys(connections);
+      found.push({ path, message: `names no connection. ${guessed(connection, names)}` });
+    }
+    if (mapping === 'off') continue;
+    for (const one of Array.isArray(mapping) ? mapping : [mapping]) {
+      for (const field of Object.keys(one.fields)) {
+        const fields = Object.keys(one.entity.fields);
+        if (!fields.includes(field))
+          found.push({
+            path: [...path, field],
+            message: `is no field of ${one.entity.name}. ${guessed(field, fields)}`,
+          });
+      }
+    }
+  }
+  return found;
+}
+
+function guessed(name: string, known: readonly string[]): string {
+  const guess = nearest(name, known);
+  return guess === undefined ? `Known here: ${known.slice(0, 40).join(', ')}.` : `Did you mean ${guess}?`;
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { FACTS_AGE_MS_MAX } from '../rules/retention.ts';
 import { allConflictsSchema } from './conflicts.ts';
+import { profilesSchema } from './profiles.ts';
 import { durationSchema, sizeSchema } from './quantities.ts';
 
 const MINUTE_MS = 60_000;
@@ -122,6 +123,8 @@ export const configSchema = z.strictObject({
   warehouse: z.looseObject({ kind: z.string() }),
   /** How golden profiles are made, by entity. Default: the newest claim of each field. */
   conflicts: allConflictsSchema.default({}),
+  /** Present, even empty: records of all systems become golden profiles. */
+  profiles: profilesSchema.optional(),
   stage: z
     .strictObject({
       kind: z.literal('disk').default('disk'),

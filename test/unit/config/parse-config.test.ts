@@ -168,6 +168,7 @@ describe('a valid configuration', () => {
     expect(parsed).toEqual({
       ok: true,
       config: {
+        conflicts: {},
         connections: {
           acme: {
             name: 'acme',
