@@ -81,7 +81,10 @@ export function resolveField(
   const counting = eligible(contenders, compiled, asOf, note);
   if (counting.length === 0) return undefined;
   if ('combine' in rule) return combined(contenders, counting, rule, compiled, asOf);
-  const dropped = contenders.filter((contender) => !counting.includes(contender));
+  const dropped =
+    counting.length === contenders.length
+      ? []
+      : contenders.filter((contender) => !counting.includes(contender));
   const choice = choose(counting, rule.prefer, dropped, note);
   if (!choice) return undefined;
   const { winner, decidedBy, tied } = choice;
@@ -97,16 +100,18 @@ export function resolveField(
     confidence,
     changedAt,
     decidedBy: members ? `group ${compiled.name}: ${decidedBy}` : decidedBy,
-    contested: contests(states, field, value, winner.ref.source),
+    contested: contests(members ? claimants(states, field) : contenders, value, winner.ref.source),
     tied,
   };
 }
 
 export function claimants(states: readonly RecordState[], field: string): Contender[] {
-  return states.flatMap((state) => {
+  const found: Contender[] = [];
+  for (const state of states) {
     const claim = claimOf(state, field);
-    return claim ? [contenderOf(state, claim)] : [];
-  });
+    if (claim) found.push(contenderOf(state, claim));
+  }
+  return found;
 }
 
 function units(states: readonly RecordState[], members: readonly string[]): Contender[] {
@@ -130,8 +135,7 @@ function combined(
     confidence: Math.min(...counting.map(({ confidence }) => confidence)),
     changedAt: counting.reduce((newest, { changedAt }) => (changedAt > newest ? changedAt : newest), ''),
     decidedBy,
-    contested:
-      picks && contenders.some((contender) => !contender.blank && !sameValue(contender.value, value)),
+    contested: picks && contests(contenders, value, null),
     tied: false,
   };
 }
@@ -155,13 +159,8 @@ function alone(
 }
 
 /** Another source says something else; a blank says nothing. */
-function contests(
-  states: readonly RecordState[],
-  field: string,
-  value: ClaimValue,
-  source: string | null,
-): boolean {
-  return claimants(states, field).some(
+function contests(contenders: readonly Contender[], value: ClaimValue, source: string | null): boolean {
+  return contenders.some(
     (other) => !other.blank && other.ref.source !== source && !sameValue(other.value, value),
   );
 }
@@ -182,7 +181,7 @@ function withOverrides(
       confidence: 1,
       changedAt: at,
       decidedBy: 'override',
-      contested: contests(living, field, value, null),
+      contested: contests(claimants(living, field), value, null),
       tied: false,
     });
   }

@@ -11,7 +11,16 @@ export function isBlank(value: ClaimValue): boolean {
 
 /** Equal as quantities, as moments, else to the letter. */
 export function sameValue(left: ClaimValue, right: ClaimValue): boolean {
-  return left === right || valueKey(left) === valueKey(right);
+  if (left === right) return true;
+  if (isWord(left) || isWord(right)) return false;
+  return valueKey(left) === valueKey(right);
+}
+
+/** Begins with no digit, so it is neither quantity nor moment and equals itself only: most texts, and quick to see. */
+function isWord(value: ClaimValue): boolean {
+  if (typeof value !== 'string') return false;
+  const first = value.charCodeAt(0);
+  return !(first >= 48 && first <= 57) && first !== 45;
 }
 
 /** One text for all values that are the same by their kind. */

@@ -236,7 +236,10 @@ function combineAll(rule: Extract<FieldRule, { combine: string }>, all: readonly
     case 'sum': {
       const numbers = values.filter((value) => quantity(value) !== undefined);
       const total = numbers.reduce<number>((sum, value) => sum + (quantity(value) ?? 0), 0);
-      const digits = Math.max(0, ...numbers.map((value) => String(value).split('.')[1]?.length ?? 0));
+      const digits = Math.max(
+        0,
+        ...numbers.map((value) => json(value).replaceAll('"', '').split('.')[1]?.length ?? 0),
+      );
       if (numbers.length === 0) return null;
       return numbers.some((value) => typeof value === 'string') ? total.toFixed(digits) : total;
     }
@@ -248,7 +251,7 @@ function combineAll(rule: Extract<FieldRule, { combine: string }>, all: readonly
       return values.reduce((best, next) => (compare(size(next), size(best)) > 0 ? next : best));
     case 'min':
       return values.reduce((best, next) => (compare(size(next), size(best)) < 0 ? next : best));
-    case 'custom':
+    default:
       return null;
   }
 }

@@ -191,10 +191,13 @@ describe('combine', () => {
   test('a custom rule gets the claims newest first', () => {
     const rules = rulesOf({ fields: { name: { combine: 'custom', fn: 'joined@1' } } });
     const custom = new Map([
-      ['joined@1', (claims: readonly { value: ClaimValue }[]) => claims.map(({ value }) => value).join()],
+      [
+        'joined@1',
+        (claims: readonly { value: ClaimValue }[]) => claims.map(({ value }) => JSON.stringify(value)).join(),
+      ],
     ]);
     const { fields } = resolveProfile([crm('a'), desk('b')], [], compileRules(rules, custom), at(9));
-    expect(fields['name']).toMatchObject({ value: 'b,a', decidedBy: 'custom joined@1' });
+    expect(fields['name']).toMatchObject({ value: '"b","a"', decidedBy: 'custom joined@1' });
     expect(() => compileRules(rules)).toThrow(/fields\.name\.fn: 'joined@1' is not registered/);
   });
 });
