@@ -60,7 +60,7 @@ function tellFailure(
 ): number {
   // What a query told before the end has no outcome yet.
   const run = ended.details.map(asRun).find(Boolean) ?? (latest?.endedAt === null ? undefined : latest);
-  if (run === undefined || run.objects.every((line) => line.code === undefined)) throw failureOf(ended);
+  if (run === undefined || run.objects.every((line) => line.state !== 'failed')) throw failureOf(ended);
   if (call.json) {
     call.output.json(run);
     printFailures(call.output, run);

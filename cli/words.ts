@@ -1,5 +1,6 @@
 import type { Verdict } from '../schemas/receipt.ts';
 import type { ObjectSummary, Outcome, RunSummary } from '../schemas/run.ts';
+import { withNames } from '../rules/errors.ts';
 import { formatCount, formatWindow, named } from '../rules/report.ts';
 import { tableLines, type Column, type Output } from './output.ts';
 
@@ -93,19 +94,20 @@ export function countOf(count: number, what: string): string {
   return `${formatCount(count)} ${what}${count === 1 ? '' : 's'}`;
 }
 
-/** `✗ CODE Object: what → remedy`; what goes on by itself has no cross. */
-export function failureLine({
-  object,
-  state,
-  code,
-  message = '',
-}: Pick<ObjectSummary, 'object' | 'state' | 'code' | 'message'>): string {
-  return `${state === 'failed' ? '✗' : '…'} ${code ?? state} ${named(object, message)}`;
+/** `✗ CODE Object: what → remedy`; what goes on by itself, and a note on what has landed, have no cross. */
+export function failureLine(
+  connection: string,
+  { object, state, code, message = '' }: Pick<ObjectSummary, 'object' | 'state' | 'code' | 'message'>,
+): string {
+  const told = withNames(named(object, message), { connection, object });
+  const mark = state === 'failed' ? '✗' : state === 'landed' || state === 'current' ? '·' : '…';
+  return `${mark} ${code ?? state} ${told}`;
 }
 
 /** One line per object that did not land, on stderr. */
 export function printFailures(output: Output, run: RunSummary): void {
-  for (const line of run.objects) if (line.code && line.message !== undefined) output.note(failureLine(line));
+  for (const line of run.objects)
+    if (line.code && line.message !== undefined) output.note(failureLine(run.connection, line));
 }
 
 /** The table of one run and the line under it. */

@@ -30,11 +30,11 @@ export const ERRORS = {
   },
   SOURCE_UNAVAILABLE: {
     retryable: true,
-    remedy: 'The source is down or unreachable; the window is tried again.',
+    remedy: 'The source is down or unreachable; a run tries again by itself.',
   },
   SOURCE_THROTTLED: {
     retryable: true,
-    remedy: 'The source asks to slow down; the window continues by itself.',
+    remedy: 'The source asks to slow down; a run goes on by itself.',
   },
   SOURCE_PROTOCOL: {
     retryable: true,

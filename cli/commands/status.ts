@@ -8,11 +8,15 @@ import type { Interval } from '../../schemas/window.ts';
 import type { Ledger } from '../../stores/ledger/ledger.ts';
 import type { Call, Command } from '../command.ts';
 import { chosenConnections } from '../chosen.ts';
+import { askWorker } from '../control-socket.ts';
 import { EXIT } from '../exit-codes.ts';
 import { knownObjects } from '../objects.ts';
 import { openLedger } from '../open.ts';
 import type { Output } from '../output.ts';
 import { ago, failureLine, outcomeWords } from '../words.ts';
+
+/** States of a line that is no trouble, whatever it notes. */
+const WELL: ReadonlySet<ObjectSummary['state']> = new Set(['landed', 'idle', 'current', 'in-progress']);
 
 /** Runs that are looked at, newest first, for what became of each object. */
 const RUNS_READ_MAX = 50;
@@ -66,7 +70,7 @@ export const status: Command = {
   options: {},
   arguments: { min: 0, max: 1 },
   async run(call) {
-    const { config } = await call.load();
+    const { config, home } = await call.load();
     const ledger = await openLedger(config);
     try {
       const found = await readStatus(
@@ -75,14 +79,28 @@ export const status: Command = {
         ledger,
         Date.now(),
       );
-      if (call.json) call.output.json(found);
-      else printStatus(call, found);
+      const worker = await isWorking(home);
+      if (call.json) call.output.json({ ...found, worker });
+      else {
+        printStatus(call, found);
+        if (!worker)
+          call.output.line(`✗ No worker runs in ${home}: nothing moves until \`npx headwater start\`.`);
+      }
       return found.objects.some(({ stale }) => stale) ? EXIT.stale : EXIT.ok;
     } finally {
       await ledger.close();
     }
   },
 };
+
+/** A worker listens in its home, beside the ledger that is shown here; one that refuses the question is there too. */
+async function isWorking(home: string): Promise<boolean> {
+  try {
+    return (await askWorker(home, '/sql', { sql: 'select 1', rowsMax: 1 })) !== undefined;
+  } catch {
+    return true;
+  }
+}
 
 export async function readStatus(
   config: Config,
@@ -128,7 +146,7 @@ function troubleOf(object: string, landed: Instant | null, ended: readonly RunSu
     const line = objects.findLast((one) => one.object === object);
     if (line === undefined) continue;
     const { state, code, message = '' } = line;
-    if (code === undefined || (landed !== null && landed > startedAt)) return null;
+    if (code === undefined || WELL.has(state) || (landed !== null && landed > startedAt)) return null;
     return { state, code, message, workflowId, startedAt };
   }
   return null;
@@ -165,7 +183,7 @@ function printStatus({ output }: Call, { objects, runs, at }: Status): void {
     );
     if (last?.code !== undefined && last.message !== undefined)
       output.line(`✗ ${last.code} ${connection}: ${last.message}`);
-    for (const trouble of troubles) output.line(failureLine(trouble));
+    for (const trouble of troubles) output.line(failureLine(connection, trouble));
     if (troubles.some(({ state }) => state === 'failed'))
       output.line(`The next run tries again by itself; at once: \`npx headwater retry ${connection}\`.`);
   }
