@@ -39,8 +39,8 @@ export class HubspotClient {
   private readonly auth: Auth;
   private readonly calls: Limiter;
   private readonly searches: Limiter;
-  /** Source's clock less ours, by the Date header of the last answer. */
-  private clockOffsetMs = 0;
+  /** By the Date header of the last answer. */
+  private clockOffsetMs: number | undefined;
   private lastQuota: Quota | undefined;
 
   constructor(config: HubspotConfig, context: SourceContext) {
@@ -60,7 +60,12 @@ export class HubspotClient {
 
   /** The source's clock, ms; whole seconds, never ahead of it by more than the header's age. */
   sourceNow(): number {
-    return this.context.now() + this.clockOffsetMs;
+    return this.context.now() + (this.clockOffsetMs ?? 0);
+  }
+
+  /** Source's clock less ours, ms; undefined until the first answer. */
+  clockOffset(): number | undefined {
+    return this.clockOffsetMs;
   }
 
   /** What the last answer that had it said of the daily limit. */

@@ -8,7 +8,7 @@ import { toInstant } from './records.ts';
 import { countLive } from './search.ts';
 
 const PROBES_AT_ONCE_MAX = 8;
-/** The Date header has whole seconds: a step back of one is no news. */
+/** The Date header has whole seconds: a step of one is no news. */
 const CLOCK_STEP_MS = 1000;
 
 const OF_ONE_OBJECT: ReadonlySet<ErrorCode> = new Set([
@@ -42,9 +42,9 @@ export async function probeAll(
 
 async function probeOne(prober: Prober, request: ProbeRequest, signal: AbortSignal): Promise<Probe> {
   const { object } = request;
-  if (pairOf(object) !== undefined)
-    return { object, visibleUntil: sweepTime(prober.client, request), idle: false };
   try {
+    const pair = pairOf(object);
+    if (pair !== undefined) return await probePair(prober.client, pair.from, request, signal);
     return await probeByCount(prober, request, signal);
   } catch (error) {
     if (!(error instanceof HeadwaterError) || !OF_ONE_OBJECT.has(error.code)) throw error;
@@ -58,10 +58,14 @@ async function probeByCount(prober: Prober, request: ProbeRequest, signal: Abort
   const { client, archived } = prober;
   const { object } = request;
   const from = request.readFrom === ORIGIN ? null : Date.parse(request.readFrom);
-  const asked = visibleMs(client, request);
-  const all = await countLive(client, object, { from, until: asked }, signal);
-  // The answer told the source's clock anew; before the first one ours had to do.
-  const visible = asked - visibleMs(client, request) > CLOCK_STEP_MS ? visibleMs(client, request) : asked;
+  let visible = visibleMs(client, request);
+  const clock = client.clockOffset() ?? 0;
+  let changed = await countLive(client, object, { from, until: visible }, signal);
+  if (Math.abs((client.clockOffset() ?? 0) - clock) > CLOCK_STEP_MS) {
+    // The answer told the source's clock, which is not where it was taken to be.
+    visible = visibleMs(client, request);
+    changed = await countLive(client, object, { from, until: visible }, signal);
+  }
   const forgottenBefore = client.sourceNow() - ARCHIVE_MS;
   const forgotten = from !== null && from < forgottenBefore;
   const answer = {
@@ -69,12 +73,8 @@ async function probeByCount(prober: Prober, request: ProbeRequest, signal: Abort
     visibleUntil: toInstant(visible),
     ...(forgotten ? { deletionsKnownFrom: toInstant(forgottenBefore) } : {}),
   };
-  if (from === null || forgotten) return { ...answer, idle: false };
-  const range = { from, until: visible };
-  if (all > 0 && (visible === asked || (await countLive(client, object, range, signal)) > 0)) {
-    return { ...answer, idle: false };
-  }
-  return { ...answer, idle: (await archived.within(object, range, signal)).length === 0 };
+  if (from === null || forgotten || changed > 0) return { ...answer, idle: false };
+  return { ...answer, idle: (await archived.within(object, { from, until: visible }, signal)).length === 0 };
 }
 
 function visibleMs(client: HubspotClient, request: ProbeRequest): number {
@@ -82,7 +82,16 @@ function visibleMs(client: HubspotClient, request: ProbeRequest): number {
 }
 
 /** Nothing tells whether associations changed, so their windows close on a grid: one sweep for each of its steps. */
-function sweepTime(client: HubspotClient, request: ProbeRequest): string {
+async function probePair(
+  client: HubspotClient,
+  from: string,
+  request: ProbeRequest,
+  signal: AbortSignal,
+): Promise<Probe> {
+  if (client.clockOffset() === undefined) {
+    await client.json({ method: 'GET', path: client.objectPath(from, '?limit=1'), signal });
+  }
   const every = client.config.associationsEvery;
-  return toInstant(Math.floor(visibleMs(client, request) / every) * every);
+  const visibleUntil = toInstant(Math.floor(visibleMs(client, request) / every) * every);
+  return { object: request.object, visibleUntil, idle: false };
 }
