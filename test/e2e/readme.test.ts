@@ -6,10 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import { watchMemory, type Peak } from '../support/memory.ts';
 
 const STEP_MS_MAX = 90_000;
 const UP_MS_MAX = 60_000;
 const POLL_MS = 100;
+/** Of the whole demo: npm, launcher, Temporal, sandbox and worker together. */
+const DEMO_MB_MAX = 2_048;
 const OBJECTS = ['Account', 'Case', 'Contact', 'Lead', 'Opportunity', 'Task', 'User'];
 
 const summarySchema = z.object({
@@ -32,6 +35,8 @@ interface Ended {
   code: number | null;
   stdout: string;
   stderr: string;
+  /** Undefined where it cannot be measured. */
+  memory: Peak | undefined;
 }
 
 let home: string;
@@ -76,8 +81,17 @@ async function collect(child: ChildProcess): Promise<Ended> {
   const text = { stdout: '', stderr: '' };
   child.stdout?.on('data', (part: Buffer) => (text.stdout += part.toString('utf8')));
   child.stderr?.on('data', (part: Buffer) => (text.stderr += part.toString('utf8')));
+  const watch = watchMemory(child.pid ?? 0);
   const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
-  return { code, ...text };
+  return { code, ...text, memory: await watch.stop() };
+}
+
+/** The demo has to fit beside whatever else a laptop runs. */
+function expectSmall(memory: Peak | undefined): void {
+  if (memory === undefined) return;
+  process.stderr.write(`memory of the demo: ${memory.megabytes} MB (${memory.parts.join(', ')})\n`);
+  expect(memory.parts.length).toBeGreaterThanOrEqual(4);
+  expect(memory.megabytes).toBeLessThanOrEqual(DEMO_MB_MAX);
 }
 
 interface Running {
@@ -137,8 +151,9 @@ test(
   'the first command of the README that moves data proves every object and ends',
   async () => {
     expect(runnable()).toContain('npm start -- --once --json');
-    const { code, stdout, stderr } = await shell('npm start --silent -- --once --json');
+    const { code, stdout, stderr, memory } = await shell('npm start --silent -- --once --json');
     expect([code, stderr]).toEqual([0, expect.not.stringContaining('✗')]);
+    expectSmall(memory);
     const summary = summarySchema.parse(JSON.parse(stdout));
     expect(summary.ok).toBe(true);
     const objects = summary.runs.flatMap((run) => run.objects);
@@ -184,7 +199,9 @@ test(
     const pids = processesOf(home);
     expect(pids).toHaveLength(4);
     process.kill(running.pid, 'SIGINT');
-    expect((await running.ended).code).toBe(0);
+    const ended = await running.ended;
+    expect(ended.code).toBe(0);
+    expectSmall(ended.memory);
     expect(pids.filter(alive)).toEqual([]);
     expect(runFile(home)).toBeUndefined();
   },
