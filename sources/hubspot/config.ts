@@ -52,8 +52,8 @@ const thresholdsSchema = z.strictObject({
   associationIds: z.int().min(1).max(1000).default(1000),
   /** What HubSpot grants one app in ten seconds: 190, 110 where it was installed from the marketplace, 100 in small editions. */
   callsPer10s: z.int().min(10).max(100_000).default(190),
-  /** What HubSpot grants an account for searches; its other apps share it. */
-  searchesPerSecond: z.number().positive().max(10_000).default(4.5),
+  /** HubSpot grants an account five searches a second, and its other apps share them. */
+  searchesPerSecond: z.number().positive().max(10_000).default(4),
 });
 
 export const hubspotConfigSchema = z.strictObject({

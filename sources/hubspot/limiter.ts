@@ -24,6 +24,9 @@ const REAL_CLOCK: LimiterClock = {
   },
 };
 
+const TOKEN_DUST = 1e-6;
+/** Each wait ends at the time that was right when it began; a refusal meanwhile asks for another one. */
+const WAITS_MAX = 100;
 /** Never slower than one call in two seconds: a source that grants less is not busy but broken. */
 const PER_SECOND_MIN = 0.5;
 const DECREASE = 0.5;
@@ -41,6 +44,7 @@ export class Limiter {
   private at: number;
   private pausedUntil = 0;
   private rate: number;
+  private queue: Promise<void> = Promise.resolve();
 
   constructor(rule: LimiterRule, clock: LimiterClock = REAL_CLOCK) {
     this.rule = rule;
@@ -56,16 +60,27 @@ export class Limiter {
   }
 
   /** Resolves when one call may go. Callers are served in the order in which they came. */
-  async take(signal?: AbortSignal): Promise<void> {
+  take(signal?: AbortSignal): Promise<void> {
+    const turn = this.queue.then(() => this.serve(signal));
+    // Whoever gives up must not hold up the others, nor wait for their turn to say so.
+    this.queue = turn.catch(() => undefined);
+    return signal === undefined ? turn : orAborted(turn, signal);
+  }
+
+  /** One caller at a time, counted when it really goes: a process that stood still does not let a crowd go at once. */
+  private async serve(signal: AbortSignal | undefined): Promise<void> {
     signal?.throwIfAborted();
-    const now = this.clock.now();
-    this.tokens = Math.min(this.rule.burst, this.tokens + ((now - this.at) * this.rate) / 1000);
-    this.at = now;
-    // A debt is a place in the queue: whoever comes later waits longer.
+    for (let n = 0; n < WAITS_MAX; n++) {
+      const now = this.clock.now();
+      this.tokens = Math.min(this.rule.burst, this.tokens + ((now - this.at) * this.rate) / 1000);
+      this.at = now;
+      // A timer may fire a moment early, and tokens are sums of fractions.
+      const owedMs = this.tokens + TOKEN_DUST < 1 ? ((1 - this.tokens) / this.rate) * 1000 : 0;
+      const waitMs = Math.max(owedMs, this.pausedUntil - now);
+      if (waitMs <= 0) break;
+      await this.clock.sleep(Math.ceil(waitMs), signal);
+    }
     this.tokens -= 1;
-    const owedMs = this.tokens < 0 ? (-this.tokens / this.rate) * 1000 : 0;
-    const waitMs = Math.max(owedMs, this.pausedUntil - now);
-    if (waitMs > 0) await this.clock.sleep(waitMs, signal);
   }
 
   granted(): void {
@@ -78,4 +93,16 @@ export class Limiter {
     this.tokens = Math.min(this.tokens, 0);
     this.pausedUntil = Math.max(this.pausedUntil, this.clock.now() + pauseMs);
   }
+}
+
+function orAborted(turn: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => {
+      // oxlint-disable-next-line typescript/prefer-promise-reject-errors -- the reason is passed on unchanged.
+      reject(signal.reason);
+    };
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    turn.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
 }

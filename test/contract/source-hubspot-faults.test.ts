@@ -106,7 +106,7 @@ describe('limits', () => {
   test('searches keep to the pace that HubSpot grants, without a single refusal', async () => {
     const account = await startAccount({ searchesPerSecondMax: 5, tenSecondCallsMax: 190 });
     const { source, lines } = connectTo(account, {
-      thresholds: { callsPer10s: 190, searchesPerSecond: 4.5 },
+      thresholds: { callsPer10s: 190, searchesPerSecond: 4 },
     });
     try {
       const schema = await source.describe('contacts');

@@ -34,14 +34,32 @@ test('190 calls in any ten seconds: what may go at once and what flows in are no
   }
 });
 
-test('callers that come at once wait one behind the other', async () => {
+test('callers that come at once go one after the other', async () => {
   const time = manual();
-  const limiter = new Limiter(
-    { perSecondMax: 10, burst: 1 },
-    { now: time.clock.now, sleep: async (ms) => void time.waits.push(ms) },
-  );
+  const limiter = new Limiter({ perSecondMax: 10, burst: 1 }, time.clock);
   await Promise.all(Array.from({ length: 5 }, () => limiter.take()));
-  expect(time.waits).toEqual([100, 200, 300, 400]);
+  expect(time.waits).toEqual([100, 100, 100, 100]);
+});
+
+test('after a standstill no crowd goes at once', async () => {
+  const time = manual();
+  const limiter = new Limiter({ perSecondMax: 4, burst: 1 }, time.clock);
+  await limiter.take();
+  const waiting = Array.from({ length: 3 }, () => limiter.take());
+  time.pass(5000);
+  await Promise.all(waiting);
+  expect(time.waits.length).toBeGreaterThanOrEqual(2);
+});
+
+test('whoever gives up holds up nobody', async () => {
+  const control = new AbortController();
+  const limiter = new Limiter({ perSecondMax: 20, burst: 1 });
+  await limiter.take();
+  const gone = limiter.take(control.signal);
+  const next = limiter.take();
+  control.abort(new Error('cancelled by the test'));
+  await expect(gone).rejects.toThrow('cancelled by the test');
+  await next;
 });
 
 test('a refusal halves the rate and makes everybody wait; granted calls bring it back step by step', async () => {
