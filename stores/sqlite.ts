@@ -130,12 +130,13 @@ export class SqliteFile {
 
   /** Rows as arrays in the order of their columns: for statements that run once per record. */
   list(sql: string, ...values: SQLInputValue[]): SQLOutputValue[][] {
-    // node:sqlite types `all` without regard to setReturnArrays.
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- node:sqlite types `all` without regard to setReturnArrays.
     return this.#listStatement(sql).all(...values) as unknown as SQLOutputValue[][];
   }
 
   /** The first row as an array. */
   one(sql: string, ...values: SQLInputValue[]): SQLOutputValue[] | undefined {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as above, for `get`.
     return this.#listStatement(sql).get(...values) as unknown as SQLOutputValue[] | undefined;
   }
 

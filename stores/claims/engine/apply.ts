@@ -1,0 +1,321 @@
+import type { Observation } from '../../../schemas/observation.ts';
+import { CLUSTER_MAX } from '../../../rules/identity/guards.ts';
+import type { ApplyReceipt, Cause } from '../claims.ts';
+import type { Vault } from '../vault.ts';
+import { contentOf, parseContent, type Content } from './content.ts';
+import type { Writes } from './draft.ts';
+import { versionOf } from './history.ts';
+import { identifiersOf, loadHolders } from './identifiers.ts';
+import { relink } from './links.ts';
+import { ask, type Program } from './program.ts';
+import { newReviews, settle } from './settle.ts';
+import { newWorld, type Context, type Profile, type Rec, type World } from './world.ts';
+
+/** An observation with all that can be computed before the store is asked. */
+export interface Prepared {
+  observation: Observation;
+  /** Canonical: what is hashed and sealed. */
+  text: string;
+  id: string;
+  identifiers: { hash: string; kind: string }[];
+  subject: string;
+}
+
+export function prepare(vault: Vault, context: Context, observation: Observation): Prepared {
+  const { entity, ref, identifiers } = observation;
+  const text = contentOf(observation);
+  return {
+    observation,
+    text,
+    id: vault.observationId(`${entity}\0${ref.source}\0${ref.object}\0${ref.record}\0${text}`),
+    identifiers: identifiersOf(vault, context, entity, identifiers),
+    subject: vault.subjectHash(ref.source, ref.object, ref.record),
+  };
+}
+
+export interface Applied {
+  writes: Writes;
+  receipt: ApplyReceipt;
+}
+
+export const NOTHING_APPLIED: ApplyReceipt = {
+  alreadyApplied: false,
+  observed: 0,
+  known: 0,
+  suppressed: 0,
+  created: 0,
+  changed: 0,
+  merged: 0,
+  reviews: 0,
+};
+
+/** One transaction of an apply. I2: observed + known + suppressed = the observations given. */
+export function* applyObservations(
+  prepared: readonly Prepared[],
+  cause: Cause,
+  causeNumber: number | null,
+  context: Context,
+): Program<Applied> {
+  const entities = new Set(prepared.map(({ observation }) => observation.entity));
+  const world = yield* newWorld(context, cause, causeNumber, entities);
+  const receipt = { ...NOTHING_APPLIED };
+  const erased = yield* erasedAmong(world, prepared);
+  const oids = yield* objectIds(prepared);
+  const landing = prepared.filter((one) => {
+    const suppressed = erased.has(one.subject) || one.identifiers.some(({ hash }) => erased.has(hash));
+    if (suppressed) receipt.suppressed += 1;
+    return !suppressed;
+  });
+  yield* loadFor(world, landing, oids);
+  for (const one of landing) {
+    const oid = oids.get(objectKey(one.observation)) ?? 0;
+    if (yield* land(world, one, oid)) receipt.observed += 1;
+    else receipt.known += 1;
+  }
+  yield* relink(world);
+  settle(world, receipt);
+  receipt.reviews = yield* newReviews(world);
+  return { writes: world.draft.finish(), receipt };
+}
+
+const objectKey = ({ entity, ref }: Observation) => `${entity}\0${ref.source}\0${ref.object}`;
+
+function* objectIds(prepared: readonly Prepared[]): Program<Map<string, number>> {
+  const oids = new Map<string, number>();
+  for (const { observation } of prepared) {
+    const key = objectKey(observation);
+    if (oids.has(key)) continue;
+    const { entity, ref } = observation;
+    oids.set(key, yield* ask((reads) => reads.objectId(entity, ref.source, ref.object)));
+  }
+  return oids;
+}
+
+function* erasedAmong(world: World, prepared: readonly Prepared[]): Program<ReadonlySet<string>> {
+  if (world.draft.head.suppressed === 0) return new Set();
+  const hashes = prepared.flatMap(({ subject, identifiers }) => [
+    subject,
+    ...identifiers.map(({ hash }) => hash),
+  ]);
+  return yield* ask((reads) => reads.suppressed(hashes));
+}
+
+/** Records named, holders of their identifiers, and every profile these are in. */
+function* loadFor(
+  world: World,
+  landing: readonly Prepared[],
+  oids: ReadonlyMap<string, number>,
+): Program<void> {
+  const keys = landing.map(({ observation }) => ({
+    oid: oids.get(objectKey(observation)) ?? 0,
+    record: observation.ref.record,
+  }));
+  const rows = yield* ask((reads) => reads.records(keys));
+  const pids = new Set<number>();
+  const hashes = new Set<string>();
+  for (const [index, one] of landing.entries()) {
+    const row = rows[index] ?? null;
+    // Nearly every known observation is its record's newest version: nothing else need be loaded for it.
+    if (row !== null && row.headId === one.id) {
+      world.addLoaded(row);
+      continue;
+    }
+    if (row !== null) pids.add(row.pid);
+    for (const { hash } of one.identifiers) hashes.add(hash);
+  }
+  yield* loadHolders(world, hashes, pids);
+  yield* world.load(pids);
+}
+
+/** False for a version that is there already. */
+function* land(world: World, one: Prepared, oid: number): Program<boolean> {
+  const { observation, id } = one;
+  const { entity, ref } = observation;
+  const known = world.rec(oid, ref.record);
+  if (known !== undefined && isKnown(world, known, one)) return false;
+  const rec =
+    known ?? world.newRecord({ oid, entity, source: ref.source, object: ref.object, record: ref.record });
+  // A second observation of a record whose first was its newest version: its profile was not loaded before.
+  if (!rec.isNew) yield* world.load([rec.row.pid]);
+  const content = parseContentOf(one);
+  const confirmed = Date.parse(observation.confirmedAt);
+  const kind = observation.deleted ? 'tombstone' : rec.row.deleted ? 'undelete' : 'observe';
+  const seq = world.draft.event(kind, rec.row, id, one.text, world.keyOf(rec), confirmed);
+  rec.added.push({ version: versionOf(id, seq, content, world.draft.at, confirmed), content });
+  raiseHead(world, rec, one, seq, confirmed);
+  const profile = linkByIdentifiers(world, rec, one.identifiers);
+  world.touched.add(profile);
+  yield* stateMerges(world, rec, observation, oid);
+  return true;
+}
+
+/** Times are compared as texts in the fold, so the fields can be shared with the observation. */
+function parseContentOf({ observation, text }: Prepared): Content {
+  const { deleted, fields, identifiers, inferred, stamp, times, version, mergedFrom, mergedInto } =
+    observation;
+  // Absent is not null, and undefined is absent: the text is what counts.
+  if (times !== undefined || inferred !== undefined || mergedFrom !== undefined) return parseContent(text);
+  const content: Content = { f: fields, s: stamp, v: version };
+  if (deleted) content.d = 1;
+  if (identifiers.length > 0) content.h = identifiers.map(({ kind, value }) => [kind, value]);
+  if (mergedInto !== undefined) content.m = mergedInto;
+  return content;
+}
+
+function isKnown(world: World, rec: Rec, { id, observation }: Prepared): boolean {
+  const { row } = rec;
+  const confirmed = Date.parse(observation.confirmedAt);
+  if (row.headId === id) {
+    // I1: the newest time at which a read returned this version, by a join, so order and repetition change nothing.
+    const news = confirmed > row.confirmed || (observation.rowHash ?? row.rowHash) !== row.rowHash;
+    if (!news) return true;
+    row.confirmed = Math.max(row.confirmed, confirmed);
+    row.rowHash = observation.rowHash ?? row.rowHash;
+    world.draft.records.add(row);
+    if (world.profiles.has(row.pid)) world.touched.add(world.profileOf(rec));
+    return true;
+  }
+  const added = rec.added.find(({ version }) => version.id === id);
+  const event = rec.events.find((candidate) => candidate.id === id);
+  if (added === undefined && event === undefined) return false;
+  const seq = added?.version.seq ?? event?.seq ?? 0;
+  world.draft.confirmations.push({ seq, confirmed });
+  if (added !== undefined && observation.confirmedAt > added.version.confirmedAt) {
+    added.version.confirmedAt = observation.confirmedAt;
+  }
+  if (event !== undefined && confirmed > (event.confirmed ?? 0)) {
+    // What was so before this transaction stays; the record is resolved again with the later time.
+    rec.added.push(...laterConfirmed(world, rec, id, observation.confirmedAt));
+    world.touched.add(world.profileOf(rec));
+  }
+  return true;
+}
+
+/** The fold joins versions of one id by their latest confirmation. */
+function laterConfirmed(world: World, rec: Rec, id: string, confirmedAt: string): Rec['added'] {
+  const { versions, contents } = world.opened(rec);
+  const index = versions.findIndex((version) => version.id === id);
+  const [version, content] = [versions[index], contents[index]];
+  return version === undefined || content === undefined
+    ? []
+    : [{ version: { ...version, confirmedAt }, content }];
+}
+
+/** The head only makes re-reads cheap; which version counts is the fold's decision. */
+function raiseHead(
+  world: World,
+  rec: Rec,
+  { id, observation }: Prepared,
+  seq: number,
+  confirmed: number,
+): void {
+  const { row } = rec;
+  const { draft } = world;
+  const stamp = Date.parse(observation.stamp);
+  if (stamp < row.stamp) return;
+  if (row.head !== null) draft.confirmations.push({ seq: row.head, confirmed: row.confirmed });
+  row.head = seq;
+  row.headId = id;
+  row.stamp = stamp;
+  row.confirmed = confirmed;
+  row.deleted = observation.deleted;
+  row.rowHash = observation.rowHash ?? null;
+  draft.records.add(row);
+}
+
+/**
+ * The common cases at once: nobody shares an identifier, or all that do are one profile, or a few that nothing keeps apart.
+ * They give what the partition of all of these records would give; where that is not certain, it decides (I1).
+ */
+function linkByIdentifiers(world: World, rec: Rec, identifiers: Prepared['identifiers']): Profile {
+  const { row } = rec;
+  let profile = row.pid === 0 ? undefined : world.profileOf(rec);
+  let certain = true;
+  const found = new Set<Profile>();
+  for (const { hash, kind } of identifiers) {
+    const holders = holdersOf(world, hash);
+    if (holders.has(row.rid)) continue;
+    holders.add(row.rid);
+    world.draft.identifiers.push({ hash, rid: row.rid });
+    const limit = world.limitOf(kind);
+    if (holders.size > limit + 1) continue;
+    if (holders.size === limit + 1) certain = false;
+    for (const rid of holders) {
+      const other = world.byId.get(rid);
+      if (other !== undefined && rid !== row.rid) found.add(world.profileOf(other));
+    }
+  }
+  if (profile !== undefined) found.add(profile);
+  if (certain && isSafe(world, found, rec.row.pid === 0 ? 1 : 0)) {
+    const [oldest, ...others] = [...found].toSorted((left, right) => left.row.pid - right.row.pid);
+    const target = oldest ?? world.newProfile(row.entity);
+    if (row.pid === 0) enter(rec, target);
+    for (const other of others) world.merge(target, other, 'same identifier');
+    return target;
+  }
+  profile ??= world.newProfile(row.entity);
+  if (row.pid === 0) enter(rec, profile);
+  for (const other of [...found, profile]) world.replan.add(other);
+  return profile;
+}
+
+function holdersOf(world: World, hash: string): Set<number> {
+  const known = world.holders.get(hash);
+  if (known !== undefined) return known;
+  const none = new Set<number>();
+  world.holders.set(hash, none);
+  return none;
+}
+
+function enter(rec: Rec, profile: Profile): void {
+  rec.row.pid = profile.row.pid;
+  rec.row.home = profile.row.pid;
+  profile.members.add(rec);
+}
+
+function isSafe(world: World, found: ReadonlySet<Profile>, more: number): boolean {
+  let size = more;
+  for (const { row, members } of found) {
+    size += members.size;
+    if (row.guarded) return false;
+    for (const rec of members) if (rec.apart) return false;
+  }
+  return size <= (world.context.guards.clusterMax ?? CLUSTER_MAX);
+}
+
+/** The source's own merges: the loser and the winner are one, whether we have seen the other yet or not. */
+function* stateMerges(world: World, rec: Rec, observation: Observation, oid: number): Program<void> {
+  const { mergedInto, mergedFrom = [], entity, ref } = observation;
+  const others = [...(mergedInto === undefined ? [] : [mergedInto]), ...mergedFrom];
+  for (const record of others) {
+    if (record === ref.record) continue;
+    const other = yield* named(world, { oid, entity, source: ref.source, object: ref.object, record });
+    world.draft.newEdges.push({
+      a: Math.min(rec.row.rid, other.row.rid),
+      b: Math.max(rec.row.rid, other.row.rid),
+      kind: 'alias',
+    });
+    world.replan.add(world.profileOf(rec)).add(world.profileOf(other));
+  }
+}
+
+/** A record by its name, made when nothing is known of it yet. */
+function* named(
+  world: World,
+  key: { oid: number; entity: string; source: string; object: string; record: string },
+): Program<Rec> {
+  const known = world.rec(key.oid, key.record);
+  if (known !== undefined) {
+    if (!known.isNew) yield* world.load([known.row.pid]);
+    return known;
+  }
+  const [row = null] = yield* ask((reads) => reads.records([{ oid: key.oid, record: key.record }]));
+  if (row !== null) {
+    yield* world.load([row.pid]);
+    return world.addLoaded(row);
+  }
+  const rec = world.newRecord(key);
+  const profile = world.newProfile(key.entity);
+  enter(rec, profile);
+  return rec;
+}

@@ -1,0 +1,106 @@
+import type { KeyObject } from 'node:crypto';
+import { foldRecord } from '../../../rules/golden/fold.ts';
+import type { Override, RecordState, Retraction, Version } from '../../../rules/golden/state.ts';
+import type { ClaimValue, RecordRef } from '../../../schemas/observation.ts';
+import type { Vault } from '../vault.ts';
+import { parseContent, type Content } from './content.ts';
+import { codeOf, VERSION_CODE_MAX } from './draft.ts';
+import type { EventRow, RecordRow } from './program.ts';
+
+/** The opened log of one record. */
+export interface Opened {
+  versions: Version[];
+  contents: Content[];
+  retractions: Retraction[];
+  overrides: Override[];
+}
+
+/** What retract, override and release say of a field. */
+export interface Statement {
+  field: string;
+  value?: ClaimValue;
+  retraction?: Retraction;
+}
+
+const [RETRACT, UNRETRACT, OVERRIDE, RELEASE] = [
+  codeOf('retract'),
+  codeOf('unretract'),
+  codeOf('override'),
+  codeOf('release'),
+];
+
+export function refOf({ source, object, record }: RecordRow): RecordRef {
+  return { source, object, record: record ?? '' };
+}
+
+export const instantOf = (ms: number): string => new Date(ms).toISOString();
+
+export function versionOf(
+  id: string,
+  seq: number,
+  content: Content,
+  firstSeenMs: number,
+  confirmedMs: number,
+): Version {
+  return {
+    id,
+    seq,
+    stamp: content.s,
+    version: content.v,
+    firstSeen: instantOf(firstSeenMs),
+    confirmedAt: instantOf(confirmedMs),
+    deleted: content.d === 1,
+    fields: content.f,
+    ...(content.t === undefined ? {} : { times: content.t }),
+    ...(content.i === undefined ? {} : { inferred: content.i }),
+  };
+}
+
+/** Ascending events of one record. `row` is current: the newest version was perhaps confirmed since it was written. */
+export function openHistory(
+  vault: Vault,
+  key: KeyObject,
+  row: RecordRow,
+  events: readonly EventRow[],
+): Opened {
+  const opened: Opened = { versions: [], contents: [], retractions: [], overrides: [] };
+  for (const event of events) {
+    if (event.body === null) continue;
+    if (event.kind <= VERSION_CODE_MAX) {
+      const content = parseContent(vault.open(key, event.body, event.seq));
+      const newest = event.seq === row.head ? row.confirmed : -Infinity;
+      const confirmed = Math.max(event.confirmed ?? -Infinity, newest);
+      opened.contents.push(content);
+      opened.versions.push(versionOf(event.id, event.seq, content, event.at, confirmed));
+    } else {
+      addStatement(opened, event, vault, key);
+    }
+  }
+  return opened;
+}
+
+function addStatement(opened: Opened, event: EventRow, vault: Vault, key: KeyObject): void {
+  const { kind, seq, id, body } = event;
+  if (body === null || ![RETRACT, UNRETRACT, OVERRIDE, RELEASE].includes(kind)) return;
+  const statement: Statement = JSON.parse(vault.open(key, body, seq));
+  const { field, value = null, retraction } = statement;
+  if (kind === RETRACT && retraction !== undefined) opened.retractions.push(retraction);
+  if (kind === OVERRIDE) {
+    opened.overrides = opened.overrides.filter((other) => other.field !== field);
+    opened.overrides.push({ field, value, id, seq, at: instantOf(event.at) });
+  }
+  if (kind === RELEASE || kind === UNRETRACT) {
+    opened.retractions = opened.retractions.filter((other) => other.field !== field);
+    if (kind === RELEASE) opened.overrides = opened.overrides.filter((other) => other.field !== field);
+  }
+}
+
+/** Null for a record that another one only named: it has said nothing yet. */
+export function stateOf(
+  row: RecordRow,
+  versions: readonly Version[],
+  retractions: readonly Retraction[],
+  maxSkewMs: number,
+): RecordState | null {
+  return versions.length === 0 ? null : foldRecord(refOf(row), versions, retractions, maxSkewMs);
+}

@@ -1,0 +1,173 @@
+import { identical } from '../../../rules/golden/canonical.ts';
+import { diffGolden } from '../../../rules/golden/diff.ts';
+import {
+  asksReview,
+  isGone,
+  resolveProfile,
+  type CompiledRules,
+  type Resolved,
+} from '../../../rules/golden/resolve.ts';
+import type { RecordState } from '../../../rules/golden/state.ts';
+import type { ApplyReceipt } from '../claims.ts';
+import { instantOf } from './history.ts';
+import { reviewId } from './links.ts';
+import { ask, type Program } from './program.ts';
+import type { Profile, Rec, World } from './world.ts';
+
+/**
+ * Versions and outbox rows, once per profile and transaction: only where the golden values, the links or the deletion are
+ * other than before.
+ */
+export function settle(world: World, receipt: ApplyReceipt): void {
+  for (const profile of world.touched) {
+    if (profile.row.mergedInto !== null) {
+      if (profile.isNew) continue;
+      raise(world, profile);
+      receipt.merged += 1;
+    } else if (profile.isNew) {
+      if (profile.members.size === 0) continue;
+      begin(world, profile);
+      receipt.created += 1;
+    } else if (isChanged(world, profile)) {
+      raise(world, profile);
+      receipt.changed += 1;
+    }
+  }
+}
+
+function begin(world: World, profile: Profile): void {
+  const { row, members } = profile;
+  const [only] = members;
+  const simple = members.size === 1 && only !== undefined && only.added.length === 1;
+  if (simple) row.deleted = only.row.deleted;
+  else note(world, profile, world.resolved(profile));
+  world.draft.newProfiles.push(row);
+  world.draft.count(`profiles:${row.entity}`, 1);
+  raise(world, profile);
+}
+
+export function raise(world: World, { row, isNew }: Profile): void {
+  const { draft } = world;
+  row.version += 1;
+  row.seq = draft.head.seq;
+  row.at = draft.at;
+  if (!isNew) draft.profiles.add(row);
+  draft.head.position += 1;
+  draft.outbox.push({
+    position: draft.head.position,
+    pid: row.pid,
+    version: row.version,
+    seq: row.seq,
+    at: row.at,
+  });
+}
+
+function isChanged(world: World, profile: Profile): boolean {
+  const { before, members, prior: kept } = profile;
+  const linked = before.size !== members.size || [...before].some((rec) => !members.has(rec));
+  const compiled = world.compiled(profile.row.entity);
+  const [only] = members;
+  if (kept === null && !linked && members.size === 1 && only !== undefined)
+    return isOneChanged(world, profile, only, compiled);
+  const after = world.resolved(profile);
+  const was = profile.row.deleted;
+  note(world, profile, after);
+  if (linked || was !== after.deleted) return true;
+  const prior = kept ?? resolvedBefore(world, profile, compiled);
+  return diffGolden(prior.fields, after.fields).length > 0;
+}
+
+function resolvedBefore(world: World, { before }: Profile, compiled: CompiledRules): Resolved {
+  const states = [...before].flatMap((rec) => world.stateBefore(rec) ?? []);
+  return resolveProfile(states, world.overrides(before), compiled, instantOf(world.draft.at));
+}
+
+/** A profile of one record: only the fields whose claim is another one can have another value. */
+function isOneChanged(world: World, profile: Profile, rec: Rec, compiled: CompiledRules): boolean {
+  const [before, after] = [world.stateBefore(rec), world.stateAfter(rec)];
+  if (after === null) return false;
+  const deleted = isGone(after, compiled);
+  const was = profile.row.deleted;
+  profile.row.deleted = deleted;
+  if (before === null || was !== deleted) return true;
+  if (deleted) return false;
+  const fields = changedFields(before, after, compiled);
+  if (fields.size === 0) return false;
+  const at = instantOf(world.draft.at);
+  const overrides = world.opened(rec).overrides.filter(({ field }) => fields.has(field));
+  const [left, right] = [before, after].map((state) =>
+    resolveProfile([only(state, fields)], overrides, compiled, at),
+  );
+  return diffGolden(left?.fields ?? {}, right?.fields ?? {}).length > 0;
+}
+
+function changedFields(before: RecordState, after: RecordState, compiled: CompiledRules): Set<string> {
+  const fields = new Set<string>();
+  for (const field of Object.keys({ ...before.claims, ...after.claims })) {
+    const [left, right] = [before.claims[field], after.claims[field]];
+    const same =
+      left !== undefined &&
+      right !== undefined &&
+      left.changedAt === right.changedAt &&
+      left.kind === right.kind &&
+      left.confidence === right.confidence &&
+      identical(left.value, right.value);
+    if (same) continue;
+    fields.add(field);
+    for (const member of compiled.fields.get(field)?.members ?? []) fields.add(member);
+  }
+  return fields;
+}
+
+function only(state: RecordState, fields: ReadonlySet<string>): RecordState {
+  const claims = Object.fromEntries(Object.entries(state.claims).filter(([field]) => fields.has(field)));
+  return { ...state, claims };
+}
+
+/** What is stored beside the log so that it can be looked for; and ties that a person shall decide. */
+export function note(world: World, profile: Profile, resolved: Resolved): void {
+  const { row } = profile;
+  const golden = Object.entries(resolved.fields);
+  const contested = !resolved.deleted && golden.some(([, field]) => field.contested);
+  if (row.contested !== contested || row.deleted !== resolved.deleted) {
+    row.contested = contested;
+    row.deleted = resolved.deleted;
+    if (!profile.isNew) world.draft.profiles.add(row);
+  }
+  const compiled = world.compiled(row.entity);
+  for (const [field, { tied }] of golden) {
+    if (tied && asksReview(compiled, field)) putUp(world, profile, field);
+  }
+}
+
+function putUp(world: World, profile: Profile, field: string): void {
+  const candidates = [...profile.members].flatMap((rec) => {
+    const claim = world.stateAfter(rec)?.claims[field];
+    return claim === undefined ? [] : [{ rid: rec.row.rid, claim: claim.claim }];
+  });
+  candidates.sort((left, right) => left.rid - right.rid);
+  world.draft.reviews.push({
+    id: reviewId('tie', profile.row.pid, field, ...candidates.map(({ claim }) => claim)),
+    kind: 'tie',
+    entity: profile.row.entity,
+    pid: profile.row.pid,
+    field,
+    candidates,
+    evidence: `the rule of ${field} finds several claims equal`,
+    openedAt: world.draft.at,
+    state: 'open',
+    decision: null,
+  });
+}
+
+/** Leaves out what was put up before, decided or not; the number of those that are new. */
+export function* newReviews(world: World): Program<number> {
+  const { reviews } = world.draft;
+  if (reviews.length === 0) return 0;
+  const pids = [...new Set(reviews.map(({ pid }) => pid))];
+  const known = new Set((yield* ask((reads) => reads.reviews(pids))).map(({ id }) => id));
+  const fresh = new Map(reviews.filter(({ id }) => !known.has(id)).map((review) => [review.id, review]));
+  reviews.splice(0, reviews.length, ...fresh.values());
+  if (fresh.size > 0) world.draft.count('open reviews', fresh.size);
+  return fresh.size;
+}

@@ -1,0 +1,132 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { compileRules } from '../../../rules/golden/resolve.ts';
+import { conflictRulesSchema } from '../../../schemas/conflicts.ts';
+import type { Cause, Claims } from '../claims.ts';
+import * as commands from '../engine/commands.ts';
+import { ask, type Program } from '../engine/program.ts';
+import { recordsInScope, rollBack } from '../engine/rollback.ts';
+import { beginRules, continueRules } from '../engine/rule-change.ts';
+import type { Done } from '../engine/commands.ts';
+import { newWorld, type Context } from '../engine/world.ts';
+import type { Store } from '../store.ts';
+
+/** Records or profiles that one transaction opens and decides: 20 ms. */
+const PART = 100;
+const CONFIRM_PART = 500;
+const DURABLE = { durable: true };
+
+type Names =
+  | 'confirm'
+  | 'applyRules'
+  | 'rollback'
+  | 'release'
+  | 'override'
+  | 'link'
+  | 'unlink'
+  | 'resolveReview'
+  | 'moveCursor'
+  | 'erase'
+  | 'closeWindow'
+  | 'close';
+
+export function commandMethods(store: Store): Pick<Claims, Names> {
+  return { ...operatorMethods(store), ...longMethods(store), ...sinkMethods(store) };
+}
+
+function operatorMethods({
+  backend,
+  context,
+}: Store): Pick<Claims, 'release' | 'override' | 'link' | 'unlink' | 'resolveReview' | 'erase'> {
+  return {
+    release: async (profile, field, cause) =>
+      await backend.change(() => commands.release(context, profile, field, cause), DURABLE),
+    override: async (profile, field, value, cause) =>
+      await backend.change(() => commands.override(context, profile, field, value, cause), DURABLE),
+    link: async (a, b, cause) =>
+      await backend.change(() => commands.state(context, 'link', [a, b], cause), DURABLE),
+    unlink: async (a, b, cause) =>
+      await backend.change(() => commands.state(context, 'apart', [a, b], cause), DURABLE),
+    resolveReview: async (id, decision, cause) =>
+      await backend.change(() => commands.resolveReview(context, id, decision, cause), DURABLE),
+    erase: async (profile, cause) => {
+      const erased = await backend.change(() => commands.erase(context, profile, cause), DURABLE);
+      await backend.scrub();
+      return erased;
+    },
+  };
+}
+
+function longMethods({
+  backend,
+  context,
+  custom,
+}: Store): Pick<Claims, 'applyRules' | 'rollback' | 'confirm'> {
+  return {
+    applyRules: async (given, cause) => {
+      const rules = conflictRulesSchema.parse(given);
+      compileRules(rules, custom);
+      let progress = await backend.change(() => beginRules(context, rules, cause), DURABLE);
+      let changed = progress?.changed ?? 0;
+      while (progress !== null) {
+        const page = await backend.change(() => continueRules(context, rules.profile, cause, PART), DURABLE);
+        const isLast = page === null || page.after === progress.after;
+        changed = page?.changed ?? changed;
+        progress = isLast ? null : page;
+        await turn();
+      }
+      return { changed };
+    },
+    rollback: async (scope, cause) => {
+      let retracted = 0;
+      const profiles = new Set<number>();
+      for (let after = 0; ;) {
+        const above = after;
+        const rids = await backend.look(() => recordsInScope(context, scope, above, PART));
+        const last = rids.at(-1);
+        if (last === undefined) break;
+        const done = await backend.change(() => rollBack(context, scope, rids, cause), DURABLE);
+        retracted += done.retracted;
+        for (const pid of done.profiles) profiles.add(pid);
+        after = last;
+        await turn();
+      }
+      return { retracted, profiles: profiles.size };
+    },
+    confirm: async (source, object, records, confirmedAt) => {
+      const cause: Cause = { via: 'poll', run: null, actor: null, reason: null, at: confirmedAt };
+      for (let from = 0; from < records.length; from += CONFIRM_PART) {
+        const part = records.slice(from, from + CONFIRM_PART);
+        const durable = from + CONFIRM_PART >= records.length;
+        await backend.change(() => confirm(context, source, object, part, cause), { durable });
+        await turn();
+      }
+    },
+  };
+}
+
+/** I1: only ever later, so repetition and order change nothing. */
+function* confirm(
+  context: Context,
+  source: string,
+  object: string,
+  records: readonly string[],
+  cause: Cause,
+): Program<Done<void>> {
+  const { draft } = yield* newWorld(context, cause, null, []);
+  const confirmed = Date.parse(cause.at);
+  for (const record of records) {
+    const row = yield* ask((reads) => reads.recordByRef(source, object, record));
+    if (row === null || row.headId === null || row.confirmed >= confirmed) continue;
+    row.confirmed = confirmed;
+    draft.records.add(row);
+  }
+  return { writes: draft.finish(), result: undefined };
+}
+
+function sinkMethods({ backend }: Store): Pick<Claims, 'moveCursor' | 'closeWindow' | 'close'> {
+  return {
+    moveCursor: async (consumer, position) => await backend.moveCursor(consumer, position),
+    closeWindow: async (window, batches) => await backend.closeWindow(window, batches),
+    close: async () => await backend.close(),
+  };
+}

@@ -1,0 +1,180 @@
+import { conflictRulesSchema } from '../../../schemas/conflicts.ts';
+import type { GoldenChange, Claims } from '../claims.ts';
+import { recordsInScope, rollBack } from '../engine/rollback.ts';
+import { ask, type Program } from '../engine/program.ts';
+import * as queries from '../engine/queries.ts';
+import { previewPage } from '../engine/rule-change.ts';
+import { instantOf } from '../engine/history.ts';
+import { compileRules } from '../../../rules/golden/resolve.ts';
+import { requireLimit, type Store } from '../store.ts';
+
+/** Profiles that one transaction opens, at some 50 µs each. */
+const PREVIEW_PROFILES = 100;
+const PREVIEW_RECORDS = 100;
+
+type Names =
+  | 'rowHashes'
+  | 'profile'
+  | 'profileOf'
+  | 'find'
+  | 'profiles'
+  | 'contested'
+  | 'explain'
+  | 'history'
+  | 'counts'
+  | 'rules'
+  | 'previewRules'
+  | 'previewRollback'
+  | 'reviews'
+  | 'outbox'
+  | 'cursor'
+  | 'events'
+  | 'suppressed'
+  | 'verify'
+  | 'sinkState';
+
+export function readMethods(store: Store): Pick<Claims, Names> {
+  return { ...profileMethods(store), ...listMethods(store), ...stewardMethods(store) };
+}
+
+function profileMethods({
+  backend,
+  context,
+}: Store): Pick<Claims, 'profile' | 'profileOf' | 'find' | 'profiles' | 'contested' | 'explain' | 'history'> {
+  const { vault } = context;
+  return {
+    profile: async (id, { asOf } = {}) =>
+      await backend.look(() =>
+        queries.readProfile(context, id, asOf === undefined ? undefined : Date.parse(asOf)),
+      ),
+    profileOf: async ({ source, object, record }) => {
+      const row = await backend.look(() => ask((reads) => reads.recordByRef(source, object, record)));
+      return row === null ? null : vault.publicId(row.pid);
+    },
+    find: async (entity, { kind, value }) => {
+      const hash = vault.identifierHash(entity, kind, value);
+      const hits = await backend.look(() => ask((reads) => reads.hits([hash], PREVIEW_RECORDS)));
+      return [...new Set(hits.map(({ pid }) => vault.publicId(pid)))];
+    },
+    profiles: async ({ entity, after, limit }) => {
+      const above = after === undefined ? 0 : (vault.privateId(after) ?? 0);
+      const pids = await backend.look(() =>
+        ask((reads) => reads.profilesAfter(above, entity ?? null, requireLimit(limit))),
+      );
+      return await backend.look(() => queries.readProfiles(context, pids));
+    },
+    contested: async ({ entity, limit }) => {
+      const pids = await backend.look(() =>
+        ask((reads) => reads.contested(entity ?? null, requireLimit(limit))),
+      );
+      return await backend.look(() => queries.readProfiles(context, pids));
+    },
+    explain: async (profile, field) => await backend.look(() => queries.explain(context, profile, field)),
+    history: async (profile, options = {}) =>
+      await backend.look(() => queries.history(context, profile, options)),
+  };
+}
+
+function listMethods({
+  backend,
+  context,
+}: Store): Pick<
+  Claims,
+  'rowHashes' | 'counts' | 'outbox' | 'cursor' | 'events' | 'suppressed' | 'verify' | 'sinkState'
+> {
+  const { vault } = context;
+  return {
+    rowHashes: async (source, object, records) =>
+      await backend.look(() => rowHashes(source, object, records)),
+    counts: async () => {
+      const counts = await backend.look(() => ask((reads) => reads.counts()));
+      const kinds = [...counts].filter(([name]) => name.startsWith('profiles:'));
+      return {
+        profiles: Object.fromEntries(kinds.map(([name, count]) => [name.slice('profiles:'.length), count])),
+        records: counts.get('records') ?? 0,
+        events: counts.get('events') ?? 0,
+        openReviews: counts.get('open reviews') ?? 0,
+      };
+    },
+    outbox: async (after, limit) => {
+      const rows = await backend.look(() => ask((reads) => reads.outbox(after, requireLimit(limit))));
+      return rows.map(({ pid, at, ...row }) => ({ ...row, profile: vault.publicId(pid), at: instantOf(at) }));
+    },
+    cursor: async (consumer) => await backend.look(() => ask((reads) => reads.cursor(consumer))),
+    events: async (afterSeq, limit) =>
+      await backend.look(function* program() {
+        const rows = yield* ask((reads) => reads.eventsAfter(afterSeq, requireLimit(limit)));
+        return yield* queries.openEvents(context, rows);
+      }),
+    suppressed: async (source, object, records) => {
+      const hashes = records.map((record) => vault.subjectHash(source, object, record));
+      const erased = await backend.look(() => ask((reads) => reads.suppressed(hashes)));
+      return hashes.map((hash) => erased.has(hash));
+    },
+    verify: async () => await backend.verify(),
+    sinkState: async () => await backend.sinkState(),
+  };
+}
+
+function* rowHashes(source: string, object: string, records: readonly string[]): Program<(string | null)[]> {
+  const hashes: (string | null)[] = [];
+  for (const record of records) {
+    const row = yield* ask((reads) => reads.recordByRef(source, object, record));
+    hashes.push(row?.rowHash ?? null);
+  }
+  return hashes;
+}
+
+function stewardMethods({
+  backend,
+  context,
+  custom,
+}: Store): Pick<Claims, 'rules' | 'previewRules' | 'previewRollback' | 'reviews'> {
+  return {
+    rules: async (entity) => {
+      const row = await backend.look(() => ask((reads) => reads.rules(entity)));
+      return row === null ? null : { rules: row.rules, hash: row.hash, since: instantOf(row.at) };
+    },
+    previewRules: async function* previewRules(rules, { limit }) {
+      const compiled = compileRules(conflictRulesSchema.parse(rules), custom);
+      let page: GoldenChange[] = [];
+      for (let after = 0; ;) {
+        const above = after;
+        const pids = await backend.look(() =>
+          ask((reads) => reads.profilesAfter(above, rules.profile, PREVIEW_PROFILES)),
+        );
+        const last = pids.at(-1);
+        if (last === undefined) break;
+        page.push(...(await backend.look(() => previewPage(context, compiled, pids))));
+        for (; page.length >= limit; page = page.slice(limit)) yield page.slice(0, requireLimit(limit));
+        after = last;
+      }
+      if (page.length > 0) yield page;
+    },
+    previewRollback: async (scope, { limit }) => {
+      const cause = {
+        via: 'operator' as const,
+        run: null,
+        actor: null,
+        reason: null,
+        at: instantOf(context.nowMs()),
+      };
+      const lines = [];
+      for (let after = 0; lines.length < requireLimit(limit);) {
+        const above = after;
+        const rids = await backend.look(() => recordsInScope(context, scope, above, PREVIEW_RECORDS));
+        const last = rids.at(-1);
+        if (last === undefined) break;
+        const { result } = await backend.look(() => rollBack(context, scope, rids, cause));
+        lines.push(...result.lines);
+        after = last;
+      }
+      return lines.slice(0, limit);
+    },
+    reviews: async ({ state, limit }) =>
+      await backend.look(function* program() {
+        const rows = yield* ask((reads) => reads.reviewsIn(state ?? null, requireLimit(limit)));
+        return yield* queries.openReviews(context, rows);
+      }),
+  };
+}

@@ -1,0 +1,316 @@
+import type { SQLOutputValue } from 'node:sqlite';
+import { HeadwaterError } from '../../../rules/errors.ts';
+import { conflictRulesSchema } from '../../../schemas/conflicts.ts';
+import type { SqliteFile } from '../../sqlite.ts';
+import type { Link } from '../chain.ts';
+import type { ApplyReceipt } from '../claims.ts';
+import type {
+  CauseOf,
+  Edge,
+  EventRow,
+  Head,
+  IdentifierHit,
+  OutboxEntry,
+  ProfileRow,
+  Reads,
+  RecordRow,
+  ReviewRow,
+  RulesRow,
+} from '../engine/program.ts';
+import { VERSION_CODE_MAX } from '../engine/draft.ts';
+import { EVENT, eventRow, num, numOrNull, str, strOrNull, type Values } from './columns.ts';
+import * as pages from './pages.ts';
+
+const RECORD =
+  'r.rid, r.oid, r.record, r.pid, r.home, r.salt, r.head, r.head_id, r.stamp, r.confirmed, r.deleted, r.row_hash';
+const BY_REF = `SELECT ${RECORD} FROM records r WHERE r.oid = ? AND r.record = ?`;
+const BY_RID = `SELECT ${RECORD} FROM records r WHERE r.rid = ?`;
+const BY_PID = `SELECT ${RECORD} FROM records r WHERE r.pid = ?`;
+const MOVED = 'SELECT rid FROM moves WHERE pid = ?';
+const PROFILE =
+  'SELECT pid, entity, version, seq, at, deleted, merged_into, contested, guarded FROM profiles WHERE pid = ?';
+const ALIASES = 'SELECT pid FROM profiles WHERE merged_into = ?';
+const HITS = `SELECT i.rid, r.pid FROM identifiers i JOIN records r ON r.rid = i.rid WHERE i.hash = ? ORDER BY i.rid LIMIT ?`;
+const EVENTS = `${EVENT} WHERE e.rid = ? ORDER BY e.seq`;
+const CONFIRMED = 'SELECT confirmed FROM confirmations WHERE seq = ?';
+const EDGES = 'SELECT a, b, kind FROM edges WHERE a = ?1 UNION SELECT a, b, kind FROM edges WHERE b = ?1';
+const SUPPRESSED = 'SELECT 1 FROM suppressed WHERE hash = ?';
+const OBJECT = 'SELECT oid FROM objects WHERE source = ? AND object = ? AND entity = ?';
+const OBJECTS = 'SELECT oid, entity, source, object FROM objects';
+const OIDS = 'SELECT oid FROM objects WHERE source = ? AND object = ?';
+const HEAD = 'SELECT seq, rid, pid, position, cause, batch, hash, edges, suppressed FROM head';
+const RULES = `SELECT entity, hash, body, seq, at FROM rules WHERE entity = ? AND at <= ? ORDER BY seq DESC LIMIT 1`;
+const RULES_AT = 'SELECT entity, hash, body, seq, at FROM rules WHERE seq = ?';
+const REVIEWS =
+  'SELECT id, kind, entity, pid, field, candidates, evidence, opened_at, state, decision FROM reviews';
+
+interface ObjectName {
+  entity: string;
+  source: string;
+  object: string;
+}
+
+/** Answers of one SQLite file; every method is called inside a transaction. */
+export class SqliteReads implements Reads {
+  readonly #db: SqliteFile;
+  /** Numbers of objects never change, so what one transaction has seen the next may know. */
+  readonly #objects = new Map<number, ObjectName>();
+
+  constructor(db: SqliteFile) {
+    this.#db = db;
+  }
+
+  head(): Head {
+    const [seq, rid, pid, position, cause, batch, hash, edges, suppressed] = this.#db.one(HEAD) ?? [];
+    return {
+      seq: num(seq),
+      rid: num(rid),
+      pid: num(pid),
+      position: num(position),
+      cause: num(cause),
+      batch: num(batch),
+      hash: str(hash),
+      edges: num(edges),
+      suppressed: num(suppressed),
+    };
+  }
+
+  objectId(entity: string, source: string, object: string): number {
+    const [known] = this.#db.one(OBJECT, source, object, entity) ?? [];
+    if (known !== undefined) return num(known);
+    this.#db.run('INSERT INTO objects (entity, source, object) VALUES (?, ?, ?)', entity, source, object);
+    return num(this.#db.one(OBJECT, source, object, entity)?.[0]);
+  }
+
+  suppressed(hashes: readonly string[]): ReadonlySet<string> {
+    return new Set(hashes.filter((hash) => this.#db.one(SUPPRESSED, hash) !== undefined));
+  }
+
+  records(keys: readonly { oid: number; record: string }[]): (RecordRow | null)[] {
+    return keys.map(({ oid, record }) => this.#record(this.#db.one(BY_REF, oid, record)));
+  }
+
+  recordByRef(source: string, object: string, record: string): RecordRow | null {
+    for (const [oid] of this.#db.list(OIDS, source, object)) {
+      const row = this.#record(this.#db.one(BY_REF, num(oid), record));
+      if (row !== null) return row;
+    }
+    return null;
+  }
+
+  recordsById(rids: readonly number[]): RecordRow[] {
+    return rids.flatMap((rid) => this.#record(this.#db.one(BY_RID, rid)) ?? []);
+  }
+
+  recordsOf(pids: readonly number[]): RecordRow[] {
+    return pids.flatMap((pid) => this.#db.list(BY_PID, pid).flatMap((values) => this.#record(values) ?? []));
+  }
+
+  movedFrom(pids: readonly number[]): number[] {
+    return pids.flatMap((pid) => this.#db.list(MOVED, pid).map(([rid]) => num(rid)));
+  }
+
+  profiles(pids: readonly number[]): ProfileRow[] {
+    return pids.flatMap((pid) => {
+      const values = this.#db.one(PROFILE, pid);
+      return values === undefined ? [] : [profileRow(values)];
+    });
+  }
+
+  aliasesOf(pids: readonly number[]): number[] {
+    return pids.flatMap((pid) => this.#db.list(ALIASES, pid).map(([alias]) => num(alias)));
+  }
+
+  hits(hashes: readonly string[], limit: number): IdentifierHit[] {
+    const hits: IdentifierHit[] = [];
+    for (const hash of hashes) {
+      for (const [rid, pid] of this.#db.list(HITS, hash, limit)) {
+        hits.push({ hash, rid: num(rid), pid: num(pid) });
+      }
+    }
+    return hits;
+  }
+
+  events(rids: readonly number[]): EventRow[] {
+    const rows: EventRow[] = [];
+    for (const rid of rids) {
+      const values = this.#db.list(EVENTS, rid);
+      for (const one of values) {
+        const row = eventRow(one);
+        // A version that is not the newest any more keeps its last confirmation apart.
+        if (values.length > 1 && row.kind <= VERSION_CODE_MAX) {
+          const later = this.#db.one(CONFIRMED, row.seq)?.[0];
+          if (later !== undefined) row.confirmed = Math.max(row.confirmed ?? num(later), num(later));
+        }
+        rows.push(row);
+      }
+    }
+    return rows;
+  }
+
+  edges(rids: readonly number[]): Edge[] {
+    return rids.flatMap((rid) =>
+      this.#db.list(EDGES, rid).map(([a, b, kind]) => ({ a: num(a), b: num(b), kind: edgeKind(kind) })),
+    );
+  }
+
+  rules(entity: string, at: number = Number.MAX_SAFE_INTEGER): RulesRow | null {
+    const values = this.#db.one(RULES, entity, at);
+    return values === undefined ? null : rulesRow(values);
+  }
+
+  rulesAt(seqs: readonly number[]): RulesRow[] {
+    return seqs.flatMap((seq) => this.#db.list(RULES_AT, seq).map(rulesRow));
+  }
+
+  profilesAfter(after: number, entity: string | null, limit: number): number[] {
+    return pages.profilesAfter(this.#db, after, entity, limit);
+  }
+
+  contested(entity: string | null, limit: number): number[] {
+    return pages.contested(this.#db, entity, limit);
+  }
+
+  eventsAfter(seq: number, limit: number): EventRow[] {
+    return pages.eventsAfter(this.#db, seq, limit);
+  }
+
+  links(after: number, limit: number): Link[] {
+    return pages.links(this.#db, after, limit);
+  }
+
+  recordsChanged(
+    filter: { run: string | null; sinceMs: number | null },
+    after: number,
+    limit: number,
+  ): number[] {
+    return pages.recordsChanged(this.#db, filter, after, limit);
+  }
+
+  outbox(after: number, limit: number): OutboxEntry[] {
+    return pages.outbox(this.#db, after, limit);
+  }
+
+  causes(numbers: readonly number[]): Map<number, CauseOf> {
+    return pages.causes(this.#db, numbers);
+  }
+
+  applied(batch: string): ApplyReceipt | null {
+    return pages.applied(this.#db, batch);
+  }
+
+  cursor(consumer: string): number {
+    const row = this.#db.one('SELECT position FROM cursors WHERE consumer = ?', consumer);
+    return row === undefined ? 0 : num(row[0]);
+  }
+
+  counts(): Map<string, number> {
+    return new Map(this.#db.list('SELECT name, n FROM counts').map(([name, n]) => [str(name), num(n)]));
+  }
+
+  progress(key: string): string | null {
+    const row = this.#db.one('SELECT value FROM meta WHERE key = ?', key);
+    return row === undefined ? null : str(row[0]);
+  }
+
+  reviews(pids: readonly number[]): ReviewRow[] {
+    return pids.flatMap((pid) => this.#db.list(`${REVIEWS} WHERE pid = ?`, pid).map(reviewRow));
+  }
+
+  reviewsIn(state: 'open' | 'resolved' | null, limit: number): ReviewRow[] {
+    return this.#db
+      .list(`${REVIEWS} WHERE state = ifnull(?, state) ORDER BY opened_at, id LIMIT ?`, state, limit)
+      .map(reviewRow);
+  }
+
+  review(id: string): ReviewRow | null {
+    const values = this.#db.one(`${REVIEWS} WHERE id = ?`, id);
+    return values === undefined ? null : reviewRow(values);
+  }
+
+  #record(values: Values | undefined): RecordRow | null {
+    if (values === undefined) return null;
+    const [rid, oid, record, pid, home, salt, head, headId, stamp, confirmed, deleted, rowHash] = values;
+    const { entity, source, object } = this.#object(num(oid));
+    return {
+      rid: num(rid),
+      oid: num(oid),
+      entity,
+      source,
+      object,
+      record: strOrNull(record),
+      pid: num(pid),
+      home: num(home),
+      salt: strOrNull(salt),
+      head: numOrNull(head),
+      headId: strOrNull(headId),
+      stamp: stamp === null ? -Infinity : num(stamp),
+      confirmed: num(confirmed),
+      deleted: deleted === 1,
+      rowHash: strOrNull(rowHash),
+    };
+  }
+
+  #object(oid: number): ObjectName {
+    const known = this.#objects.get(oid);
+    if (known !== undefined) return known;
+    for (const [id, entity, source, object] of this.#db.list(OBJECTS)) {
+      this.#objects.set(num(id), { entity: str(entity), source: str(source), object: str(object) });
+    }
+    const found = this.#objects.get(oid);
+    if (found === undefined) throw new HeadwaterError('INTERNAL', `the claims have no object ${oid}`);
+    return found;
+  }
+}
+
+function rulesRow([entity, hash, body, seq, at]: Values): RulesRow {
+  // Whoever has the rules of this hash already does not look into the text again.
+  let rules: RulesRow['rules'] | undefined;
+  return {
+    entity: str(entity),
+    hash: str(hash),
+    get rules() {
+      rules ??= conflictRulesSchema.parse(JSON.parse(str(body)));
+      return rules;
+    },
+    seq: num(seq),
+    at: num(at),
+  };
+}
+
+export function profileRow(values: Values): ProfileRow {
+  const [pid, entity, version, seq, at, deleted, mergedInto, contested, guarded] = values;
+  return {
+    pid: num(pid),
+    entity: str(entity),
+    version: num(version),
+    seq: num(seq),
+    at: num(at),
+    deleted: deleted === 1,
+    mergedInto: numOrNull(mergedInto),
+    contested: contested === 1,
+    guarded: guarded === 1,
+  };
+}
+
+function edgeKind(value: SQLOutputValue | undefined): Edge['kind'] {
+  if (value === 'link' || value === 'alias' || value === 'apart') return value;
+  throw new HeadwaterError('INTERNAL', 'the claims hold an unknown kind of edge');
+}
+
+function reviewRow(values: Values): ReviewRow {
+  const [id, kind, entity, pid, field, candidates, evidence, openedAt, state, decision] = values;
+  const parsed: ReviewRow['candidates'] = JSON.parse(str(candidates));
+  return {
+    id: str(id),
+    kind: kind === 'tie' ? 'tie' : 'link',
+    entity: str(entity),
+    pid: num(pid),
+    field: strOrNull(field),
+    candidates: parsed,
+    evidence: str(evidence),
+    openedAt: num(openedAt),
+    state: state === 'open' ? 'open' : 'resolved',
+    decision: strOrNull(decision),
+  };
+}

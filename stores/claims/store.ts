@@ -1,0 +1,167 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { HeadwaterError } from '../../rules/errors.ts';
+import { compileRules, type CompiledRules, type CustomRule } from '../../rules/golden/resolve.ts';
+import type { LinkGuards } from '../../rules/identity/guards.ts';
+import { conflictRulesSchema, type ConflictRules } from '../../schemas/conflicts.ts';
+import type { Instant } from '../../schemas/instant.ts';
+import type { SinkState } from '../../schemas/sink.ts';
+import type { ApplyReceipt, Cause, Claims, ObservationBatch, Verification } from './claims.ts';
+import { applyObservations, NOTHING_APPLIED, prepare } from './engine/apply.ts';
+import type { Writes } from './engine/draft.ts';
+import { ask, type Program } from './engine/program.ts';
+import { firstRules } from './engine/rule-change.ts';
+import type { Context } from './engine/world.ts';
+import { commandMethods } from './methods/commands.ts';
+import { readMethods } from './methods/reads.ts';
+import { Salts, type Vault } from './vault.ts';
+
+/** What a database must do for the engine: SQLite and Postgres each fill this, and nothing else differs between them. */
+export interface Backend {
+  /**
+   * One transaction: runs the program and writes what it decided, all or nothing; runs it anew when another writer was faster.
+   * `durable: false`: a later durable transaction of this store makes it safe, and until then a power loss may take it back.
+   */
+  change<T>(program: () => Program<{ writes: Writes; result: T }>, options: { durable: boolean }): Promise<T>;
+  /** One consistent state; writes nothing. */
+  look<T>(program: () => Program<T>): Promise<T>;
+  moveCursor(consumer: string, position: number): Promise<void>;
+  sinkState(): Promise<SinkState>;
+  /** Durable, with all that was written before; the same window again changes nothing. */
+  closeWindow(window: string, batches: readonly string[]): Promise<SinkState>;
+  /** Nothing that was overwritten or deleted can be read from the files any more. */
+  scrub(): Promise<void>;
+  verify(): Promise<Verification>;
+  close(): Promise<void>;
+}
+
+export interface ClaimsOptions {
+  rules: ReadonlyMap<string, ConflictRules>;
+  custom?: ReadonlyMap<string, CustomRule>;
+  guards?: LinkGuards;
+  /** The clock that `maxAge` and reads go by; system time is the cause's. */
+  now: () => Instant;
+}
+
+/** A transaction shall take so long; the limit for whoever waits is 20 ms. */
+const TRANSACTION_MS = 8;
+const ROWS_MIN = 1;
+const ROWS_MAX = 2_000;
+const ROWS_FIRST = 64;
+
+/** Everything shared by the methods of one opened store. */
+export interface Store {
+  backend: Backend;
+  context: Context;
+  custom: ReadonlyMap<string, CustomRule>;
+}
+
+export async function claimsOn(backend: Backend, vault: Vault, options: ClaimsOptions): Promise<Claims> {
+  const custom = options.custom ?? new Map<string, CustomRule>();
+  const compiled = new Map<string, CompiledRules>();
+  const context: Context = {
+    vault,
+    guards: options.guards ?? {},
+    salts: new Salts(),
+    compiled,
+    compile(entity, row) {
+      const key = `${entity} ${row?.hash ?? ''}`;
+      let found = compiled.get(key);
+      if (found === undefined) {
+        found = compileRules(row?.rules ?? conflictRulesSchema.parse({ profile: entity }), custom);
+        compiled.set(key, found);
+      }
+      return found;
+    },
+    nowMs: () => Date.parse(options.now()),
+  };
+  const store: Store = { backend, context, custom };
+  await storeFirstRules(store, options);
+  return { ...applyMethods(store), ...readMethods(store), ...commandMethods(store) };
+}
+
+async function storeFirstRules({ backend, context }: Store, { rules, now }: ClaimsOptions): Promise<void> {
+  const cause: Cause = { via: 'operator', run: null, actor: null, reason: 'first rules', at: now() };
+  for (const one of rules.values()) {
+    const known = await backend.look(() => ask((reads) => reads.rules(one.profile)));
+    if (known === null) await backend.change(() => firstRules(context, one, cause), { durable: true });
+  }
+}
+
+function applyMethods(store: Store): Pick<Claims, 'apply'> {
+  const { backend } = store;
+  let rowsNext = ROWS_FIRST;
+  return {
+    apply: async (batch) => {
+      const { id } = batch;
+      if (id !== null) {
+        const known = await backend.look(() => ask((reads) => reads.applied(id)));
+        if (known !== null) return { ...known, alreadyApplied: true };
+      }
+      const total = { ...NOTHING_APPLIED };
+      let causeNumber: number | null = null;
+      for (let from = 0; from < batch.observations.length || from === 0;) {
+        const until = Math.min(batch.observations.length, from + rowsNext);
+        const isLast = until === batch.observations.length;
+        const started = performance.now();
+        causeNumber = await applyPart(store, batch, { from, until, isLast }, causeNumber, total);
+        const rows = until - from;
+        rowsNext = rowsWithin(rowsNext, rows, performance.now() - started);
+        from = until;
+        if (isLast) break;
+        await turn();
+      }
+      return total;
+    },
+  };
+}
+
+/** Slowly up, at once down: other work on this machine makes one transaction slow, and the next must still be short. */
+function rowsWithin(rows: number, done: number, tookMs: number): number {
+  if (done < rows) return rows;
+  const wanted = (done * TRANSACTION_MS) / Math.max(tookMs, 0.1);
+  return Math.round(Math.min(ROWS_MAX, rows * 1.25, Math.max(ROWS_MIN, wanted)));
+}
+
+/** Adds its counts to `total` once they are written. The number of the batch's cause, once it has one. */
+async function applyPart(
+  { backend, context }: Store,
+  { id, observations, cause }: ObservationBatch,
+  { from, until, isLast }: { from: number; until: number; isLast: boolean },
+  causeNumber: number | null,
+  total: ApplyReceipt,
+): Promise<number | null> {
+  const prepared = observations
+    .slice(from, until)
+    .map((observation) => prepare(context.vault, context, observation));
+  function* program() {
+    const { writes, receipt } = yield* applyObservations(prepared, cause, causeNumber, context);
+    if (isLast && id !== null) {
+      writes.applied = { batch: id, receipt: sum(total, receipt) };
+      writes.empty = false;
+    }
+    return { writes, result: { receipt, written: writes.empty ? null : cause, number: writes.head.cause } };
+  }
+  const { receipt, written, number } = await backend.change(program, { durable: isLast });
+  Object.assign(total, sum(total, receipt));
+  return written === null ? causeNumber : (causeNumber ?? number);
+}
+
+function sum(left: ApplyReceipt, right: ApplyReceipt): ApplyReceipt {
+  return {
+    alreadyApplied: false,
+    observed: left.observed + right.observed,
+    known: left.known + right.known,
+    suppressed: left.suppressed + right.suppressed,
+    created: left.created + right.created,
+    changed: left.changed + right.changed,
+    merged: left.merged + right.merged,
+    reviews: left.reviews + right.reviews,
+  };
+}
+
+export function requireLimit(limit: number): number {
+  if (!Number.isSafeInteger(limit) || limit < 1) {
+    throw new HeadwaterError('INPUT_INVALID', `a limit is a whole number above 0, not ${limit}`);
+  }
+  return limit;
+}
