@@ -115,6 +115,47 @@ test('workflow start backfill: a dry run, what is missing, everything; a year is
   expect(await pipeline.oracle('Contact')).toEqual([]);
 });
 
+test('workflow start backfill, failed: of a long range exactly what failed before, once the fault is gone', async () => {
+  await open();
+  const { faults, stats } = pipeline.sandbox;
+  const long = { from: hour(72), to: hour(1) };
+  const broken = { from: hour(24), to: hour(22) };
+  const refusal = JSON.stringify([{ errorCode: 'MALFORMED_QUERY', message: 'injected by the test' }]);
+  // Counts are answered, rows are not.
+  const fault = { match: { path: /queryAll(?!.*count\()/i }, action: { status: 400, body: refusal } };
+  const again = { reprocess: 'all', objects: ['Contact'] };
+  const fine: BackfillEnd = await (
+    await backfill({ from: hour(48), to: hour(46), ...again }, 'fine')
+  ).result();
+  expect(fine.run?.outcome).toBe('ok');
+  faults.add(fault);
+  const failure = await pipeline.ended(await backfill({ ...broken, ...again }, 'broken'));
+  expect([failure.outcome, failure.run?.outcome]).toEqual(['SOURCE_REJECTED', 'failed']);
+  faults.clear();
+
+  const cells = async (id: string): Promise<BackfillEnd['plan']> => {
+    const input = { ...long, reprocess: 'failed', dryRun: true };
+    const { plan }: BackfillEnd = await (await backfill(input, id)).result();
+    return plan;
+  };
+  const seen = await cells('seen');
+  expect(seen.objects).toMatchObject([
+    { object: 'Contact', cells: { failed: 2, covered: 69, missing: 0 } },
+    { object: 'Account', cells: { failed: 0, covered: 71, missing: 0 } },
+  ]);
+  expect(seen.windows).toMatchObject([{ object: 'Contact', from: broken.from, until: broken.to, cells: 2 }]);
+  const read = stats.of('rest.queryAll');
+  const mended: BackfillEnd = await (await backfill({ ...long, reprocess: 'failed' }, 'mended')).result();
+  expect(mended.run?.outcome).toBe('ok');
+  expect(mended.run?.objects).toMatchObject([
+    { object: 'Contact', from: broken.from, until: broken.to, state: 'landed', verdict: 'proven' },
+  ]);
+  // One page of rows, counts and no more.
+  expect(stats.of('rest.queryAll') - read).toBeLessThanOrEqual(4);
+  expect((await cells('after')).windows).toEqual([]);
+  expect(await pipeline.oracle('Contact')).toEqual([]);
+});
+
 test('schedule backfill with BufferAll runs beside hourly runs and changes nothing that is right', async () => {
   await open();
   const range = ['--start-time', hour(3), '--end-time', hour(1)];
