@@ -27,7 +27,6 @@ import { extractSlice } from './extract.ts';
 import { fetchByIds } from './fetch.ts';
 import { quotaOf } from './limits.ts';
 import { mappings } from './mappings.ts';
-import { mappings } from './mappings.ts';
 import { count, planExtract } from './plan.ts';
 import { probeAll } from './probe.ts';
 import { recordStamps } from './stamps.ts';
@@ -113,7 +112,6 @@ export const hubspot = defineSource({
     lookbackMs: 3_900_000,
     lagMs: 300_000,
   },
-  mappings,
   mappings,
   connect: (config, context) => new HubspotSource(config, context),
 });
