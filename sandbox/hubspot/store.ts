@@ -32,7 +32,7 @@ export class Store {
   readonly associations: Associations;
   /** Changes that the search index has not taken up, by the time when it will. */
   private waiting: Waiting[] = [];
-  private isSorted = true;
+  private earliestDue = Number.POSITIVE_INFINITY;
   private readonly lastDue = new Map<string, number>();
   private serial = 0;
   private readonly names = new Map<string, Table>();
@@ -85,15 +85,14 @@ export class Store {
     const due = Math.max(this.clock.now() + lagMs, behind ?? 0);
     this.lastDue.set(key, due);
     this.waiting.push({ table, row, due, serial: ++this.serial });
-    this.isSorted = false;
+    this.earliestDue = Math.min(this.earliestDue, due);
   }
 
   /** Lets the search index take up what is due; every read starts with it. */
   settle(): void {
-    if (this.waiting.length === 0) return;
-    if (!this.isSorted) this.waiting.sort((a, b) => a.due - b.due || a.serial - b.serial);
-    this.isSorted = true;
     const now = this.clock.now();
+    if (this.earliestDue > now) return;
+    this.waiting.sort((a, b) => a.due - b.due || a.serial - b.serial);
     let taken = 0;
     for (const { table, row, due } of this.waiting) {
       if (due > now) break;
@@ -102,7 +101,8 @@ export class Store {
       if (this.lastDue.get(key) === due) this.lastDue.delete(key);
       taken++;
     }
-    if (taken > 0) this.waiting = this.waiting.slice(taken);
+    this.waiting = this.waiting.slice(taken);
+    this.earliestDue = this.waiting[0]?.due ?? Number.POSITIVE_INFINITY;
   }
 
   waitingCount(): number {

@@ -1,6 +1,10 @@
-import { expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
-import { startHubSpotSandbox, type TruthRow } from '../../../../sandbox/hubspot/server.ts';
+import {
+  startHubSpotSandbox,
+  type HubSpotSandbox,
+  type TruthRow,
+} from '../../../../sandbox/hubspot/server.ts';
 
 /** Searches of the sandbox against the same question asked of its truth, row by row. */
 interface Filter {
@@ -82,14 +86,20 @@ function filterFrom(
   return { propertyName: name, operator: fits, value: low!, highValue: high! };
 }
 
-test('any groups of filters find what a scan of the truth finds, in the order that was asked for', async () => {
-  const sandbox = await startHubSpotSandbox({
+let sandbox: HubSpotSandbox;
+
+beforeAll(async () => {
+  sandbox = await startHubSpotSandbox({
     objects: { contacts: 150 },
     records: 200,
     seed: 9,
     stampTies: 3,
   });
   Object.assign(sandbox.behaviour, { tenSecondCallsMax: 100_000, searchesPerSecondMax: 100_000 });
+});
+afterAll(() => sandbox.close());
+
+test('any groups of filters find what a scan of the truth finds, in the order that was asked for', async () => {
   sandbox.living.run(200);
   const truth: TruthRow[] = [];
   for await (const row of sandbox.data.truth('contacts')) if (!row.archived) truth.push(row);
@@ -136,5 +146,4 @@ test('any groups of filters find what a scan of the truth finds, in the order th
     }),
     { numRuns: 150 },
   );
-  await sandbox.close();
 });
