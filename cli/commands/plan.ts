@@ -13,6 +13,7 @@ import { EXIT } from '../exit-codes.ts';
 import { errorLine } from '../output.ts';
 import { plannedRefresh } from '../planned-refresh.ts';
 import { withSource, type OpenedSource } from '../source.ts';
+import { checkpointOf } from '../troubles.ts';
 
 /** No run has this owner, so windows of others are never taken for our own. */
 const NOBODY = { workflowId: 'headwater plan', runId: '' };
@@ -176,11 +177,6 @@ async function countRows(
     if (!(error instanceof HeadwaterError) || !OF_THE_OBJECT.has(error.code)) throw error;
     return { rows: null, error };
   }
-}
-
-function checkpointOf(coverage: readonly Interval[]): Instant | null {
-  const [first] = coverage;
-  return first?.from === ORIGIN ? first.until : null;
 }
 
 function print({ output }: Call, connection: string, objects: readonly PlannedObject[]): void {

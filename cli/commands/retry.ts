@@ -1,17 +1,16 @@
+import { sinkOf } from '../../config/connection-config.ts';
 import { checkObjects, oneConnection } from '../chosen.ts';
 import { MANY, type Command } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
+import { knownObjects } from '../objects.ts';
 import { openLedger } from '../open.ts';
 import { withTemporal } from '../temporal-client.ts';
+import { checkpointOf, RUNS_READ_MAX, troubleOf } from '../troubles.ts';
 import { startSync } from './sync.ts';
-
-/** Runs that are looked at, newest first, for one that has ended. */
-const RUNS_READ_MAX = 20;
-const UNFINISHED: ReadonlySet<string> = new Set(['failed', 'deferred', 'cancelled', 'staged']);
 
 export const retry: Command = {
   name: 'retry',
-  summary: 'Try again what failed in the last run, from where it stopped',
+  summary: 'Try again what failed and has not landed since, from where it stopped',
   usage: '[connection] [object…]',
   example: 'retry salesforce',
   about: 'Windows keep their bounds, and slices that are staged are not read again.',
@@ -26,7 +25,7 @@ export const retry: Command = {
     const objects = named.length > 0 ? named : await unfinishedObjects();
     if (objects === undefined) {
       if (call.json) call.output.json({ connection, objects: [] });
-      else call.output.line(`${connection}: nothing failed in the last run.`);
+      else call.output.line(`${connection}: nothing failed that has not landed since.`);
       return EXIT.ok;
     }
     call.output.note(`${connection}: trying ${objects.join(', ') || 'everything'} again.`);
@@ -39,12 +38,15 @@ export const retry: Command = {
       const ledger = await openLedger(loaded.config);
       try {
         const runs = await ledger.runs({ connection, limit: RUNS_READ_MAX });
-        const last = runs.find((run) => run.endedAt !== null);
-        if (last === undefined || last.outcome === 'ok') return undefined;
+        const ended = runs.filter((run) => run.endedAt !== null);
         // A cancelled run lists only what had ended by then.
-        if (last.outcome === 'cancelled') return [];
-        const unfinished = last.objects.filter((line) => UNFINISHED.has(line.state));
-        return unfinished.map((line) => line.object);
+        if (ended[0]?.outcome === 'cancelled' || ended[0]?.code !== undefined) return [];
+        const troubled: string[] = [];
+        for (const object of await knownObjects(configured, ledger)) {
+          const coverage = await ledger.sinkCoverage(sinkOf(loaded.config), connection, object);
+          if (troubleOf(object, checkpointOf(coverage), ended) !== null) troubled.push(object);
+        }
+        return troubled.length === 0 ? undefined : troubled;
       } finally {
         await ledger.close();
       }

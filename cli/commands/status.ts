@@ -2,9 +2,8 @@ import { formatDuration } from '../../config/quantities.ts';
 import type { Config, ConnectionConfig } from '../../config/schema.ts';
 import { sinkOf } from '../../config/connection-config.ts';
 import { formatCount, formatInstant } from '../../rules/report.ts';
-import { ORIGIN, type Instant } from '../../schemas/instant.ts';
-import type { ObjectSummary, RunSummary } from '../../schemas/run.ts';
-import type { Interval } from '../../schemas/window.ts';
+import type { Instant } from '../../schemas/instant.ts';
+import type { RunSummary } from '../../schemas/run.ts';
 import type { Ledger } from '../../stores/ledger/ledger.ts';
 import type { Call, Command } from '../command.ts';
 import { chosenConnections } from '../chosen.ts';
@@ -13,13 +12,8 @@ import { EXIT } from '../exit-codes.ts';
 import { knownObjects } from '../objects.ts';
 import { openLedger } from '../open.ts';
 import type { Output } from '../output.ts';
+import { checkpointOf, RUNS_READ_MAX, troubleOf, type Trouble } from '../troubles.ts';
 import { ago, failureLine, outcomeWords } from '../words.ts';
-
-/** States of a line that is no trouble, whatever it notes. */
-const WELL: ReadonlySet<ObjectSummary['state']> = new Set(['landed', 'idle', 'current', 'in-progress']);
-
-/** Runs that are looked at, newest first, for what became of each object. */
-const RUNS_READ_MAX = 50;
 
 /** An object is stale when its warehouse copy is older than so many intervals of its schedule. */
 const STALE_INTERVALS = 2;
@@ -36,15 +30,6 @@ export interface ObjectStatus {
   openWindows: number;
   /** What became of its last try, while nothing has landed since. */
   trouble: Trouble | null;
-}
-
-export interface Trouble {
-  state: ObjectSummary['state'];
-  code: string;
-  /** What, and after an arrow what to do. */
-  message: string;
-  workflowId: string;
-  startedAt: Instant;
 }
 
 export interface Status {
@@ -135,26 +120,6 @@ export async function readStatus(
     });
   }
   return { at: new Date(nowMs).toISOString(), objects, runs };
-}
-
-/**
- * The newest line about the object, unless it went well. An idle object has no line of its own: data that landed up to a
- * later moment than the run's start shows that it is well again.
- */
-function troubleOf(object: string, landed: Instant | null, ended: readonly RunSummary[]): Trouble | null {
-  for (const { objects, workflowId, startedAt } of ended) {
-    const line = objects.findLast((one) => one.object === object);
-    if (line === undefined) continue;
-    const { state, code, message = '' } = line;
-    if (code === undefined || WELL.has(state) || (landed !== null && landed > startedAt)) return null;
-    return { state, code, message, workflowId, startedAt };
-  }
-  return null;
-}
-
-function checkpointOf(coverage: readonly Interval[]): Instant | null {
-  const [first] = coverage;
-  return first?.from === ORIGIN ? first.until : null;
 }
 
 function printStatus({ output }: Call, { objects, runs, at }: Status): void {
