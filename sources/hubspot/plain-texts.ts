@@ -1,5 +1,5 @@
 /** Where an operator reads a text that Headwater does not repeat. */
-export const READ_IN = 'HubSpot, under Development → Monitoring → Logs';
+export const READ_IN = 'HubSpot, under Development, Monitoring, Logs';
 
 /**
  * I5: categories whose text is about scopes, limits or log-in and cannot quote a record (HubSpot's guide "Error handling").

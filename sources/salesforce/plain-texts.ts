@@ -1,7 +1,7 @@
 /** Where an operator reads a text that Headwater does not repeat. */
 export const READ_IN = "Salesforce's Developer Console, by repeating the query";
-export const LOGIN_HISTORY = 'Salesforce, under Setup → Login History';
-export const READ_BULK_IN = 'Salesforce, under Setup → Bulk Data Load Jobs';
+export const LOGIN_HISTORY = 'Salesforce, under Setup, Login History';
+export const READ_BULK_IN = 'Salesforce, under Setup, Bulk Data Load Jobs';
 
 /**
  * I5: codes whose text is about fields, syntax, limits or log-in and cannot quote a record: documented in the REST and Bulk API

@@ -1,9 +1,15 @@
 import { expect, test } from '@jest/globals';
 import { httpError, vendorCode, vendorWords, type HttpFailure } from '../../../sources/http.ts';
 import { apiError as hubspotError } from '../../../sources/hubspot/api-error.ts';
-import { PLAIN_CATEGORIES } from '../../../sources/hubspot/plain-texts.ts';
+import { PLAIN_CATEGORIES, READ_IN as HUBSPOT_READ_IN } from '../../../sources/hubspot/plain-texts.ts';
 import { apiError as salesforceError } from '../../../sources/salesforce/api-error.ts';
-import { PLAIN_CODES, PLAIN_LOGIN_CODES } from '../../../sources/salesforce/plain-texts.ts';
+import {
+  LOGIN_HISTORY,
+  PLAIN_CODES,
+  PLAIN_LOGIN_CODES,
+  READ_BULK_IN,
+  READ_IN,
+} from '../../../sources/salesforce/plain-texts.ts';
 
 /** A bare name: nothing about its form tells that it is personal. */
 const CANARY = 'Jane Canary';
@@ -74,6 +80,11 @@ test('even a code whose words are plain has its values masked', () => {
   });
   expect(words).toBe("bad value '[value]' of [value]");
   expect(vendorCode('INVALID_FIELD')).toBe('INVALID_FIELD');
+});
+
+test('where a text can be read holds no arrow: that is what separates a message from its remedy', () => {
+  for (const place of [READ_IN, READ_BULK_IN, LOGIN_HISTORY, HUBSPOT_READ_IN])
+    expect(place).not.toContain('→');
 });
 
 test('no list has a code whose text repeats values', () => {
