@@ -94,6 +94,13 @@ test('a new field: told with its price by one run, filled by the next, in its co
   ).toEqual([{ inserted: 0, updated: partial?.updated }]);
   const [window] = await pipeline.ledger((ledger) => ledger.windows({ connection: 'crm', limit: 1 }));
   expect(window?.receipt).toMatchObject({ fields: ['Tier__c'], source: { before: CONTACTS } });
+  const { schema } = await pipeline.ledger((ledger) => ledger.progress(window?.id ?? ''));
+  expect(schema.fields.map((field) => field.name).toSorted()).toEqual([
+    ...['Id', 'IsDeleted', 'SystemModstamp', 'Tier__c'],
+  ]);
+  // The table follows the whole description: no column was taken for removed.
+  const removed = "SELECT 1 FROM _headwater.schema_changes WHERE change = 'remove_column'";
+  expect(await pipeline.rows(removed)).toEqual([]);
   pipeline.pass(3_600_000);
   const idle = await pipeline.sync();
   pipeline.pass(3_600_000);
