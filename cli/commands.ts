@@ -1,17 +1,23 @@
 import type { Command } from './command.ts';
 import { backfill } from './commands/backfill.ts';
 import { check } from './commands/check.ts';
+import { conflicts } from './commands/conflicts.ts';
 import { discover } from './commands/discover.ts';
 import { doctor } from './commands/doctor.ts';
+import { explain, history } from './commands/explain.ts';
+import { identity } from './commands/identity.ts';
 import { init } from './commands/init.ts';
 import { logs } from './commands/logs.ts';
 import { pause, resume } from './commands/pause.ts';
 import { plan } from './commands/plan.ts';
 import { preview } from './commands/preview.ts';
+import { profile, profiles } from './commands/profiles.ts';
 import { quarantine } from './commands/quarantine.ts';
 import { receipts } from './commands/receipts.ts';
 import { repair } from './commands/repair.ts';
 import { retry } from './commands/retry.ts';
+import { rollback } from './commands/rollback.ts';
+import { rules } from './commands/rules.ts';
 import { runs } from './commands/runs.ts';
 import { schedule } from './commands/schedule.ts';
 import { exportCommand, sql } from './commands/sql.ts';
@@ -25,6 +31,7 @@ export const GROUPS: Record<string, readonly Command[]> = {
   'Set up': [start, init, check, discover, preview, doctor],
   'Move data': [plan, sync, backfill, retry, repair],
   'Run it': [schedule, pause, resume, temporal],
+  'Know the customer': [profiles, profile, explain, history, conflicts, rollback, identity, rules],
   'Look at it': [status, runs, logs, receipts, quarantine, sql, exportCommand],
 };
 

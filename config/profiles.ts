@@ -1,3 +1,4 @@
+import { isSupportedCountry } from 'libphonenumber-js/max';
 import { z } from 'zod';
 import type { Mapping } from '../mapping/mapping.ts';
 import type { ConflictRules } from '../schemas/conflicts.ts';
@@ -29,7 +30,7 @@ export const profilesSchema = z.strictObject({
   /** Where telephone numbers without a country code are from (ISO 3166). Default 'US'. */
   region: z
     .string()
-    .regex(/^[A-Z]{2}$/, "is not a country. Write two capitals such as 'US'.")
+    .refine(isSupportedCountry, "is not a country. Write two capitals such as 'US'.")
     .default('US'),
   /** Entities of your own, beside the shared ones; one of the same name replaces it. */
   entities: z

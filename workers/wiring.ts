@@ -2,16 +2,20 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { createLanes, LANE_LIMITS } from '../activities/lanes.ts';
-import type { ConnectionSettings, Dependencies, Log } from '../activities/dependencies.ts';
+import type { ConnectionSettings, Dependencies, Log, Profiles } from '../activities/dependencies.ts';
 import { sinkOf, sourceConfig, warehouseConfig } from '../config/connection-config.ts';
 import type { LoadedConfig } from '../config/load-config.ts';
-import type { ConnectionConfig } from '../config/schema.ts';
+import { customRules } from '../config/conflicts.ts';
+import { entitiesOf, mappingsOf, rulesOf } from '../config/profiles.ts';
+import type { Config, ConnectionConfig } from '../config/schema.ts';
+import { phoneNormaliser } from '../mapping/normalise.ts';
 import { HeadwaterError } from '../rules/errors.ts';
 import type { CallClass } from '../schemas/quota.ts';
 import type { Owner } from '../schemas/window.ts';
 import { createShaper } from '../shaper/duckdb-shaper.ts';
 import { sourceDefinition } from '../sources/registry.ts';
 import type { Source } from '../sources/source.ts';
+import { openClaims } from '../stores/claims/open.ts';
 import type { Ledger } from '../stores/ledger/ledger.ts';
 import { openSqliteLedger } from '../stores/ledger/sqlite.ts';
 import { openDiskStage } from '../stores/stage/disk.ts';
@@ -54,6 +58,8 @@ export async function wire(loaded: LoadedConfig, log: Log, client: () => Client)
       threads,
     });
     opened.push(warehouse);
+    const profiles = await openProfiles(config);
+    if (profiles !== undefined) opened.push(profiles.claims);
     const connections = new Map(
       Object.values(config.connections).map((connection) => [
         connection.name,
@@ -67,6 +73,7 @@ export async function wire(loaded: LoadedConfig, log: Log, client: () => Client)
         stage,
         shaper,
         warehouse,
+        ...(profiles && { profiles }),
         sink: sinkOf(config),
         lanes: createLanes(LANE_LIMITS, { embedded: kind.embedded }),
         now: Date.now,
@@ -105,6 +112,24 @@ export async function claimCluster(ledger: Ledger, cluster: string, adopt: boole
 }
 
 /** The stage root carries a random id that the ledger knows: a worker with another machine's folder must refuse. */
+/** What reconcile and publish work with; nothing where the configuration asks for no profiles. */
+async function openProfiles(config: Config): Promise<Profiles | undefined> {
+  const { profiles, conflicts } = config;
+  if (profiles === undefined) return undefined;
+  const rules = rulesOf(profiles, conflicts);
+  return {
+    claims: await openClaims({ ...profiles, rules, custom: customRules() }),
+    rules,
+    entities: entitiesOf(profiles),
+    phone: phoneNormaliser(profiles.region),
+    mappings: (connection, object) => {
+      const kind = config.connections[connection]?.kind;
+      const ready = kind === undefined ? undefined : sourceDefinition(kind)?.mappings;
+      return mappingsOf(profiles, ready ?? {}, connection, object);
+    },
+  };
+}
+
 async function claimStage(ledger: Ledger, id: string): Promise<void> {
   const known = await ledger.meta('stage');
   if (known === null) await ledger.setMeta('stage', id);

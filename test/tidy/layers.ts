@@ -62,7 +62,7 @@ const LAYERS: Record<string, Layer> = {
   },
   cli: {
     run: [
-      ...[...REGISTRIES, ...CONTRACTS, 'cli', 'config', 'stores', 'schemas', 'rules'],
+      ...[...REGISTRIES, ...CONTRACTS, 'cli', 'config', 'mapping', 'stores', 'schemas', 'rules'],
       ...['node', 'packages', '@temporalio/client', '@temporalio/common', '@temporalio/envconfig'],
     ],
     types: ['workflows', 'activities'],
