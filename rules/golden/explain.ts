@@ -69,7 +69,7 @@ function whyWon(golden: GoldenField | undefined): string {
   const { decidedBy } = golden;
   if (golden.ref === null) return `It is part of the value: ${decidedBy}.`;
   const decided = decidedBy.replace(/^group [^:]+: /, '');
-  const sentence = WON[decided] ?? `Decided by: ${decided}.`;
+  const sentence = WON[decided] ?? `The rule puts ${golden.ref.source} first.`;
   return decided === decidedBy ? sentence : `Its record gives the whole group. ${sentence}`;
 }
 
@@ -79,7 +79,13 @@ const WON: Record<string, string> = {
   'all agree': 'All records say the same.',
   latest: 'It is the newest.',
   earliest: 'It is the oldest.',
+  'explicit before inferred': 'It is explicit, and others are inferred.',
+  'not blank': 'It is not blank.',
   longest: 'It is the longest.',
+  'highest confidence': 'It is the most certain.',
+  'most frequent': 'Most records say so.',
+  'greatest value': 'It is the greatest.',
+  'least value': 'It is the least.',
   'tie, the newest kept': 'The rule finds several equal; the newest is kept.',
 };
 

@@ -18,6 +18,8 @@ interface Run {
   last: Placed;
   /** The source's own time for the field, where a version of the run gives one; the newest counts. */
   time: Instant | null;
+  /** The earliest time that anything gives for its beginning: it never moves forward, whatever arrives. */
+  start: Instant;
   previous: Run | null;
 }
 
@@ -151,8 +153,10 @@ function newestRuns(ordered: readonly Placed[], maxSkewMs: number): Map<string, 
       if (run && identical(run.value, value)) {
         run.last = placed;
         run.time = time ?? run.time;
+        run.start = earliest(run.start, time ?? run.start);
       } else {
-        runs.set(field, { value, first: placed, last: placed, time, previous: run ?? null });
+        const start = earliest(placed.at, time ?? placed.at);
+        runs.set(field, { value, first: placed, last: placed, time, start, previous: run ?? null });
       }
     }
   }
@@ -172,22 +176,26 @@ function claimOf(field: string, { value, first, last, time }: Run): FieldClaim {
 }
 
 function newestCounting(newest: Run, retractions: readonly Retraction[]): Run | null {
-  let next: Run | null = null;
-  for (let run: Run | null = newest; run; next = run, run = run.previous) {
-    const [current, following] = [run, next];
-    if (!retractions.some((retraction) => takesBack(retraction, current, following))) return run;
-  }
-  return null;
+  const runs: Run[] = [];
+  for (let run: Run | null = newest; run; run = run.previous) runs.push(run);
+  const takenBack = (run: Run, index: number, by: Retraction) => covers(by, run, runs[index - 1]);
+  // A hold also takes what came after its run; where that is gone from the history, what began after its time.
+  const held = retractions
+    .filter(({ hold }) => hold)
+    .map((by) => {
+      const index = runs.findIndex((run, at) => takenBack(run, at, by));
+      return index < 0 ? runs.findLastIndex(({ first }) => first.at >= by.runStart) : index;
+    });
+  const from = Math.max(-1, ...held) + 1;
+  return (
+    runs.find((run, index) => index >= from && !retractions.some((by) => takenBack(run, index, by))) ?? null
+  );
 }
 
-/**
- * The run is recognised by its value and by lasting at `runStart`: an older version that arrives late may move its start, and
- * it stays the same run. A hold also takes what began later.
- */
-function takesBack({ value, runStart, hold }: Retraction, run: Run, next: Run | null): boolean {
-  const start = run.time === null ? run.first.at : earliest(run.time, run.first.at);
-  if (hold && start >= runStart) return true;
-  return start <= runStart && (!next || next.first.at >= runStart) && canonicalJson(run.value) === value;
+/** By its value and by lasting at `runStart`: an older version that arrives late may move a run's start, and it stays the same. */
+function covers({ value, runStart }: Retraction, run: Run, next: Run | undefined): boolean {
+  const lasts = run.start <= runStart && (!next || next.first.at >= runStart);
+  return lasts && canonicalJson(run.value) === value;
 }
 
 /** A field may be called `constructor`. */

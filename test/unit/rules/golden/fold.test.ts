@@ -267,6 +267,19 @@ describe('rollback', () => {
     }
   });
 
+  test('a time of the field that moves later does not bring a run back', () => {
+    const timed = version(3, { name: 'bad' }, { times: { name: at(2.5) } });
+    const saved = version(6, { name: 'bad' }, { times: { name: at(6) } });
+    expect(fold([good, timed, saved]).claims['name']?.changedAt).toBe(at(6));
+    expect(nameOf([good, timed, saved], [{ ...taken(), runStart: at(2.5) }])).toBe('good');
+  });
+
+  test('a hold pins even against a later version with an older time of its own', () => {
+    const merged = version(5, { name: 'other' }, { times: { name: at(-9) } });
+    expect(nameOf([good, bad, merged], [taken(true)])).toBe('good');
+    expect(nameOf([good, bad, merged], [taken()])).toBe('other');
+  });
+
   test('another field, another value or an earlier run is not concerned', () => {
     expect(nameOf([good, bad], [{ ...taken(), field: 'city' }])).toBe('bad');
     expect(nameOf([good, bad], [{ ...taken(), value: '"else"' }])).toBe('bad');

@@ -7,9 +7,9 @@ import type { ClaimFilter, ConflictRules, Criterion, FieldRule } from '../../../
 import type { ClaimValue, RecordRef } from '../../../../schemas/observation.ts';
 
 /** `HEADWATER_HISTORIES=10000` is the nightly run; `HEADWATER_SEED` repeats a failure. */
-const RUNS = Number(process.env['HEADWATER_HISTORIES'] ?? 300);
+const RUNS = Number(process.env['HEADWATER_HISTORIES'] ?? 200);
 const SEED = Number(process.env['HEADWATER_SEED'] ?? Date.now() % 2 ** 31);
-if (RUNS > 300) console.info(`${RUNS} histories per law, HEADWATER_SEED=${SEED}`);
+if (RUNS > 200) console.info(`${RUNS} histories per law, HEADWATER_SEED=${SEED}`);
 
 /** A named law; a failure prints its seed and the smallest history that breaks it. */
 export function law<Inputs>(name: string, property: fc.IPropertyWithHooks<Inputs>): void {
@@ -49,7 +49,7 @@ interface Edit {
 }
 
 const edit: fc.Arbitrary<Edit> = fc.record({
-  second: fc.integer({ min: 0, max: 12 }),
+  second: fc.integer({ min: 0, max: 8 }),
   fields: fc.dictionary(fc.constantFrom(...FIELDS), value, { noNullPrototype: true, maxKeys: 5 }),
   deleted: fc.constant(false),
   ahead: fc.constantFrom(0, 0, 0, 0, 5_000, 90_000_000),
@@ -85,7 +85,9 @@ function versionOf(
     deleted: made.deleted,
     fields: made.fields,
     ...(made.timed && {
-      times: Object.fromEntries(read.slice(0, 2).map((field) => [field, at(made.second - 1)])),
+      times: Object.fromEntries(
+        read.slice(0, 2).map((field) => [field, at(made.second - (made.second % 3))]),
+      ),
     }),
     ...(made.inferred.length > 0 && {
       inferred: Object.fromEntries(made.inferred.map((field, index) => [field, 0.4 + index / 4])),
@@ -106,7 +108,7 @@ const deliveries = (source: string): fc.Arbitrary<Version[]> =>
       fc.record({
         made: fc.oneof({ weight: 6, arbitrary: edit }, { weight: 1, arbitrary: edit.map(asDeletion) }),
         version: fc.constantFrom('', '', '1', '2'),
-        roads: fc.array(fc.tuple(fc.integer({ min: 0, max: 30 }), fc.integer({ min: 0, max: 30 })), {
+        roads: fc.array(fc.tuple(fc.constantFrom(0, 3, 9, 30), fc.constantFrom(4, 8)), {
           minLength: 1,
           maxLength: 3,
         }),

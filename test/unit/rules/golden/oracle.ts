@@ -90,18 +90,28 @@ export function oracleRecord(
           kind: sure === undefined ? 'explicit' : 'inferred',
           confidence: sure ?? 1,
         },
-        start: smaller(own, first.at),
+        start: run
+          .flatMap((one) =>
+            one.times && field in one.times ? [smaller(one.times[field] ?? '', one.limit)] : [],
+          )
+          .reduce(smaller, first.at),
+        first: first.at,
         end: runs[index + 1]?.[0]?.at ?? '9999',
       };
     });
+    const ours = retractions.filter((taken) => taken.field === field);
+    const named = (taken: Retraction) =>
+      described.map(
+        ({ claim, start, end }) =>
+          json(claim.value) === taken.value && start <= taken.runStart && taken.runStart <= end,
+      );
+    const pinnedFrom = ours.map((taken) => {
+      const own = named(taken).lastIndexOf(true);
+      const later = described.findIndex(({ first }) => first >= taken.runStart);
+      return !taken.hold ? 1e9 : own >= 0 ? own : later >= 0 ? later : 1e9;
+    });
     const counting = described.filter(
-      ({ claim, start, end }) =>
-        !retractions.some(
-          (taken) =>
-            taken.field === field &&
-            ((taken.hold && start >= taken.runStart) ||
-              (json(claim.value) === taken.value && start <= taken.runStart && taken.runStart <= end)),
-        ),
+      (_, index) => index < Math.min(1e9, ...pinnedFrom) && !ours.some((taken) => named(taken)[index]),
     );
     const newest = counting.at(-1);
     if (newest) claims.set(field, newest.claim);

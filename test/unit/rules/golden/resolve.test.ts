@@ -302,7 +302,7 @@ describe('explain', () => {
     const { golden, considered } = explainField('name', states, [], rules, at(9));
     expect(golden).toMatchObject({ value: 'a', decidedBy: 'source crm' });
     expect(considered.map(({ ref, value, outcome, why }) => [ref.source, value, outcome, why])).toEqual([
-      ['crm', 'a', 'won', 'Decided by: source crm.'],
+      ['crm', 'a', 'won', 'The rule puts crm first.'],
       ['shop', 'c', 'lost', 'The rule does not list shop, so crm comes first.'],
       ['desk', 'b', 'lost', 'The rule puts crm before desk.'],
       ['crm', null, 'blank', 'It is blank, and a value wins over a blank here.'],
