@@ -40,27 +40,44 @@ export function fitsInPath(client: HubspotClient, object: string, properties: re
   return listPath(client, object, longest).length <= PATH_BYTES_MAX;
 }
 
-/** All records from a cursor on, straight from HubSpot's store: no index, hence no delay and no limit on results. */
+/**
+ * All records from a cursor on, straight from HubSpot's store: no index, hence no delay and no limit on results. The next
+ * page is on its way while this one is worked on.
+ */
 export async function* listPages(
   client: HubspotClient,
   object: string,
   request: ListRequest,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<ListPage> {
-  let { after } = request;
+  let coming = readPage(client, object, request, signal);
   for (let n = 0; n < PAGES_MAX; n++) {
-    const path = listPath(client, object, { ...request, after });
-    const answer = listSchema.safeParse(await client.json({ method: 'GET', path, signal })).data;
-    if (answer === undefined) throw new HeadwaterError('SOURCE_PROTOCOL', `the list of ${object} is no list`);
-    const next = answer.paging?.next?.after ?? null;
-    if (next !== null && next === after) {
-      throw new HeadwaterError('SOURCE_PROTOCOL', `the list of ${object} repeats its cursor`);
+    const page: ListPage = await coming;
+    if (page.next !== null) {
+      coming = readPage(client, object, { ...request, after: page.next }, signal);
+      // Its failure is met when it is asked for; a reader who stops before does not care.
+      coming.catch(() => undefined);
     }
-    yield { records: answer.results.map((value) => readRecord(value, object)), next };
-    if (next === null) return;
-    after = next;
+    yield page;
+    if (page.next === null) return;
   }
   throw new HeadwaterError('SOURCE_PROTOCOL', `the list of ${object} does not end`);
+}
+
+async function readPage(
+  client: HubspotClient,
+  object: string,
+  request: ListRequest,
+  signal: AbortSignal | undefined,
+): Promise<ListPage> {
+  const path = listPath(client, object, request);
+  const answer = listSchema.safeParse(await client.json({ method: 'GET', path, signal })).data;
+  if (answer === undefined) throw new HeadwaterError('SOURCE_PROTOCOL', `the list of ${object} is no list`);
+  const next = answer.paging?.next?.after ?? null;
+  if (next !== null && next === request.after) {
+    throw new HeadwaterError('SOURCE_PROTOCOL', `the list of ${object} repeats its cursor`);
+  }
+  return { records: answer.results.map((value) => readRecord(value, object)), next };
 }
 
 const batchSchema = z.object({
