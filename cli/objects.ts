@@ -22,6 +22,6 @@ export function splitTarget(target: string): { connection: string; object: strin
   const [connection, object] = [target.slice(0, at), target.slice(at + 1)];
   if (connection !== '' && object !== '') return { connection, object };
   throw new HeadwaterError('INPUT_INVALID', `${JSON.stringify(target)} is not <connection>/<object>`, {
-    remedy: 'Write for example salesforce/Contact.',
+    remedy: 'Write for example crm/Contact.',
   });
 }
