@@ -1,4 +1,5 @@
 // Step 1, plan: closes windows, proves the empty ones at once, cuts the others into slices.
+import { gapFreeEnd } from '../rules/coverage.ts';
 import { HeadwaterError } from '../rules/errors.ts';
 import { refreshText } from '../rules/refresh.ts';
 import type { Instant } from '../schemas/instant.ts';
@@ -206,7 +207,12 @@ export async function undeliveredWindows(
   const windows = await ledger.undelivered(sink, connection);
   const landed = await landEmpty(dependencies, connection, windows);
   const left = windows.filter((window) => !landed.has(window.id));
-  const partial = left.filter((window) => window.fields !== undefined);
+  const partial: Window[] = [];
+  for (const window of left.filter(({ fields }) => fields !== undefined)) {
+    // After the warehouse was lost, its rows come first: there is nothing yet that these columns could be set in.
+    const landedUntil = gapFreeEnd(await ledger.sinkCoverage(sink, connection, window.object));
+    if (landedUntil !== null && landedUntil >= window.until) partial.push(window);
+  }
   return [...left.filter((window) => window.fields === undefined), ...partial].map((window) => ({
     object: window.object,
     window: window.id,

@@ -22,7 +22,7 @@ const NO_RUN = '';
  * nothing. One call, and one more where there is something to tell.
  */
 export async function plannedRefresh(
-  { source, ledger }: OpenedSource,
+  { source, ledger, definition }: OpenedSource,
   { name, refresh: policy }: ConnectionConfig,
   object: string,
   checkpoint: Instant,
@@ -35,9 +35,10 @@ export async function plannedRefresh(
     const text = await ledger.meta(refreshKey(name, object));
     const state = text === null ? NOTHING_DUE : refreshStateSchema.parse(JSON.parse(text));
     const own = policy.objects[object];
+    const asked = own === undefined ? policy.formulas : own;
     const due = dueReasons(
       state,
-      { ...policy, formulasMs: own === undefined ? policy.formulas : own },
+      { ...policy, formulasMs: definition.capabilities.silentFormulas === true ? asked : null },
       { now: new Date().toISOString(), run: NO_RUN, checkpoint },
     );
     const refresh = refreshOf(state, due, described);

@@ -127,6 +127,8 @@ export interface SourceCapabilities {
   jsonRecords: string;
   /** How a deleted record shows in rows; see ObjectSchema.deleted. */
   softDeletes: boolean;
+  /** Calculated fields change without moving a record's stamp: they are read again by age (`refresh.formulas`). */
+  silentFormulas?: boolean;
   /** Default look-back for late visible rows, ms. */
   lookbackMs: number;
   /** Default distance that a window's end keeps from the source's clock, ms. */

@@ -164,7 +164,9 @@ function settingsOf(connection: ConnectionConfig, ledger: Ledger, log: Log): Con
     refresh: (object) => {
       const { formulas, objects, added, quotaShareMax } = connection.refresh;
       const own = objects[object];
-      return { formulasMs: own === undefined ? formulas : own, added, quotaShareMax };
+      const asked = own === undefined ? formulas : own;
+      const formulasMs = definition.capabilities.silentFormulas === true ? asked : null;
+      return { formulasMs, added, quotaShareMax };
     },
     choiceOf: (object) => JSON.stringify(connection.fields[object] ?? {}),
     open: (callClass): Promise<Source> =>

@@ -144,6 +144,7 @@ export const salesforce = defineSource({
     deletions: true,
     jsonRecords: 'records',
     softDeletes: true,
+    silentFormulas: true,
     lookbackMs: 600_000,
     lagMs: 300_000,
   },
