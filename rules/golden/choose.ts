@@ -81,10 +81,14 @@ const BETTER: Record<By, (a: Contender, b: Contender, counts: Counts) => number>
   longest: (a, b) => lengthOf(a.value) - lengthOf(b.value),
   confidence: (a, b) => a.confidence - b.confidence,
   frequency: (a, b, counts) => (counts?.get(valueKey(a.value)) ?? 0) - (counts?.get(valueKey(b.value)) ?? 0),
-  // A blank is neither great nor small: it loses both ways.
-  max: (a, b) => Number(b.blank) - Number(a.blank) || compareValues(a.value, b.value),
-  min: (a, b) => Number(b.blank) - Number(a.blank) || compareValues(b.value, a.value),
+  max: (a, b) => sizes(a, b),
+  min: (a, b) => sizes(a, b, -1),
 };
+
+/** A blank is neither great nor small: it loses both ways. */
+function sizes(a: Contender, b: Contender, sign = 1): number {
+  return a.blank || b.blank ? Number(b.blank) - Number(a.blank) : compareValues(a.value, b.value) * sign;
+}
 
 function frequencies(left: readonly Contender[]): Map<string, number> {
   const counts = new Map<string, number>();

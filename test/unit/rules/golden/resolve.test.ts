@@ -110,6 +110,13 @@ describe('prefer', () => {
     });
   });
 
+  test.each(['max', 'min'])('a blank is neither great nor small: %s', (by) => {
+    const prefer = [{ by }, { by: 'source', order: ['crm'] }];
+    expect(name({ prefer, blank: 'clears' }, [crm(''), desk(0), shop(null)])?.value).toBe(0);
+    expect(name({ prefer, blank: 'clears' }, [crm(''), shop(null)])?.value).toBe('');
+    expect(name({ prefer, blank: 'clears' }, [crm(null), shop('')])?.value).toBe(null);
+  });
+
   test('a tie is different values, not different claims', () => {
     const prefer = [{ by: 'source', order: ['crm'] }];
     expect(name({ prefer }, [desk('b'), shop('c')])).toMatchObject({ value: 'c', tied: true });
