@@ -2,7 +2,7 @@
 import { inputsOf, listOf, objectOf, optionalText, textOf, type Json } from './body.ts';
 import type { TypeOfLink } from './associations.ts';
 import { sendBatch } from './batch-api.ts';
-import type { Exchange } from '../salesforce/exchange.ts';
+import type { Exchange } from '../exchange.ts';
 import type { Hub } from './hub.ts';
 import { HubError, invalid, notFound } from './hub-error.ts';
 import { byIdOrProperty } from './lookup.ts';

@@ -1,6 +1,6 @@
 /** Batches of records: read, create, update, upsert, archive. What cannot be found makes the answer 207 and not an error. */
 import { inputsOf, objectOf, optionalText, textOf, textsOf, type Json } from './body.ts';
-import type { Exchange } from '../salesforce/exchange.ts';
+import type { Exchange } from '../exchange.ts';
 import { byIdOrProperty } from './lookup.ts';
 import type { Hub } from './hub.ts';
 import { HubError, invalid, notFound } from './hub-error.ts';

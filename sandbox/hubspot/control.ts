@@ -1,8 +1,8 @@
 /** /__sandbox: the test controls for other processes. It needs no token and binds to this machine only. README.md lists them. */
 import type { Json } from './body.ts';
 import type { ChangeTimes, RowRef } from './data.ts';
-import type { Exchange } from '../salesforce/exchange.ts';
-import type { FaultAction, FaultMatch } from '../salesforce/faults.ts';
+import type { Exchange } from '../exchange.ts';
+import type { FaultAction, FaultMatch } from '../faults.ts';
 import type { Behaviour, Hub } from './hub.ts';
 import { HubError, notFound } from './hub-error.ts';
 import type { Living } from './living.ts';

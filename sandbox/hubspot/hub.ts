@@ -1,5 +1,5 @@
 /** What every request handler needs of the running sandbox. */
-import type { Faults } from '../salesforce/faults.ts';
+import type { Faults } from '../faults.ts';
 import type { HubData } from './data.ts';
 import type { Limits } from './limits.ts';
 import type { SearchCache } from './search-run.ts';

@@ -1,5 +1,5 @@
 /** Base associations: each is a function from a row to at most one row of another type, so that none has to be kept. */
-import { mix, seedOf } from '../salesforce/makers.ts';
+import { mix, seedOf } from '../seeded.ts';
 import type { Twins } from './twins.ts';
 
 export interface LinkSpec {

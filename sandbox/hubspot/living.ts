@@ -1,5 +1,5 @@
 /** A deterministic stream of changes: step k is a function of the seed and the records. */
-import { mix, seedOf } from '../salesforce/makers.ts';
+import { mix, seedOf } from '../seeded.ts';
 import { TYPES } from './catalog.ts';
 import type { HubData } from './data.ts';
 import type { Value } from './property.ts';

@@ -1,5 +1,5 @@
 /** The OAuth endpoints of each version: v1 tells about tokens by path, v3 and the dated versions by introspection. */
-import type { Exchange } from '../salesforce/exchange.ts';
+import type { Exchange } from '../exchange.ts';
 import type { Hub } from './hub.ts';
 import { HubError, notFound } from './hub-error.ts';
 import type { Route } from './routes.ts';

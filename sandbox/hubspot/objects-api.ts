@@ -1,6 +1,6 @@
 /** Records one by one: list, read, create, update, archive, merge, erase. */
 import { isObject, listOf, objectOf, optionalText, textOf, type Json } from './body.ts';
-import type { Exchange } from '../salesforce/exchange.ts';
+import type { Exchange } from '../exchange.ts';
 import { oldTypeName } from './associations-api.ts';
 import { byIdOrProperty, checkedValues, refuseDouble } from './lookup.ts';
 import type { Hub } from './hub.ts';

@@ -1,11 +1,7 @@
 /** Generators of contacts and companies: mostly the customers of the Salesforce sandbox, as another department wrote them down. */
-import { mix, seedOf } from '../salesforce/makers.ts';
-import * as words from '../salesforce/words.ts';
+import { mix, pick, seedOf } from '../seeded.ts';
+import * as words from '../words.ts';
 import type { Maker, MakerFactory, Value } from './property.ts';
-
-export function pick<T>(list: readonly T[], h: number): T {
-  return list[h % list.length]!;
-}
 
 /** One row in so many, by a hash of its own. */
 const once = (seed: number, name: string, every: number): ((index: number) => boolean) => {

@@ -1,6 +1,6 @@
 /** Definitions of properties, their groups, and the schemas of custom object types. */
 import { inputsOf, textOf } from './body.ts';
-import type { Exchange } from '../salesforce/exchange.ts';
+import type { Exchange } from '../exchange.ts';
 import { sendBatch, BATCH_INPUTS_MAX } from './batch-api.ts';
 import { PORTAL_ID } from './catalog.ts';
 import type { Hub } from './hub.ts';

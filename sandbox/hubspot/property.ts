@@ -1,5 +1,5 @@
 /** How the sandbox's object types and properties are written down; properties, schemas, generators and search all read this. */
-import { mix, seedOf } from '../salesforce/makers.ts';
+import { mix, seedOf } from '../seeded.ts';
 import type { Twins } from './twins.ts';
 
 /** What a property holds on the wire: always text, or null when it was never set. */

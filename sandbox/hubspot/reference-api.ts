@@ -1,8 +1,8 @@
 /** What belongs to the account and not to a record: owners, pipelines, the account itself and its usage of the API. */
-import { mix } from '../salesforce/makers.ts';
-import * as words from '../salesforce/words.ts';
+import { mix } from '../seeded.ts';
+import * as words from '../words.ts';
 import { DEAL_STAGES, TICKET_STAGES } from './catalog.ts';
-import type { Exchange } from '../salesforce/exchange.ts';
+import type { Exchange } from '../exchange.ts';
 import type { Hub } from './hub.ts';
 import { invalid, notFound } from './hub-error.ts';
 import type { Json } from './body.ts';

@@ -1,5 +1,5 @@
 /** Writes records as HubSpot's JSON objects. */
-import { instantText } from '../salesforce/makers.ts';
+import { instantText } from '../seeded.ts';
 import { invalid } from './hub-error.ts';
 import { indexOfEntry, type Entry, type Table } from './table.ts';
 

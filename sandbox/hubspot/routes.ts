@@ -8,7 +8,7 @@ import {
   answerRecordAssociations,
 } from './associations-api.ts';
 import { answerBatch } from './batch-api.ts';
-import type { Exchange } from '../salesforce/exchange.ts';
+import type { Exchange } from '../exchange.ts';
 import type { Hub } from './hub.ts';
 import { HubError, invalid, notFound } from './hub-error.ts';
 import { answerErase, answerMerge, answerObject, answerObjects } from './objects-api.ts';

@@ -1,6 +1,6 @@
 /** POST …/search: filters, one sort, pages of 200, and nothing beyond ten thousand results. */
 import { filterOf, listOf, objectOf, optionalText, textOf, textsOf, type Json } from './body.ts';
-import type { Exchange } from '../salesforce/exchange.ts';
+import type { Exchange } from '../exchange.ts';
 import type { Hub } from './hub.ts';
 import { invalid } from './hub-error.ts';
 import { recordWriter, wantedProperties } from './render.ts';

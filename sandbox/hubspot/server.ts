@@ -9,10 +9,9 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ApiError } from '../salesforce/api-error.ts';
-import { OffsetClock, type Clock } from '../salesforce/clock.ts';
-import { Exchange } from '../salesforce/exchange.ts';
-import { Faults } from '../salesforce/faults.ts';
+import { OffsetClock, type Clock } from '../clock.ts';
+import { Exchange, UnreadableBody } from '../exchange.ts';
+import { Faults } from '../faults.ts';
 import { Associations } from './associations.ts';
 import { PORTAL_ID } from './catalog.ts';
 import { answerControl } from './control.ts';
@@ -170,8 +169,7 @@ async function serve(
 
 function errorOf(error: unknown): HubError {
   if (error instanceof HubError) return error;
-  // Reading a body fails in the words of the part that both sandboxes share.
-  if (error instanceof ApiError)
+  if (error instanceof UnreadableBody)
     return new HubError(error.status, 'VALIDATION_ERROR', `Invalid input JSON: ${error.message}`);
   return new HubError(
     500,

@@ -1,5 +1,5 @@
 /** All records of the account, and the only way to change them. */
-import type { OffsetClock } from '../salesforce/clock.ts';
+import type { OffsetClock } from '../clock.ts';
 import type { Associations } from './associations.ts';
 import { HubError } from './hub-error.ts';
 import type { Value } from './property.ts';

@@ -1,6 +1,6 @@
 /** One object type's records: base rows made on demand, and an overlay of immutable versions for whatever has changed. */
-import { instantText } from '../salesforce/makers.ts';
-import { SortedIndex, type TimeKey } from '../salesforce/sorted-index.ts';
+import { instantText } from '../seeded.ts';
+import { SortedIndex, type TimeKey } from '../sorted-index.ts';
 import { makerOf, type MakeContext, type PropertySpec, type TypeSpec, type Value } from './property.ts';
 import { baseStamps, type BaseStamps } from './stamps.ts';
 

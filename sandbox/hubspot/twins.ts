@@ -4,7 +4,8 @@
  */
 import { STANDARD_OBJECTS } from '../salesforce/catalog.ts';
 import { indexOfId } from '../salesforce/ids.ts';
-import { makerOf, mix, seedOf, type Maker, type MakerContext } from '../salesforce/makers.ts';
+import { makerOf, type Maker, type MakerContext } from '../salesforce/makers.ts';
+import { mix, seedOf } from '../seeded.ts';
 import type { Value } from './property.ts';
 
 /** Of twenty contacts, this many are Salesforce Contacts and Leads; of twenty companies, this many are Accounts. */

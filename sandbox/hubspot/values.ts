@@ -1,7 +1,6 @@
 /** Generators of ordinary values: each is a pure function of the property's seed and the row's index. */
-import { dayText, decimalText, instantText, mix } from '../salesforce/makers.ts';
-import * as words from '../salesforce/words.ts';
-import { pick } from './people.ts';
+import { dayText, decimalText, instantText, mix, pick } from '../seeded.ts';
+import * as words from '../words.ts';
 import type { MakerFactory } from './property.ts';
 
 const DAY_MS = 86_400_000;

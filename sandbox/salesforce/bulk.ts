@@ -2,7 +2,7 @@
 import { ApiError, notFound } from './api-error.ts';
 import { isAggregate } from './aggregates.ts';
 import { csvChunks, type CsvSlice } from './csv-stream.ts';
-import type { Exchange } from './exchange.ts';
+import type { Exchange } from '../exchange.ts';
 import { idMaker } from './ids.ts';
 import type { Org } from './org.ts';
 import { DELIMITERS, csvHeader, type CsvStyle } from './render.ts';

@@ -1,8 +1,8 @@
 /** /__sandbox: the test controls for other processes. It needs no token and binds to this machine only. */
 import { ApiError, notFound } from './api-error.ts';
 import type { ChangeTimes, NewField, RowRef } from './data.ts';
-import type { Exchange } from './exchange.ts';
-import type { FaultAction, FaultMatch } from './faults.ts';
+import type { Exchange } from '../exchange.ts';
+import type { FaultAction, FaultMatch } from '../faults.ts';
 import type { FieldType } from './fields.ts';
 import type { Value } from './makers.ts';
 import type { Behaviour, Org } from './org.ts';

@@ -2,7 +2,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { CsvCache } from './csv-cache.ts';
 import { field, type FieldSpec, type FieldType } from './fields.ts';
-import { makerNameOf, mix, type Value } from './makers.ts';
+import { makerNameOf, type Value } from './makers.ts';
+import { mix } from '../seeded.ts';
 import type { Change, Store } from './store.ts';
 import { indexOfEntry, type Entry, type Table } from './table.ts';
 

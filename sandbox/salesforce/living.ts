@@ -1,7 +1,8 @@
 /** A deterministic stream of edits, creations, deletions and restorations: step k is a function of the seed and the rows. */
 import { STANDARD_OBJECTS } from './catalog.ts';
 import type { SandboxData } from './data.ts';
-import { mix, seedOf, type Value } from './makers.ts';
+import { type Value } from './makers.ts';
+import { mix, seedOf } from '../seeded.ts';
 import type { Store } from './store.ts';
 import type { Table } from './table.ts';
 

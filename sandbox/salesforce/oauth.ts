@@ -1,6 +1,6 @@
 /** The OAuth endpoints: client credentials, refresh token, JWT bearer and username-password. */
 import { verify, type KeyLike } from 'node:crypto';
-import { jsonObject, type Exchange } from './exchange.ts';
+import { jsonObject, type Exchange } from '../exchange.ts';
 import { ORG_ID, type Tokens } from './tokens.ts';
 
 export interface OauthSettings {

@@ -3,7 +3,7 @@ import type { CsvCache } from './csv-cache.ts';
 import type { Cursors } from './cursors.ts';
 import type { SandboxData } from './data.ts';
 import type { BulkJobs } from './bulk.ts';
-import type { Faults } from './faults.ts';
+import type { Faults } from '../faults.ts';
 import type { Stats } from './stats.ts';
 import type { Store } from './store.ts';
 import type { Tokens } from './tokens.ts';

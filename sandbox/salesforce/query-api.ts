@@ -1,7 +1,7 @@
 /** REST queries: /query, /queryAll and their further pages. */
 import { aggregateJson, isAggregate } from './aggregates.ts';
 import { pageJson, type PageFaults } from './cursors.ts';
-import type { Exchange } from './exchange.ts';
+import type { Exchange } from '../exchange.ts';
 import type { Org } from './org.ts';
 import { parseQuery } from './soql-parser.ts';
 import { bindQuery, countQuery, runQuery } from './soql-run.ts';

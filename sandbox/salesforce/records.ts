@@ -1,7 +1,7 @@
 /** Single records over REST: read, create, edit, delete, and upsert by external id. */
 import { ApiError, invalidField, notFound } from './api-error.ts';
-import { wholeSecond } from './clock.ts';
-import type { Exchange } from './exchange.ts';
+import { wholeSecond } from '../clock.ts';
+import type { Exchange } from '../exchange.ts';
 import { NUMBER_TYPES, type FieldSpec } from './fields.ts';
 import type { Value } from './makers.ts';
 import type { Org } from './org.ts';

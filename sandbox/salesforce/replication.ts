@@ -1,6 +1,6 @@
 /** /updated and /deleted: which ids changed in a window, and how far the answer can be trusted. */
 import { ApiError } from './api-error.ts';
-import type { Exchange } from './exchange.ts';
+import type { Exchange } from '../exchange.ts';
 import type { Org } from './org.ts';
 import type { Table } from './table.ts';
 

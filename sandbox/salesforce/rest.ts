@@ -2,10 +2,10 @@
 import { ApiError, notFound } from './api-error.ts';
 import { answerJob, answerJobs } from './bulk.ts';
 import { describeGlobal, describeObject } from './describe.ts';
-import type { Exchange } from './exchange.ts';
+import type { Exchange } from '../exchange.ts';
 import type { Org } from './org.ts';
 import type { Table } from './table.ts';
-import { wholeSecond } from './clock.ts';
+import { wholeSecond } from '../clock.ts';
 import { answerMore, answerQuery } from './query-api.ts';
 import { answerCreate, answerExternal, answerRecord } from './records.ts';
 import { answerReplication } from './replication.ts';

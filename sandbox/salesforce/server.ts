@@ -24,13 +24,13 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiError, notFound } from './api-error.ts';
 import { BulkJobs } from './bulk.ts';
-import { OffsetClock, type Clock } from './clock.ts';
+import { OffsetClock, type Clock } from '../clock.ts';
 import { answerControl } from './control.ts';
 import { CsvCache } from './csv-cache.ts';
 import { Cursors } from './cursors.ts';
 import { SandboxData } from './data.ts';
-import { Exchange } from './exchange.ts';
-import { Faults } from './faults.ts';
+import { Exchange, UnreadableBody } from '../exchange.ts';
+import { Faults } from '../faults.ts';
 import { readJournal } from './journal.ts';
 import { Living } from './living.ts';
 import { answerOauth, type OauthSettings } from './oauth.ts';
@@ -43,7 +43,7 @@ import { Tokens } from './tokens.ts';
 
 export type { SandboxOptions } from './options.ts';
 export type { ChangeTimes, NewField, RowRef, SandboxData, TruthRow } from './data.ts';
-export type { FaultAction, FaultMatch, FaultRule, Faults } from './faults.ts';
+export type { FaultAction, FaultMatch, FaultRule, Faults } from '../faults.ts';
 
 export interface SalesforceSandbox {
   readonly url: string;
@@ -171,10 +171,19 @@ async function serve(
       response.destroy();
       return;
     }
-    const known =
-      error instanceof ApiError ? error : new ApiError(500, 'UNKNOWN_EXCEPTION', describeError(error));
-    await exchange.sendError(known).catch(() => response.destroy());
+    await sendError(exchange, errorOf(error)).catch(() => response.destroy());
   }
+}
+
+function errorOf(error: unknown): ApiError {
+  if (error instanceof ApiError) return error;
+  if (error instanceof UnreadableBody) return new ApiError(error.status, error.code, error.message);
+  return new ApiError(500, 'UNKNOWN_EXCEPTION', describeError(error));
+}
+
+async function sendError(exchange: Exchange, error: ApiError): Promise<void> {
+  for (const [name, value] of Object.entries(error.headers)) exchange.setHeader(name, value);
+  await exchange.sendText(error.status, 'application/json;charset=UTF-8', error.body());
 }
 
 const describeError = (error: unknown): string =>

@@ -1,7 +1,7 @@
 /** Turns a WHERE tree into a predicate over rows, with Salesforce's rules of type, case and null. */
 import type { ApiError } from './api-error.ts';
 import { NUMBER_TYPES, type FieldSpec } from './fields.ts';
-import { instantText } from './makers.ts';
+import { instantText } from '../seeded.ts';
 import type { Condition, Operator } from './soql-parser.ts';
 import { likePattern, queryError, unescapeText, type Token } from './soql-tokens.ts';
 import type { Entry, Table } from './table.ts';

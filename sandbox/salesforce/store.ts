@@ -1,5 +1,5 @@
 /** All objects of the org, and the only way to change them. Uncommitted changes wait aside until they become visible. */
-import { wholeSecond, type OffsetClock } from './clock.ts';
+import { wholeSecond, type OffsetClock } from '../clock.ts';
 import type { FieldSpec } from './fields.ts';
 import { Journal, type JournalHeader, type JournalLine } from './journal.ts';
 import type { Value } from './makers.ts';

@@ -1,8 +1,9 @@
 /** One object's rows: base rows made on demand, and an overlay of immutable versions for whatever has changed. */
 import type { FieldSpec, ObjectSpec } from './fields.ts';
 import { idMaker, indexOfId } from './ids.ts';
-import { instantText, makerOf, type Maker, type MakerContext, type Value } from './makers.ts';
-import { SortedIndex } from './sorted-index.ts';
+import { makerOf, type Maker, type MakerContext, type Value } from './makers.ts';
+import { instantText } from '../seeded.ts';
+import { SortedIndex } from '../sorted-index.ts';
 import { baseStamps, type BaseStamps } from './stamps.ts';
 
 /** A changed, created or deleted row. A change makes a new object, so that a cursor may keep the old one as its snapshot. */

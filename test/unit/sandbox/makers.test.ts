@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
-import { dayText, decimalText, instantText } from '../../../sandbox/salesforce/makers.ts';
+import { dayText, decimalText, instantText } from '../../../sandbox/seeded.ts';
 
 test('instants and days read as Date writes them', () => {
   fc.assert(

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
-import { OffsetClock } from '../../../sandbox/salesforce/clock.ts';
+import { OffsetClock } from '../../../sandbox/clock.ts';
 import { CsvCache } from '../../../sandbox/salesforce/csv-cache.ts';
 import { SandboxData } from '../../../sandbox/salesforce/data.ts';
 import { headerOf, tablesOf } from '../../../sandbox/salesforce/options.ts';

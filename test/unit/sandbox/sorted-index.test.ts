@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
-import { SortedIndex, type TimeKey } from '../../../sandbox/salesforce/sorted-index.ts';
+import { SortedIndex, type TimeKey } from '../../../sandbox/sorted-index.ts';
 
 const ordered = (keys: TimeKey[]): TimeKey[] => keys.toSorted((a, b) => a.time - b.time || a.index - b.index);
 

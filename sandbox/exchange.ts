@@ -3,10 +3,21 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createGzip } from 'node:zlib';
-import { ApiError } from './api-error.ts';
 import type { FaultAction } from './faults.ts';
 
 const BODY_BYTES_MAX = 50 * 1024 * 1024;
+
+/** A request whose body cannot be used; each system answers it in its own form. */
+export class UnreadableBody extends Error {
+  readonly status: number;
+  readonly code: string;
+
+  constructor(status: number, code: string, message: string) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -54,7 +65,8 @@ export class Exchange {
     let bytes = 0;
     for await (const part of this.request as AsyncIterable<Buffer>) {
       bytes += part.length;
-      if (bytes > BODY_BYTES_MAX) throw new ApiError(413, 'REQUEST_TOO_LARGE', 'request body is too large');
+      if (bytes > BODY_BYTES_MAX)
+        throw new UnreadableBody(413, 'REQUEST_TOO_LARGE', 'request body is too large');
       parts.push(part);
     }
     return Buffer.concat(parts).toString('utf8');
@@ -65,7 +77,7 @@ export class Exchange {
     try {
       return jsonObject(text === '' ? '{}' : text);
     } catch {
-      throw new ApiError(400, 'JSON_PARSER_ERROR', 'The HTTP entity body is not a JSON object');
+      throw new UnreadableBody(400, 'JSON_PARSER_ERROR', 'The HTTP entity body is not a JSON object');
     }
   }
 
@@ -83,11 +95,6 @@ export class Exchange {
     if (this.cut()) return;
     this.response.writeHead(status, this.headers).end();
     await Promise.resolve();
-  }
-
-  async sendError(error: ApiError): Promise<void> {
-    for (const [name, value] of Object.entries(error.headers)) this.setHeader(name, value);
-    await this.sendText(error.status, 'application/json;charset=UTF-8', error.body());
   }
 
   /** Sends chunks with backpressure; stops when the client has gone. */
