@@ -11,6 +11,8 @@ import { firstLine, messageOf } from '../sql.ts';
 export const LOCK_RETRY_MS = 500;
 /** Every DuckDB from this version on reads the file. */
 const STORAGE_VERSION = 'v1.4.0';
+/** Of the memory limit: blocks that stay cached between large loads. */
+const IDLE_MEMORY_SHARE = 0.25;
 
 /** The open file: one connection for writes behind a mutex, and short-lived ones for reads. */
 export interface Client {
@@ -21,6 +23,8 @@ export interface Client {
     signal?: AbortSignal,
   ): Promise<T>;
   read<T>(what: string, work: (connection: DuckDBConnection) => Promise<T>): Promise<T>;
+  /** Lets go of cached blocks, which a large load has filled the whole limit with; nothing when reads are under way. */
+  giveBack(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -29,6 +33,9 @@ export async function openClient(config: DuckdbConfig, context: WarehouseContext
   const writer = await instance.connect();
   await writer.run("SET TimeZone='UTC'");
   const mutex = createMutex();
+  const memoryMb = config.memoryMb ?? context.memoryMbMax;
+  let reads = 0;
+  let givingBack: Promise<unknown> = Promise.resolve();
   return {
     write: (what, work, signal) =>
       mutex(async () => {
@@ -45,6 +52,8 @@ export async function openClient(config: DuckdbConfig, context: WarehouseContext
         }
       }),
     read: async (what, work) => {
+      await givingBack;
+      reads += 1;
       const connection = await instance.connect();
       try {
         await connection.run("SET TimeZone='UTC'");
@@ -52,15 +61,32 @@ export async function openClient(config: DuckdbConfig, context: WarehouseContext
       } catch (error) {
         throw wrapped(what, error);
       } finally {
+        reads -= 1;
         connection.closeSync();
       }
     },
+    giveBack: () =>
+      mutex(async () => {
+        if (reads > 0) return;
+        givingBack = evict(writer, memoryMb);
+        await givingBack;
+      }),
     close: () =>
       mutex(async () => {
         writer.closeSync();
         instance.closeSync();
       }),
   };
+}
+
+/** A lower limit evicts what is not in use. Where too much is in use it is refused and stays as it was. */
+async function evict(connection: DuckDBConnection, memoryMb: number): Promise<void> {
+  try {
+    await connection.run(`SET memory_limit='${Math.round(memoryMb * IDLE_MEMORY_SHARE)}MB'`);
+  } catch {
+    return;
+  }
+  await connection.run(`SET memory_limit='${memoryMb}MB'`);
 }
 
 async function inTransaction<T>(
@@ -101,6 +127,8 @@ async function openFile(config: DuckdbConfig, context: WarehouseContext): Promis
     preserve_insertion_order: 'false',
     // Of a new file: its text compression takes a sixth less time than that of the oldest format, which is the default.
     storage_compatibility_version: STORAGE_VERSION,
+    // What eviction frees goes back to the system at once, instead of waiting in the allocator for the next slice.
+    allocator_bulk_deallocation_flush_threshold: '8MB',
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
   };

@@ -23,6 +23,9 @@ import {
   writeRun,
 } from './system-tables.ts';
 
+/** From so many rows on a load fills the memory limit with blocks that nobody asks for again. */
+const LARGE_BATCH_ROWS = 100_000;
+
 export const duckdb = defineWarehouse({
   kind: 'duckdb',
   embedded: true,
@@ -62,12 +65,15 @@ async function connect(config: DuckdbConfig, context: WarehouseContext): Promise
         for (const { sql } of planned) for (const statement of sql) await connection.run(statement);
         return recordChanges(connection, name, planned, now());
       }),
-    load: (request, signal) =>
-      client.write(
+    load: async (request, signal) => {
+      const receipt = await client.write(
         `loading batch ${request.batch.id}`,
         (connection) => (isPartial(request) ? loadPartial : loadBatch)(connection, request, now()),
         signal,
-      ),
+      );
+      if (request.batch.counts.shaped >= LARGE_BATCH_ROWS) await client.giveBack();
+      return receipt;
+    },
     verify: (request) =>
       client.read(`verifying batch ${request.batch.id}`, (connection) =>
         (isPartial(request) ? verifyPartial : verifyBatch)(connection, request),
