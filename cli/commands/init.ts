@@ -7,19 +7,59 @@ import type { Command } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 
 const NAME = /^[a-z][a-z0-9_]{0,39}$/;
-const VARIABLES = ['SF_LOGIN_URL', 'SF_CLIENT_ID', 'SF_CLIENT_SECRET'];
+
+interface Template {
+  variables: readonly string[];
+  /** What has to exist in the source before. */
+  needs: string;
+  /** The connection's own lines; `secret` writes a reference to a variable. */
+  lines: (secret: (variable: string) => string) => string;
+}
+
+const TEMPLATES: Record<string, Template> = {
+  salesforce: {
+    variables: ['SF_LOGIN_URL', 'SF_CLIENT_ID', 'SF_CLIENT_SECRET'],
+    needs: 'a connected app with the client credentials flow',
+    lines: (secret) => `// Your My Domain, such as https://acme.my.salesforce.com.
+      loginUrl: ${secret('SF_LOGIN_URL')},
+      auth: {
+        grant: 'client_credentials',
+        clientId: ${secret('SF_CLIENT_ID')},
+        clientSecret: ${secret('SF_CLIENT_SECRET')},
+      },
+      // Or 'all'; \`npx headwater discover\` lists them.
+      objects: ['Account', 'Contact', 'Lead', 'Opportunity', 'Case', 'Task', 'User'],`,
+  },
+  hubspot: {
+    variables: ['HS_TOKEN'],
+    needs: 'a service key with the read scopes',
+    lines: (secret) => `auth: { kind: 'token', token: ${secret('HS_TOKEN')} },
+      // Or 'all'; \`npx headwater discover\` lists them. Two objects with ~ between are their associations.
+      objects: ['contacts', 'companies', 'deals', 'tickets', 'contacts~companies'],`,
+  },
+};
 
 export const init: Command = {
   name: 'init',
-  summary: 'Write a configuration for your own Salesforce org',
+  summary: 'Write a configuration for your own Salesforce or HubSpot',
   usage: '[connection]',
   example: 'init acme',
   about:
     "Asks nothing and overwrites nothing. The org's name becomes the schema in the warehouse and, beside another\nconfiguration, the file acme.config.ts with a home of its own, .headwater-acme.",
-  options: { file: { type: 'string', value: '<path>', help: 'Where to write it' } },
+  options: {
+    kind: { type: 'string', value: '<kind>', help: 'salesforce (the default) or hubspot' },
+    file: { type: 'string', value: '<path>', help: 'Where to write it' },
+  },
   arguments: { min: 0, max: 1 },
   async run(call) {
-    const name = call.arguments[0] ?? 'salesforce';
+    const kind = call.options.text('kind') ?? 'salesforce';
+    const template = Object.hasOwn(TEMPLATES, kind) ? TEMPLATES[kind] : undefined;
+    if (template === undefined) {
+      throw new HeadwaterError('INPUT_INVALID', `${JSON.stringify(kind)} is not a kind of source`, {
+        remedy: `Write one of ${Object.keys(TEMPLATES).join(', ')}.`,
+      });
+    }
+    const name = call.arguments[0] ?? kind;
     if (!NAME.test(name)) {
       throw new HeadwaterError('INPUT_INVALID', `${JSON.stringify(name)} is not a connection name`, {
         remedy: 'Write a to z, 0 to 9 and _, a letter first.',
@@ -27,7 +67,7 @@ export const init: Command = {
     }
     const beside = existsSync(resolve('headwater.config.ts'));
     const path = resolve(call.options.text('file') ?? (beside ? `${name}.config.ts` : 'headwater.config.ts'));
-    const text = configText(name, path);
+    const text = configText(name, path, kind);
     try {
       writeFileSync(path, text, { flag: 'wx' });
     } catch (cause) {
@@ -38,12 +78,10 @@ export const init: Command = {
     }
     const shown = relative(process.cwd(), path);
     const option = shown === 'headwater.config.ts' ? '' : ` --config ${shown}`;
-    if (call.json) call.output.json({ path, variables: VARIABLES });
+    if (call.json) call.output.json({ path, variables: template.variables });
     else {
       call.output.line(`Wrote ${shown}. Next:`);
-      call.output.line(
-        `  1. Set ${VARIABLES.join(', ')} (a connected app with the client credentials flow).`,
-      );
+      call.output.line(`  1. Set ${template.variables.join(', ')} (${template.needs}).`);
       call.output.line(`  2. npx headwater check${option}`);
       call.output.line(`  3. npx headwater start${option}`);
     }
@@ -52,23 +90,15 @@ export const init: Command = {
 };
 
 /** In a checkout and beside an installed package the file imports our functions; elsewhere it needs nothing but itself. */
-export function configText(name: string, path: string): string {
+export function configText(name: string, path: string, kind = 'salesforce'): string {
   const specifier = importSpecifier(path);
   const own = specifier !== undefined;
   const secret = (variable: string) => (own ? `env('${variable}')` : `{ $secret: { env: '${variable}' } }`);
   return `${own ? `import { defineConfig, env } from '${specifier}';\n\n` : ''}export default ${own ? 'defineConfig(' : ''}{
   connections: {
     ${name}: {
-      kind: 'salesforce',
-      // Your My Domain, such as https://acme.my.salesforce.com.
-      loginUrl: ${secret('SF_LOGIN_URL')},
-      auth: {
-        grant: 'client_credentials',
-        clientId: ${secret('SF_CLIENT_ID')},
-        clientSecret: ${secret('SF_CLIENT_SECRET')},
-      },
-      // Or 'all'; \`npx headwater discover\` lists them.
-      objects: ['Account', 'Contact', 'Lead', 'Opportunity', 'Case', 'Task', 'User'],
+      kind: '${kind}',
+      ${TEMPLATES[kind]?.lines(secret) ?? ''}
       schedule: { every: '1h' },
     },
   },
