@@ -33,12 +33,21 @@ export function combine(
       confidence,
       changedAt,
     }));
-    return { value: custom ? custom(claims, asOf) : null, decidedBy: `custom ${rule.fn}` };
+    return runCustom(rule.fn, () => custom?.(claims, asOf));
   }
   const values = sorted.filter(({ blank }) => !blank).map(({ value }) => value);
   const decidedBy = `${rule.combine} of ${values.length}`;
   const blanks = sorted.length > values.length;
   return { value: VALUES[rule.combine](values, rule.limit ?? UNION_ENTRIES_MAX, blanks), decidedBy };
+}
+
+/** One field's function must not stop the whole profile, and its error may hold personal values (I5): it is seen in `decidedBy`. */
+function runCustom(name: string, run: () => ClaimValue | undefined): Combination {
+  try {
+    return { value: run() ?? null, decidedBy: `custom ${name}` };
+  } catch {
+    return { value: null, decidedBy: `custom ${name} failed` };
+  }
 }
 
 type Combine = (values: readonly ClaimValue[], limit: number, blanks: boolean) => ClaimValue;

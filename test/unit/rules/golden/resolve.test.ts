@@ -207,6 +207,20 @@ describe('combine', () => {
     expect(fields['name']).toMatchObject({ value: '"b","a"', decidedBy: 'custom joined@1' });
     expect(() => compileRules(rules)).toThrow(/fields\.name\.fn: 'joined@1' is not registered/);
   });
+
+  test('a custom rule that fails gives nothing, and says so without the error', () => {
+    const rules = rulesOf({ fields: { name: { combine: 'custom', fn: 'broken@1' } } });
+    const broken = () => {
+      throw new Error('jane@example.com');
+    };
+    const { fields } = resolveProfile(
+      [crm('a')],
+      [],
+      compileRules(rules, new Map([['broken@1', broken]])),
+      at(9),
+    );
+    expect(fields['name']).toMatchObject({ value: null, decidedBy: 'custom broken@1 failed' });
+  });
 });
 
 describe('groups, deletes, overrides', () => {
