@@ -1,7 +1,7 @@
-import { defineConfig, file } from './config/define-config.ts';
+import { defineConfig, defineConflicts, file } from './config/define-config.ts';
 
 /**
- * The demo: `npm start` runs it against the Salesforce-compatible sandbox and writes the three files into its home, so that
+ * The demo: `npm start` runs it against two sandboxes and writes the files that it names into its home, so that
  * every command works in another terminal too. A real org gets a configuration of its own by `npx headwater init`.
  */
 export default defineConfig({
@@ -20,6 +20,29 @@ export default defineConfig({
       lag: '0s',
       lookback: '0s',
     },
+    hubspot: {
+      kind: 'hubspot',
+      baseUrl: file('sandbox/hubspot/url'),
+      auth: { kind: 'token', token: file('sandbox/hubspot/token') },
+      objects: ['contacts', 'companies', 'deals'],
+      schedule: { every: '1h', jitter: '0s' },
+      lag: '0s',
+      lookback: '0s',
+    },
   },
   warehouse: { kind: 'duckdb', path: 'warehouse.duckdb' },
+  // Both systems know the same customers: what holds where they disagree is decided here.
+  profiles: {},
+  conflicts: {
+    contact: defineConflicts({
+      profile: 'contact',
+      fields: {
+        jobTitle: { prefer: [{ by: 'source', order: ['salesforce'] }, { by: 'latest' }] },
+        lifecycleStage: { prefer: [{ by: 'source', order: ['hubspot'] }, { by: 'latest' }] },
+        interests: { combine: 'union', limit: 200 },
+        createdAt: { combine: 'min' },
+      },
+      groups: { address: ['street', 'city', 'state', 'postalCode', 'country'] },
+    }),
+  },
 });

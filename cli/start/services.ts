@@ -5,7 +5,7 @@ import type { RunClaim } from '../dev/run-file.ts';
 import { startTemporalServer } from '../dev/temporal-server.ts';
 import { connectExisting, isExistingChosen, type TemporalTarget } from '../dev/temporal-target.ts';
 import { moduleFile } from '../module-file.ts';
-import { startDemoSandbox } from './sandbox.ts';
+import { startDemoSandboxes } from './sandbox.ts';
 
 const WORKER = moduleFile('workers/main');
 const WORKER_READY_MS_MAX = 120_000;
@@ -16,7 +16,6 @@ const SANDBOX_GRACE_MS = 5_000;
 export interface Services {
   temporal: TemporalTarget;
   worker: RunningProcess;
-  sandboxUrl: string | undefined;
   /** Settles when a service ends that should not; tells which. */
   lost: Promise<string>;
   /** Worker first, so that it can still report; Temporal last. */
@@ -46,16 +45,19 @@ export async function startServices(options: ServicesOptions): Promise<Services>
     const temporalStarting = chosen
       ? connectExisting({ env, log: tell })
       : startTemporalServer({ home, log: tell, onSpawn: (pid) => run.recordProcess('temporal', pid) });
-    if (options.demo) tell('Starting the Salesforce-compatible sandbox …');
-    const sandboxStarting = options.demo
-      ? startDemoSandbox({
+    if (options.demo) tell('Starting the Salesforce- and HubSpot-compatible sandboxes …');
+    const sandboxesStarting = options.demo
+      ? startDemoSandboxes({
           home,
           records: options.records,
           env: process.env,
-          onSpawn: (pid) => run.recordProcess('sandbox', pid),
+          onSpawn: (name, pid) => run.recordProcess(name, pid),
         })
-      : Promise.resolve(undefined);
-    const [temporalStarted, sandboxStarted] = await Promise.allSettled([temporalStarting, sandboxStarting]);
+      : Promise.resolve([]);
+    const [temporalStarted, sandboxesStarted] = await Promise.allSettled([
+      temporalStarting,
+      sandboxesStarting,
+    ]);
     if (temporalStarted.status === 'fulfilled') {
       const temporal = temporalStarted.value;
       stops.push(async (say) => {
@@ -63,12 +65,14 @@ export async function startServices(options: ServicesOptions): Promise<Services>
         await temporal.stop();
       });
     }
-    if (sandboxStarted.status === 'fulfilled' && sandboxStarted.value !== undefined) {
-      const sandbox = sandboxStarted.value;
-      stops.push(() => sandbox.process.stop(SANDBOX_GRACE_MS));
+    if (sandboxesStarted.status === 'fulfilled') {
+      const sandboxes = sandboxesStarted.value;
+      stops.push(async () => {
+        await Promise.all(sandboxes.map(({ process }) => process.stop(SANDBOX_GRACE_MS)));
+      });
     }
     const temporal = valueOf(temporalStarted);
-    const sandbox = valueOf(sandboxStarted);
+    const sandboxes = valueOf(sandboxesStarted);
     run.recordEndpoints({
       ports: { temporal: Number(temporal.address.split(':').at(-1)) },
       urls: { ...(temporal.uiUrl === undefined ? {} : { ui: temporal.uiUrl }) },
@@ -82,9 +86,9 @@ export async function startServices(options: ServicesOptions): Promise<Services>
     });
     const lost = Promise.race([
       worker.ended.then(() => `The worker ended by itself:\n${worker.lastLines()}`),
-      ...(sandbox === undefined ? [] : [sandbox.process.ended.then(() => 'The sandbox ended by itself.')]),
+      ...sandboxes.map(({ name, process }) => process.ended.then(() => `The ${name} ended by itself.`)),
     ]);
-    return { temporal, worker, sandboxUrl: sandbox?.url, lost, stop };
+    return { temporal, worker, lost, stop };
   } catch (error) {
     await stop(() => {});
     throw error;
