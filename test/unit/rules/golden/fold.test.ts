@@ -267,6 +267,12 @@ describe('rollback', () => {
     }
   });
 
+  test('the same value in an earlier run of its own is not taken back', () => {
+    const versions = [version(1, { name: 'bad' }), version(2, { name: 'good' }), bad];
+    const both = [taken(), { ...taken(), value: '"good"', runStart: at(2) }];
+    expect(fold(versions, both).claims['name']).toMatchObject({ value: 'bad', changedAt: at(1) });
+  });
+
   test('a time of the field that moves later does not bring a run back', () => {
     const timed = version(3, { name: 'bad' }, { times: { name: at(2.5) } });
     const saved = version(6, { name: 'bad' }, { times: { name: at(6) } });

@@ -95,6 +95,13 @@ describe('prefer', () => {
       'a',
       'source crm',
     ],
+    [
+      'the last that made a difference',
+      [{ by: 'kind' }, { by: 'earliest' }],
+      [crm('a'), desk('b'), shop('c', 3, inferred(1))],
+      'a',
+      'earliest',
+    ],
     ['agreement', [{ by: 'latest' }], [crm('a'), desk('a')], 'a', 'all agree'],
     ['one claim', [{ by: 'latest' }], [crm('a')], 'a', 'only claim'],
   ])('%s', (_, prefer, states, value, decidedBy) => {
