@@ -273,11 +273,23 @@ describe('rollback', () => {
     expect(fold(versions, both).claims['name']).toMatchObject({ value: 'bad', changedAt: at(1) });
   });
 
+  test('a time of the field that comes with a later version names the run too', () => {
+    const timed = version(4, { name: 'bad' }, { times: { name: at(2.5) } });
+    expect(nameOf([good, bad, timed], [{ ...taken(), runStart: at(2.5) }])).toBe('good');
+  });
+
   test('a time of the field that moves later does not bring a run back', () => {
     const timed = version(3, { name: 'bad' }, { times: { name: at(2.5) } });
     const saved = version(6, { name: 'bad' }, { times: { name: at(6) } });
     expect(fold([good, timed, saved]).claims['name']?.changedAt).toBe(at(6));
     expect(nameOf([good, timed, saved], [{ ...taken(), runStart: at(2.5) }])).toBe('good');
+  });
+
+  test('a hold whose run has moved away still pins from its time on', () => {
+    const versions = [good, bad, version(5, { name: 'next' }), version(9, { name: 'new' })];
+    const moved = { ...taken(true), runStart: at(8) };
+    expect(nameOf(versions, [moved])).toBe('next');
+    expect(nameOf(versions, [{ ...moved, hold: false }])).toBe('new');
   });
 
   test('a hold pins even against a later version with an older time of its own', () => {

@@ -157,6 +157,30 @@ describe('which records are one', () => {
     expect(made({ ...input, records: input.records.toReversed() })).toBe(clusters);
   });
 
+  test('a stated link has no direction', () => {
+    const [a, b, c] = [ref('a'), ref('b'), ref('c')];
+    const by = 'operator' as const;
+    const input = { records: [record('a'), record('b'), record('c')], apart: [{ a, b }] };
+    expect(
+      made({
+        ...input,
+        stated: [
+          { a: c, b: a, by },
+          { a: b, b: c, by },
+        ],
+      }),
+    ).toBe('ac b');
+    expect(
+      made({
+        ...input,
+        stated: [
+          { a: c, b, by },
+          { a, b: c, by },
+        ],
+      }),
+    ).toBe('ac b');
+  });
+
   test.each(['', ' ', 'null', 'NULL', '-1', '0000000', '000-0000', '+00', 'N/A', '0'])(
     '%j identifies nobody',
     (value) => {
