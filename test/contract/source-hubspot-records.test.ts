@@ -166,6 +166,16 @@ describe('archived records', () => {
   });
 });
 
+test('a list of archived records from before the window ends does not prove it idle', async () => {
+  const source = connect({ lag: '0s' });
+  const from = sandbox.clock.now();
+  sandbox.clock.advance(2000);
+  expect((await probe(source, from)).idle).toBe(true);
+  sandbox.data.archive('contacts', 5);
+  sandbox.clock.advance(2000);
+  expect((await probe(source, from)).idle).toBe(false);
+});
+
 describe('merged records', () => {
   test('the new record comes as a row, both old ids as tombstones, and both lead to it', async () => {
     const source = connect();
