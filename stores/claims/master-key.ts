@@ -11,7 +11,7 @@ export async function masterKeyFrom(path: string): Promise<Buffer> {
   try {
     return parse(await readFile(path, 'utf8'));
   } catch (error) {
-    if (!isMissing(error)) throw error;
+    if (!hasCode(error, 'ENOENT')) throw error;
   }
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   const draft = `${path}.${randomBytes(6).toString('hex')}`;
@@ -26,7 +26,7 @@ export async function masterKeyFrom(path: string): Promise<Buffer> {
   try {
     await link(draft, path);
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+    if (!hasCode(error, 'EEXIST')) throw error;
   } finally {
     await rm(draft, { force: true });
   }
@@ -38,6 +38,6 @@ function parse(text: string): Buffer {
   return Buffer.from(text.trim(), 'hex');
 }
 
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+function hasCode(error: unknown, code: string): boolean {
+  return typeof error === 'object' && error !== null && 'code' in error && error.code === code;
 }

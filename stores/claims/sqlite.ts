@@ -22,7 +22,7 @@ const MAP_BYTES = 1024 ** 3;
  * Overwritten values leave no trace in free space (I5). Log pages go into the file in parts small enough not to stop a webhook.
  */
 const PRAGMAS = `PRAGMA secure_delete = ON; PRAGMA cache_size = -${CACHE_KB}; PRAGMA mmap_size = ${MAP_BYTES};
-  PRAGMA wal_autocheckpoint = 4000; PRAGMA temp_store = MEMORY`;
+  PRAGMA wal_autocheckpoint = 8000; PRAGMA temp_store = MEMORY`;
 
 export interface SqliteClaimsOptions extends ClaimsOptions {
   /** `claims.db` in Headwater's home; the end of the chain is kept in `claims.head` beside it. */

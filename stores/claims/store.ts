@@ -43,10 +43,12 @@ export interface ClaimsOptions {
 }
 
 /** A transaction shall take so long; the limit for whoever waits is 20 ms. */
-const TRANSACTION_MS = 8;
-const ROWS_MIN = 1;
+const TRANSACTION_MS = 10;
+/** Below this a transaction costs more than its rows. */
+const ROWS_MIN = 200;
 const ROWS_MAX = 2_000;
-const ROWS_FIRST = 64;
+const ROWS_FIRST = 250;
+const PACE = 0.2;
 
 /** Everything shared by the methods of one opened store. */
 export interface Store {
@@ -115,11 +117,12 @@ function applyMethods(store: Store): Pick<Claims, 'apply'> {
   };
 }
 
-/** Slowly up, at once down: other work on this machine makes one transaction slow, and the next must still be short. */
+/** By the rows of the last transactions together: one that met a busy disk or machine says little about the next. */
 function rowsWithin(rows: number, done: number, tookMs: number): number {
   if (done < rows) return rows;
   const wanted = (done * TRANSACTION_MS) / Math.max(tookMs, 0.1);
-  return Math.round(Math.min(ROWS_MAX, rows * 1.25, Math.max(ROWS_MIN, wanted)));
+  const smooth = rows + (wanted - rows) * PACE;
+  return Math.round(Math.min(ROWS_MAX, Math.max(ROWS_MIN, smooth)));
 }
 
 /** Adds its counts to `total` once they are written. The number of the batch's cause, once it has one. */

@@ -141,7 +141,7 @@ function* land(world: World, one: Prepared, oid: number): Program<boolean> {
   const confirmed = Date.parse(observation.confirmedAt);
   const kind = observation.deleted ? 'tombstone' : rec.row.deleted ? 'undelete' : 'observe';
   const seq = world.draft.event(kind, rec.row, id, one.text, world.keyOf(rec), confirmed);
-  rec.added.push({ version: versionOf(id, seq, content, world.draft.at, confirmed), content });
+  rec.added.push({ version: versionOf(id, seq, content, world.cause.at, observation.confirmedAt), content });
   raiseHead(world, rec, one, seq, confirmed);
   const profile = linkByIdentifiers(world, rec, one.identifiers);
   world.touched.add(profile);

@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { foldRecord } from '../../../rules/golden/fold.ts';
 import type { Override, RecordState, Retraction, Version } from '../../../rules/golden/state.ts';
+import type { Instant } from '../../../schemas/instant.ts';
 import type { ClaimValue, RecordRef } from '../../../schemas/observation.ts';
 import type { Vault } from '../vault.ts';
 import { parseContent, type Content } from './content.ts';
@@ -33,22 +34,34 @@ export function refOf({ source, object, record }: RecordRow): RecordRef {
   return { source, object, record: record ?? '' };
 }
 
-export const instantOf = (ms: number): string => new Date(ms).toISOString();
+/** Of so many different times, the last ones; a transaction has few. */
+const INSTANTS_MAX = 256;
+const instants = new Map<number, string>();
+
+export function instantOf(ms: number): string {
+  let text = instants.get(ms);
+  if (text === undefined) {
+    text = new Date(ms).toISOString();
+    if (instants.size >= INSTANTS_MAX) instants.clear();
+    instants.set(ms, text);
+  }
+  return text;
+}
 
 export function versionOf(
   id: string,
   seq: number,
   content: Content,
-  firstSeenMs: number,
-  confirmedMs: number,
+  firstSeen: Instant,
+  confirmedAt: Instant,
 ): Version {
   return {
     id,
     seq,
     stamp: content.s,
     version: content.v,
-    firstSeen: instantOf(firstSeenMs),
-    confirmedAt: instantOf(confirmedMs),
+    firstSeen,
+    confirmedAt,
     deleted: content.d === 1,
     fields: content.f,
     ...(content.t === undefined ? {} : { times: content.t }),
@@ -71,7 +84,9 @@ export function openHistory(
       const newest = event.seq === row.head ? row.confirmed : -Infinity;
       const confirmed = Math.max(event.confirmed ?? -Infinity, newest);
       opened.contents.push(content);
-      opened.versions.push(versionOf(event.id, event.seq, content, event.at, confirmed));
+      opened.versions.push(
+        versionOf(event.id, event.seq, content, instantOf(event.at), instantOf(confirmed)),
+      );
     } else {
       addStatement(opened, event, vault, key);
     }

@@ -6,7 +6,15 @@ import { Salts, type Vault } from '../vault.ts';
 import type { Content } from './content.ts';
 import { Draft, type CauseRow } from './draft.ts';
 import { instantOf, openHistory, stateOf, type Opened } from './history.ts';
-import { ask, type EventRow, type Head, type ProfileRow, type Program, type RecordRow, type RulesRow } from './program.ts';
+import {
+  ask,
+  type EventRow,
+  type Head,
+  type ProfileRow,
+  type Program,
+  type RecordRow,
+  type RulesRow,
+} from './program.ts';
 import type { Cause } from '../claims.ts';
 
 /** What every program needs besides what it asks for. */

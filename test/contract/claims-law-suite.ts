@@ -1,0 +1,123 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import type { Observation, Via } from '../../schemas/observation.ts';
+import { cause, goldenText, minute, rules, seen, type ClaimsFactory } from './claims-fixture.ts';
+
+const RUNS = 25;
+const VIAS: Via[] = ['poll', 'webhook', 'backfill', 'api'];
+/** After every stamp, so that no clock is ahead. */
+const SEEN_AT = 1_000;
+
+const value = fc.constantFrom('x', 'y', 'z', '', null, 3, true);
+const address = fc.constantFrom('p@x.org', 'q@x.org', 'r@x.org', null);
+
+/** Few records, stamps and values, so that they meet often. */
+const observation: fc.Arbitrary<Observation> = fc
+  .record({
+    source: fc.constantFrom('a', 'b', 'c'),
+    record: fc.constantFrom('1', '2', '3'),
+    stamp: fc.integer({ min: 1, max: 6 }),
+    version: fc.constantFrom('', '1', '2'),
+    fields: fc.record(
+      { name: value, city: value, tags: fc.uniqueArray(fc.constantFrom('t', 'u')) },
+      { requiredKeys: [] },
+    ),
+    email: address,
+    deleted: fc.boolean().map((yes) => yes),
+    mergedInto: fc.option(fc.constantFrom('1', '2'), { nil: undefined, freq: 8 }),
+    confirmed: fc.integer({ min: 0, max: 3 }),
+  })
+  .map(({ source, record, stamp, version, fields, email, deleted, mergedInto, confirmed }) => {
+    const given = deleted ? {} : { ...fields, ...(email === null ? {} : { email }) };
+    return seen(source, record, stamp, given, {
+      version,
+      deleted,
+      confirmedAt: minute(stamp + confirmed),
+      ...(mergedInto === undefined ? {} : { mergedInto }),
+    });
+  });
+
+interface History {
+  observations: Observation[];
+  /** One way for them to arrive: places in the list (some twice), cut into batches. */
+  order: number[];
+  sizes: number[];
+  vias: Via[];
+}
+
+const history: fc.Arbitrary<History> = fc
+  .array(observation, { minLength: 1, maxLength: 14 })
+  .chain((observations) => {
+    const indices = observations.map((_, index) => index);
+    return fc.record({
+      observations: fc.constant(observations),
+      order: fc
+        .tuple(
+          fc.shuffledSubarray(indices, { minLength: indices.length }),
+          fc.array(fc.constantFrom(...indices), { maxLength: 6 }),
+        )
+        .map(([all, again]) => [...all, ...again]),
+      sizes: fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 10 }),
+      vias: fc.array(fc.constantFrom(...VIAS), { minLength: 1, maxLength: 5 }),
+    });
+  });
+
+const MIXED = rules({
+  fields: {
+    city: { prefer: [{ by: 'source', order: ['b', 'a'] }, { by: 'latest' }], blank: 'clears' },
+    tags: { combine: 'union' },
+  },
+});
+
+/** I1, on the whole store. */
+export function claimsLawSuite(factory: ClaimsFactory): void {
+  describe(`${factory.name}: golden values depend on the set of observations alone`, () => {
+    test.each([
+      ['without limits', {}],
+      ['with an address that may be shared by three', { recordsMaxDefault: 3 }],
+      ['with profiles of four records at most', { clusterMax: 4 }],
+    ])('%s', async (_, guards) => {
+      await fc.assert(
+        fc.asyncProperty(history, async (given) => {
+          const at = { rules: new Map([['contact', MIXED]]), guards };
+          const plain = await outcome(factory, at, given.observations, [given.observations.length], ['poll']);
+          const arrived = given.order.flatMap((index) => given.observations[index] ?? []);
+          const other = await outcome(factory, at, arrived, given.sizes, given.vias);
+          expect(other.golden).toBe(plain.golden);
+          expect(other.verified).toBe(true);
+        }),
+        { numRuns: RUNS },
+      );
+    });
+  });
+}
+
+async function outcome(
+  factory: ClaimsFactory,
+  at: object,
+  observations: Observation[],
+  sizes: number[],
+  vias: Via[],
+): Promise<{ golden: string; verified: boolean }> {
+  const store = await factory.create();
+  const claims = await store.open(at);
+  try {
+    for (let from = 0, turn = 0; from < observations.length; turn += 1) {
+      const size = sizes[turn % sizes.length] ?? 1;
+      const via = vias[turn % vias.length] ?? 'poll';
+      const part = observations.slice(from, from + size);
+      const receipt = await claims.apply({
+        id: via === 'webhook' ? null : `b${turn}`,
+        observations: part,
+        cause: cause(SEEN_AT, { via }),
+      });
+      // I2: nothing is lost.
+      expect(receipt.observed + receipt.known + receipt.suppressed).toBe(part.length);
+      from += size;
+    }
+    return { golden: await goldenText(claims), verified: (await claims.verify()).ok };
+  } finally {
+    await claims.close();
+    await store.destroy();
+  }
+}
