@@ -159,11 +159,6 @@ export function tombstonesPage(tombstones: readonly Tombstone[], cursor: Cursor)
   };
 }
 
-/** Only the cursor moves. */
-export function cursorOnly(cursor: Cursor): RawPage {
-  return { format: 'json', body: undefined, rowsSent: () => 0, cursor: () => cursor };
-}
-
 async function* once(text: string): AsyncGenerator<Uint8Array> {
   yield Buffer.from(text);
 }
