@@ -41,6 +41,10 @@ export interface PipelineOptions {
   sandbox?: SandboxOptions;
   /** Joined into the connection's configuration. */
   connection?: Record<string, unknown>;
+  /** Joined into the configuration itself; `connections` beside the first one. */
+  more?: { connections?: Record<string, unknown>; profiles?: object; conflicts?: object };
+  /** For the worker: secrets of the further connections. */
+  env?: NodeJS.ProcessEnv;
   /** A run that takes longer fails the test; 40 s by default. */
   syncMsMax?: number;
 }
@@ -88,8 +92,17 @@ export async function openPipeline(temporal: TestTemporal, options: PipelineOpti
   });
   const taskQueue = `e2e-${home.slice(-6)}`;
   const path = join(home, 'headwater.config.json');
-  writeFileSync(path, JSON.stringify(configuration(sandbox, taskQueue, options.connection)));
-  const env = { ...temporal.env, HEADWATER_HOME: home, SANDBOX_SECRET: sandbox.clientSecret, TZ: 'UTC' };
+  const { connections = {}, ...parts } = options.more ?? {};
+  const written = configuration(sandbox, taskQueue, options.connection);
+  const all = { ...written, ...parts, connections: { ...written.connections, ...connections } };
+  writeFileSync(path, JSON.stringify(all));
+  const env = {
+    ...temporal.env,
+    ...options.env,
+    HEADWATER_HOME: home,
+    SANDBOX_SECRET: sandbox.clientSecret,
+    TZ: 'UTC',
+  };
   const loaded = await loadConfig({ path, home });
   const connection = await Connection.connect({ address: temporal.address });
   const client = new Client({ connection, namespace: temporal.namespace });
