@@ -25,7 +25,7 @@ export async function publish(dependencies: Dependencies): Promise<number> {
     const last = rows.at(-1);
     if (last === undefined) break;
     const ids = [...new Set(rows.map(({ profile }) => profile))];
-    const current = await readProfiles(profiles, ids);
+    const current = await profiles.claims.current(ids);
     await merge(dependencies, profileTables(profiles, current));
     failpoint('publish:merged');
     await profiles.claims.moveCursor(sink, last.position);
@@ -35,16 +35,6 @@ export async function publish(dependencies: Dependencies): Promise<number> {
   }
   await publishEvents(dependencies, profiles);
   return published;
-}
-
-async function readProfiles({ claims }: Profiles, ids: string[]): Promise<GoldenProfile[]> {
-  const found: GoldenProfile[] = [];
-  for (const id of ids) {
-    const profile = await claims.profile(id, { exact: true });
-    if (profile !== null) found.push(profile);
-    if (found.length % 1_000 === 0) Context.current().heartbeat({ read: found.length });
-  }
-  return found;
 }
 
 function profileTables(profiles: Profiles, current: GoldenProfile[]): [OwnTable, OwnRow[]][] {

@@ -118,10 +118,12 @@ export interface Claims {
   confirm(source: string, object: string, records: string[], confirmedAt: Instant): Promise<void>;
 
   /**
-   * By public id. An alias gives the profile it was merged into, unless `exact`: then the merged one itself, without fields.
-   * `asOf`: what was known at that system time, with the rules of then.
+   * By public id; an alias gives the profile it was merged into. `asOf`: what was known at that system time, with the rules
+   * of then.
    */
-  profile(id: string, options?: { asOf?: Instant; exact?: boolean }): Promise<GoldenProfile | null>;
+  profile(id: string, options?: { asOf?: Instant }): Promise<GoldenProfile | null>;
+  /** Exactly these, as consumers of the outbox need them: a merged one has no fields and says `mergedInto`. Unknown ids are left out. */
+  current(ids: readonly string[]): Promise<GoldenProfile[]>;
   profileOf(ref: RecordRef): Promise<string | null>;
   /** Normalised identifier → profiles of that entity. */
   find(entity: string, identifier: { kind: string; value: string }): Promise<string[]>;

@@ -165,6 +165,8 @@ describe('golden profiles', () => {
       expect(shared.length).toBeGreaterThan(50);
       const counted = await claims((store) => store.counts());
       expect(counted.profiles['contact']).toBe(groups.length);
+      const [alive] = await pipeline.rows('SELECT count(*) AS n FROM golden.contact WHERE NOT _deleted');
+      expect(Number(alive?.['n'])).toBe(groups.length);
       expect(await claims((store) => store.verify())).toMatchObject({ ok: true });
     },
     TEST_MS_MAX,

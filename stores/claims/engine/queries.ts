@@ -128,6 +128,16 @@ function* readThen(context: Context, id: string, asOfMs: number): Program<Golden
   return other.states.length === 0 ? null : golden(context, other, asOfMs);
 }
 
+/** A merged or erased profile has no members left: no fields, and deleted. */
+export function* readExactly(context: Context, pids: readonly number[]): Program<GoldenProfile[]> {
+  const profiles: GoldenProfile[] = [];
+  for (const row of yield* ask((reads) => reads.profiles(pids))) {
+    const found = golden(context, yield* view(context, row), context.nowMs());
+    profiles.push({ ...found, deleted: found.deleted || row.mergedInto !== null });
+  }
+  return profiles;
+}
+
 export function* readProfiles(context: Context, pids: readonly number[]): Program<GoldenProfile[]> {
   const profiles: GoldenProfile[] = [];
   for (const row of yield* ask((reads) => reads.profiles(pids))) {

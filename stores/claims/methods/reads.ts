@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { conflictRulesSchema } from '../../../schemas/conflicts.ts';
 import type { GoldenChange, Claims } from '../claims.ts';
 import { recordsInScope, rollBack } from '../engine/rollback.ts';
@@ -6,6 +7,7 @@ import * as queries from '../engine/queries.ts';
 import { previewPage } from '../engine/rule-change.ts';
 import { instantOf } from '../engine/history.ts';
 import { compileRules } from '../../../rules/golden/resolve.ts';
+import type { GoldenProfile } from '../../../schemas/profile.ts';
 import { requireLimit, type Store } from '../store.ts';
 
 /** Profiles that one transaction opens, at some 50 µs each. */
@@ -15,6 +17,7 @@ const PREVIEW_RECORDS = 100;
 type Names =
   | 'rowHashes'
   | 'profile'
+  | 'current'
   | 'profileOf'
   | 'find'
   | 'profiles'
@@ -40,13 +43,27 @@ export function readMethods(store: Store): Pick<Claims, Names> {
 function profileMethods({
   backend,
   context,
-}: Store): Pick<Claims, 'profile' | 'profileOf' | 'find' | 'profiles' | 'contested' | 'explain' | 'history'> {
+}: Store): Pick<
+  Claims,
+  'profile' | 'current' | 'profileOf' | 'find' | 'profiles' | 'contested' | 'explain' | 'history'
+> {
   const { vault } = context;
   return {
     profile: async (id, { asOf } = {}) =>
       await backend.look(() =>
         queries.readProfile(context, id, asOf === undefined ? undefined : Date.parse(asOf)),
       ),
+    current: async (ids) => {
+      const found: GoldenProfile[] = [];
+      for (let first = 0; first < ids.length; first += PREVIEW_PROFILES) {
+        const some = ids.slice(first, first + PREVIEW_PROFILES);
+        const pids = some.flatMap((id) => vault.privateId(id) ?? []);
+        found.push(...(await backend.look(() => queries.readExactly(context, pids))));
+        // What waits for this thread, a heartbeat or a webhook, comes in between.
+        await turn();
+      }
+      return found;
+    },
     profileOf: async ({ source, object, record }) => {
       const row = await backend.look(() => ask((reads) => reads.recordByRef(source, object, record)));
       return row === null ? null : vault.publicId(row.pid);
