@@ -21,7 +21,7 @@ export function profilesConfig(config: Config): ProfilesConfig {
 
 /** Runs an action on the claims store beside a running worker. A command never creates one. */
 export async function withClaims<T>(
-  call: Call,
+  call: Pick<Call, 'load'>,
   action: (claims: Claims, config: Config) => Promise<T>,
 ): Promise<T> {
   const { config } = await call.load();

@@ -68,11 +68,11 @@ export async function start(options: StartOptions): Promise<number> {
         runs,
       });
     else
-      showReady(output, {
+      await showReady(output, {
         runs,
         temporal: services.temporal,
         seconds: secondsSince(startedMs),
-        home: loaded.home,
+        loaded,
         once: options.once,
         config: options.config,
       });

@@ -1,4 +1,7 @@
+import { existsSync } from 'node:fs';
 import type { LoadedConfig } from '../../config/load-config.ts';
+import { withClaims } from '../claims.ts';
+import { showDisagreements, type Example } from './disagreements.ts';
 import { formatCount } from '../../rules/report.ts';
 import type { RunSummary } from '../../schemas/run.ts';
 import type { TemporalTarget } from '../dev/temporal-target.ts';
@@ -6,17 +9,17 @@ import type { Output } from '../output.ts';
 import { printRun } from '../words.ts';
 
 /** What a newcomer sees once the first sync has run: what landed, where to look, what to try. */
-export function showReady(
+export async function showReady(
   output: Output,
   shown: {
     runs: RunSummary[];
     temporal: TemporalTarget;
     seconds: number;
-    home: string;
+    loaded: LoadedConfig;
     once: boolean;
     config: string | undefined;
   },
-): void {
+): Promise<void> {
   const rows = shown.runs.reduce(
     (sum, run) => sum + run.objects.reduce((all, line) => all + line.rows, 0),
     0,
@@ -30,28 +33,38 @@ export function showReady(
       `${output.style('bold', 'Headwater')} is up · ${formatCount(rows)} rows in ${shown.seconds} s`,
     );
   for (const run of shown.runs) showRun(output, run);
+  const example = await customers(output, shown.loaded);
   output.line();
   if (shown.temporal.uiUrl !== undefined) {
     const url = `${shown.temporal.uiUrl}/namespaces/${shown.temporal.namespace}/workflows`;
     output.line(`  Temporal UI   ${output.style('cyan', url)}`);
   }
-  output.line(`  Home          ${shown.home}`);
+  output.line(`  Home          ${shown.loaded.home}`);
   output.line();
   if (shown.once) return;
   output.line('  Try next, in another terminal:');
-  for (const command of tryNext(shown.runs, shown.config))
+  for (const command of tryNext(shown.runs, shown.config, example))
     output.line(`    ${output.style('bold', command)}`);
   output.line();
 }
 
+/** Where systems disagree; nothing where the configuration asks for no profiles, or none was made. */
+async function customers(output: Output, loaded: LoadedConfig): Promise<Example | undefined> {
+  if (loaded.config.profiles === undefined || !existsSync(loaded.config.profiles.path)) return undefined;
+  const call = { load: () => Promise.resolve(loaded) };
+  return withClaims(call, (claims, config) => showDisagreements(output, claims, config));
+}
+
 /** Each of these works as printed while `npm start` runs; a test executes them. */
-function tryNext(runs: RunSummary[], config: string | undefined): string[] {
+function tryNext(runs: RunSummary[], config: string | undefined, example: Example | undefined): string[] {
   const connection = runs[0]?.connection ?? 'salesforce';
-  const table = `${connection}.contact`;
   const which = config === undefined ? '' : ` --config ${config}`;
+  const table = `${connection}.contact`;
   return [
     `npx headwater status${which}`,
-    `npx headwater sql${which} 'select name, email, _version from ${table} order by _version desc limit 5'`,
+    example === undefined
+      ? `npx headwater sql${which} 'select name, email, _version from ${table} order by _version desc limit 5'`
+      : `npx headwater explain${which} ${example.email} ${example.field}`,
     config === undefined
       ? `npx headwater temporal schedule trigger --schedule-id sync/${connection}`
       : `npx headwater runs --grid${which}`,
