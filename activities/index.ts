@@ -9,6 +9,8 @@ import {
   backfillInputSchema,
   decisionSchema,
   rollbackInputSchema,
+  type RollbackRequest,
+  type RulesRequest,
   syncConnectionInputSchema,
 } from '../schemas/inputs.ts';
 import { openSources } from './connections.ts';
@@ -27,8 +29,6 @@ import {
   previewRules,
   resolveReview,
   rollback,
-  type RollbackRequest,
-  type RulesRequest,
 } from './steward.ts';
 import { plan, undeliveredWindows, type PlanInput, type PlanOutput } from './plan.ts';
 import type { BackfillPlan } from '../schemas/backfill.ts';

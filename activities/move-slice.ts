@@ -6,7 +6,8 @@ import type { ObjectSummary } from '../schemas/run.ts';
 import type { WindowProgress } from '../stores/ledger/ledger.ts';
 import { commitSink, prove } from './commit.ts';
 import { connectionSettings, type OpenSources } from './connections.ts';
-import type { Dependencies } from './dependencies.ts';
+import type { Source } from '../sources/source.ts';
+import type { ConnectionSettings, Dependencies } from './dependencies.ts';
 import { extractSlice } from './extract.ts';
 import { loadAll, loadSlice } from './load.ts';
 import { beginShape } from './page-parts.ts';
@@ -41,9 +42,15 @@ export interface Steps {
   commit(input: Omit<MoveInput, 'slice'>): Promise<ObjectSummary>;
 }
 
+type Open = (input: Omit<MoveInput, 'slice'>) => Promise<{
+  settings: ConnectionSettings;
+  source: Source;
+  progress: WindowProgress;
+}>;
+
 export function createSteps(dependencies: Dependencies, sources: OpenSources): Steps {
   const { ledger } = dependencies;
-  const open = async (input: Omit<MoveInput, 'slice'>) => ({
+  const open: Open = async (input) => ({
     settings: connectionSettings(dependencies, input.connection),
     source: await sources.source(input.connection, input.callClass),
     progress: claimed(await ledger.progress(input.window), input.attempt),
@@ -56,30 +63,7 @@ export function createSteps(dependencies: Dependencies, sources: OpenSources): S
     return shapeSlice(dependencies, settings, extracted, input.slice);
   };
   return {
-    async moveSlice(input) {
-      const stepMs: Record<string, number> = {};
-      const startedMs = performance.now();
-      const { settings, source, progress } = await open(input);
-      const early = beginShape(dependencies, progress);
-      try {
-        await timed(stepMs, 'extract', () =>
-          extractSlice(dependencies, source, progress, input.slice, early.add),
-        );
-        const { progress: extracted } = await open(input);
-        await timed(stepMs, 'shape', async () =>
-          shapeSlice(dependencies, settings, extracted, input.slice, await early.parts()),
-        );
-      } finally {
-        await early.stop();
-      }
-      const { progress: staged } = await open(input);
-      const proof = await timed(stepMs, 'prove', () => prove(dependencies, settings, source, staged));
-      const loads = await timed(stepMs, 'load', () => loadAll(dependencies, settings, proof.progress));
-      const receipt = await timed(stepMs, 'commit', () =>
-        commitSink(dependencies, source, proof.progress, proof.receipt, input.allowShrink === true),
-      );
-      return summarize(receipt, loads, (performance.now() - startedMs) / 1000, stepMs);
-    },
+    moveSlice: (input) => moveWhole(dependencies, input, open),
     async extract(input) {
       const { source, progress } = await open(input);
       return timed({}, 'extract', () => extractSlice(dependencies, source, progress, input.slice));
@@ -115,6 +99,32 @@ export function createSteps(dependencies: Dependencies, sources: OpenSources): S
       return summarize(receipt, loads, (performance.now() - startedMs) / 1000, undefined);
     },
   };
+}
+
+/** All steps of a window of one slice; pages are shaped while later ones arrive. */
+async function moveWhole(dependencies: Dependencies, input: MoveInput, open: Open): Promise<ObjectSummary> {
+  const stepMs: Record<string, number> = {};
+  const startedMs = performance.now();
+  const { settings, source, progress } = await open(input);
+  const early = beginShape(dependencies, progress);
+  try {
+    await timed(stepMs, 'extract', () =>
+      extractSlice(dependencies, source, progress, input.slice, early.add),
+    );
+    const { progress: extracted } = await open(input);
+    await timed(stepMs, 'shape', async () =>
+      shapeSlice(dependencies, settings, extracted, input.slice, await early.parts()),
+    );
+  } finally {
+    await early.stop();
+  }
+  const { progress: staged } = await open(input);
+  const proof = await timed(stepMs, 'prove', () => prove(dependencies, settings, source, staged));
+  const loads = await timed(stepMs, 'load', () => loadAll(dependencies, settings, proof.progress));
+  const receipt = await timed(stepMs, 'commit', () =>
+    commitSink(dependencies, source, proof.progress, proof.receipt, input.allowShrink === true),
+  );
+  return summarize(receipt, loads, (performance.now() - startedMs) / 1000, stepMs);
 }
 
 /** I3: a step of an older attempt than the ledger's works with what the newer one has; the ledger refuses its writes. */

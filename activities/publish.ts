@@ -7,7 +7,7 @@ import { Context } from '@temporalio/activity';
 import { eventRow, goldenRow, goldenTables, identityRows, type OwnRow } from '../rules/golden-tables.ts';
 import type { ProfileEvent } from '../schemas/event.ts';
 import type { GoldenProfile } from '../schemas/profile.ts';
-import type { OwnTable } from '../warehouses/warehouse.ts';
+import type { OwnTable } from '../schemas/own-table.ts';
 import type { Dependencies, Profiles } from './dependencies.ts';
 import { failpoint } from './failpoints.ts';
 

@@ -8,6 +8,7 @@ import type { Batch } from '../schemas/batch.ts';
 import type { PageParts } from './page-parts.ts';
 import type { ObjectSchema } from '../schemas/object-schema.ts';
 import type { StagedPage } from '../schemas/page.ts';
+import type { RawPageFile } from '../shaper/shaper.ts';
 import type { WindowProgress } from '../stores/ledger/ledger.ts';
 import type { ConnectionSettings, Dependencies } from './dependencies.ts';
 import { sliceOf } from './extract.ts';
@@ -56,25 +57,7 @@ async function shapePages(
     throw new HeadwaterError('INTERNAL', `slice ${slice} of ${window.id} is not extracted yet`);
   const signal = Context.current().cancellationSignal;
   const prefix = `${window.id}/${slice}`;
-  const sameTerms = parts?.schemaHash === schema.hash && parts.readAt === progress.readAt;
-  const usable = sameTerms ? parts.byPage : undefined;
-  const pages = await Promise.all(
-    present.pages.map(async (page) => ({
-      path: await stage.path(page.key),
-      format: page.format,
-      rowsSent: page.rowsSent,
-    })),
-  );
-  const staged = new Map<string, string>();
-  const withParts = await Promise.all(
-    pages.map(async (page, at) => {
-      const key = usable?.get(present.pages[at]?.key ?? '');
-      if (key === undefined) return page;
-      const part = await stage.path(key);
-      staged.set(part, key);
-      return { ...page, part };
-    }),
-  );
+  const { pages, withParts, staged } = await pageFiles(dependencies, progress, present.pages, parts);
   const out = {
     rows: await stage.reserve(`${prefix}/rows`, 'parquet'),
     tombstones: await stage.reserve(`${prefix}/tombstones`, 'parquet'),
@@ -120,6 +103,31 @@ async function shapePages(
   failpoint('shape:done');
   await ledger.storeBatch(window.id, window.attempt, slice, batch);
   return batch;
+}
+
+/** Local paths of the pages; those that were shaped while later ones arrived come with that part. */
+async function pageFiles(
+  { stage }: Dependencies,
+  { schema, readAt }: WindowProgress,
+  stagedPages: StagedPage[],
+  parts: PageParts | undefined,
+): Promise<{ pages: RawPageFile[]; withParts: RawPageFile[]; staged: Map<string, string> }> {
+  const sameTerms = parts?.schemaHash === schema.hash && parts.readAt === readAt;
+  const usable = sameTerms ? parts.byPage : undefined;
+  const pages = await Promise.all(
+    stagedPages.map(async ({ key, format, rowsSent }) => ({ path: await stage.path(key), format, rowsSent })),
+  );
+  const staged = new Map<string, string>();
+  const withParts = await Promise.all(
+    pages.map(async (page, at) => {
+      const key = usable?.get(stagedPages[at]?.key ?? '');
+      if (key === undefined) return page;
+      const part = await stage.path(key);
+      staged.set(part, key);
+      return { ...page, part };
+    }),
+  );
+  return { pages, withParts, staged };
 }
 
 /** The window goes on with types that hold what the source really has; the next describe keeps them. */

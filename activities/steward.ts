@@ -1,17 +1,13 @@
 // What a data steward asks for: rollback, changed rules, reviews. Values never leave the claims store; workflows see counts and names (I5).
 import { Context } from '@temporalio/activity';
 import { HeadwaterError } from '../rules/errors.ts';
-import type { applyRulesInputSchema, Decision, rollbackInputSchema } from '../schemas/inputs.ts';
+import type { Decision, RollbackRequest, RulesRequest } from '../schemas/inputs.ts';
 import type { Cause, Review, RollbackScope } from '../stores/claims/claims.ts';
-import type { z } from 'zod';
 import type { Dependencies, Profiles } from './dependencies.ts';
 
 /** Lines that a preview counts; more are told as "at least". */
 const PREVIEW_LINES_MAX = 10_000;
 const REVIEWS_MAX = 200;
-
-export type RollbackRequest = z.output<typeof rollbackInputSchema>;
-export type RulesRequest = z.output<typeof applyRulesInputSchema>;
 
 /** What would change, in numbers and names. */
 export interface ChangePreview {

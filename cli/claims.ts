@@ -44,7 +44,7 @@ export async function withClaims<T>(
 }
 
 /**
- * A profile by what a person has at hand: its id, a record (`salesforce:Contact:003…`), an e-mail address, a telephone number,
+ * A profile by what a person has at hand: its id, a record (`crm:Contact:003…`), an e-mail address, a telephone number,
  * a domain. INPUT_INVALID when it means none, or several.
  */
 export async function profileNamed(claims: Claims, config: Config, given: string): Promise<string> {
@@ -71,7 +71,7 @@ export async function profileNamed(claims: Claims, config: Config, given: string
 function unknown(what: string): HeadwaterError {
   return new HeadwaterError('INPUT_INVALID', what, {
     remedy:
-      'Write a profile id, a record such as salesforce:Contact:003…, or an identifier; `npx headwater profiles` lists some.',
+      'Write a profile id, a record such as crm:Contact:003…, or an identifier; `npx headwater profiles` lists some.',
   });
 }
 

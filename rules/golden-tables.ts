@@ -3,7 +3,7 @@ import type { ProfileEvent } from '../schemas/event.ts';
 import type { FieldType } from '../schemas/object-schema.ts';
 import type { ClaimValue } from '../schemas/observation.ts';
 import type { GoldenProfile } from '../schemas/profile.ts';
-import type { OwnTable } from '../warehouses/warehouse.ts';
+import type { OwnTable } from '../schemas/own-table.ts';
 import { warehouseNames } from './naming.ts';
 
 /** One row by column name, as JSON. */

@@ -79,10 +79,12 @@ export const rollbackInputSchema = z
     message: 'name a profile, a source or a run',
   });
 export type RollbackInput = z.input<typeof rollbackInputSchema>;
+export type RollbackRequest = z.output<typeof rollbackInputSchema>;
 
 /** Input of the workflow `applyRules`: the configuration's rules of one entity, or of all. */
 export const applyRulesInputSchema = z.strictObject({ ...request, entity: z.string().min(1).optional() });
 export type ApplyRulesInput = z.input<typeof applyRulesInputSchema>;
+export type RulesRequest = z.output<typeof applyRulesInputSchema>;
 
 /** The update `resolve` of the workflow `review`. */
 export const decisionSchema = z.strictObject({

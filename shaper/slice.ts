@@ -3,9 +3,10 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import type { ShapeCounts } from '../schemas/batch.ts';
 import type { PageRequest, RawPageFile, ShapeRequest, ShapeResult } from './shaper.ts';
 import { HeadwaterError } from '../rules/errors.ts';
-import { DECIMAL_DIGITS_MAX, type Misfit } from '../rules/widening.ts';
+import type { Misfit } from '../rules/widening.ts';
 import { checkIdentifiers, firstLine, literal, quote } from '../warehouses/sql.ts';
 import { groupCsvPages } from './csv-pages.ts';
+import { findMisfits } from './misfits.ts';
 import { sortJsonPages, writeCarefully } from './json-pages.ts';
 import {
   countSql,
@@ -301,7 +302,7 @@ async function quarantine(slice: Slice, counts: ShapeCounts, relation: string | 
     await connection.run(`INSERT INTO bad ${quarantineSql(request, relation)}`);
   counts.quarantined += slice.setAside;
   if (counts.quarantined === 0) return;
-  if (request.findMisfits === true) slice.misfits = await findMisfits(slice);
+  if (request.findMisfits === true) slice.misfits = await findMisfits(slice.connection);
   if (slice.misfits.length > 0) return;
   if (counts.quarantined > request.badRowsMax && counts.quarantined > request.badShareMax * counts.received) {
     const reasons = await connection.runAndReadAll(
@@ -323,22 +324,6 @@ async function quarantine(slice: Slice, counts: ShapeCounts, relation: string | 
 }
 
 /** Decimals with more digits than described; a value that no decimal can hold is left to the quarantine. */
-async function findMisfits({ connection }: Slice): Promise<Misfit[]> {
-  const plain = String.raw`regexp_full_match(value,'[+-]?\d+(\.\d+)?')`;
-  const found = await connection.runAndReadAll(
-    `SELECT field,max(strlen(ltrim(split_part(value,'.',1),'+-0'))),max(strlen(rtrim(split_part(value,'.',2),'0'))) ` +
-      `FROM bad WHERE reason LIKE '%decimal(%' AND ${plain} GROUP BY field`,
-  );
-  return found
-    .getRows()
-    .map(([field, digits, scale]) => ({
-      field: String(field),
-      integerDigits: Math.max(1, Number(digits)),
-      scale: Number(scale),
-    }))
-    .filter(({ integerDigits, scale }) => integerDigits + scale <= DECIMAL_DIGITS_MAX);
-}
-
 /** Leaves one row per key, in the parts and `out.rows` or in `out.rows` alone, and counts what is in the files. */
 async function finishRows(slice: Slice, counts: ShapeCounts, withCopied: boolean): Promise<string[]> {
   const { request, connection } = slice;

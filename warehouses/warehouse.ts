@@ -1,7 +1,8 @@
 import type { z } from 'zod';
 import type { Batch, LoadReceipt } from '../schemas/batch.ts';
 import type { Instant } from '../schemas/instant.ts';
-import type { FieldType, ObjectSchema } from '../schemas/object-schema.ts';
+import type { ObjectSchema } from '../schemas/object-schema.ts';
+import type { OwnTable } from '../schemas/own-table.ts';
 import type { Receipt } from '../schemas/receipt.ts';
 import type { RunSummary } from '../schemas/run.ts';
 import type { SinkState } from '../schemas/sink.ts';
@@ -57,17 +58,6 @@ export interface IntervalRow {
   attempt: number;
   batches: string[];
   receipt: Receipt;
-}
-
-/** A table of Headwater's own in the schema `golden`. */
-export interface OwnTable {
-  name: string;
-  columns: { name: string; type: FieldType }[];
-  key: string[];
-  /** Column that may only rise for a key; null: the first row of a key stays for ever. */
-  version: string | null;
-  /** A view beside it with `valid_to` and `current` per version (SCD2). */
-  history?: { view: string; of: string; from: string; order: string };
 }
 
 /** A record that landed but fits no shared schema. `reason` carries no value. */

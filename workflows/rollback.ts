@@ -1,8 +1,8 @@
 // Takes values back: previewed, approved, then written as events that the next poll cannot undo.
 import { setCurrentDetails, upsertMemo, upsertSearchAttributes } from '@temporalio/workflow';
-import type { ChangePreview, RollbackRequest } from '../activities/steward.ts';
+import type { ChangePreview } from '../activities/steward.ts';
 import { changeReport } from '../rules/report.ts';
-import type { RollbackInput } from '../schemas/inputs.ts';
+import type { RollbackInput, RollbackRequest } from '../schemas/inputs.ts';
 import { approval } from './approval.ts';
 import { OUTCOME, PHASE } from './attributes.ts';
 import { plainFailure } from './failures.ts';

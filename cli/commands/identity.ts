@@ -12,7 +12,7 @@ export const identity: Command = {
   name: 'identity',
   summary: 'Which records are one customer: look, link, or keep apart for ever',
   usage: 'preview | link | unlink <record> <record>',
-  example: 'identity preview salesforce:Contact:003… hubspot:contacts:51…',
+  example: 'identity preview crm:Contact:003… hubspot:contacts:51…',
   about:
     'Links are events and can be taken back: `unlink` splits exactly what was one, `link` joins it again.',
   options: CHANGE_OPTIONS,
@@ -60,7 +60,7 @@ async function recordNamed(claims: Claims, given: string): Promise<{ ref: Record
   const profile = rest.length === 0 ? null : await claims.profileOf(ref);
   if (profile !== null) return { ref, profile };
   throw new HeadwaterError('INPUT_INVALID', `there is no record ${JSON.stringify(given)}`, {
-    remedy: 'Write it as salesforce:Contact:003…; `npx headwater profile` shows the records of a profile.',
+    remedy: 'Write it as crm:Contact:003…; `npx headwater profile` shows the records of a profile.',
   });
 }
 

@@ -80,7 +80,7 @@ export const profile: Command = {
   usage: '<profile | record | identifier>',
   example: 'profile ann@example.com',
   about:
-    'A record is written salesforce:Contact:003…; identifiers are e-mail addresses, telephone numbers, domains.',
+    'A record is written crm:Contact:003…; identifiers are e-mail addresses, telephone numbers, domains.',
   options: {
     'as-of': { type: 'string', value: '<time>', help: 'What was known then, by the rules of then' },
   },

@@ -1,6 +1,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { literal, quote } from '../sql.ts';
-import type { OwnTable, QuarantinedRow } from '../warehouse.ts';
+import type { OwnTable } from '../../schemas/own-table.ts';
+import type { QuarantinedRow } from '../warehouse.ts';
 import { rowsOf } from './client.ts';
 import { tableType } from './types.ts';
 
