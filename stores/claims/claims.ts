@@ -1,7 +1,7 @@
 import type { ConflictRules } from '../../schemas/conflicts.ts';
 import type { ProfileEvent } from '../../schemas/event.ts';
 import type { Instant } from '../../schemas/instant.ts';
-import type { ClaimValue, Observation, RecordRef, Via } from '../../schemas/observation.ts';
+import type { ClaimValue, Identifier, Observation, RecordRef, Via } from '../../schemas/observation.ts';
 import type { ConsideredClaim, GoldenField, GoldenProfile } from '../../schemas/profile.ts';
 import type { SinkState } from '../../schemas/sink.ts';
 
@@ -94,6 +94,22 @@ export interface GoldenChange {
   after: GoldenField | null;
 }
 
+/** One profile as an erasure sees it. Holds personal values: never logged, never part of a workflow (I5). */
+export interface Subject {
+  entity: string;
+  /** Itself first, then its aliases. */
+  profiles: string[];
+  /** Those that are not erased yet. */
+  records: RecordRef[];
+  /** Of every version, not only the newest. */
+  identifiers: Identifier[];
+  /** Profiles that once held one of the records. */
+  formerly: string[];
+  events: number;
+  /** Source time of the newest version, ms. */
+  newest: number;
+}
+
 export interface Verification {
   ok: boolean;
   batches: number;
@@ -169,10 +185,32 @@ export interface Claims {
   /** Log entries above the seq, ascending; for the warehouse's `profile_events`. */
   events(afterSeq: number, limit: number): Promise<ProfileEvent[]>;
 
-  /** Shreds the keys of every record of the profile and its aliases, suppresses them, writes tombstones to the outbox. */
-  erase(profile: string, cause: Cause): Promise<{ records: RecordRef[]; profiles: string[] }>;
-  /** Which of these records may not land: erased subjects (by record, or by an identifier). */
+  /** What an erasure of this profile takes, with the values that find it elsewhere; null: no such profile. */
+  subject(profile: string): Promise<Subject | null>;
+  /**
+   * Keeps records, and whoever has an identifier that only these subjects have, out from now on; nothing is removed yet.
+   * Repeating it changes nothing.
+   */
+  suppress(
+    records: readonly RecordRef[],
+    subjects: readonly Pick<Subject, 'entity' | 'records' | 'identifiers'>[],
+    cause: Cause,
+  ): Promise<void>;
+  /**
+   * Shreds the keys of every record of the profile and its aliases, suppresses them, writes tombstones to the outbox.
+   * `records`: only these records stay out; the same person in a new record may come back.
+   */
+  erase(
+    profile: string,
+    cause: Cause,
+    keepOut?: 'subject' | 'records',
+  ): Promise<{ records: RecordRef[]; profiles: string[] }>;
+  /** Whether anything is kept out at all: without, nobody need be compared. */
+  suppressing(): Promise<boolean>;
+  /** Which of these records may not land. */
   suppressed(source: string, object: string, records: string[]): Promise<boolean[]>;
+  /** Which of these normalised identifiers are those of erased subjects. */
+  suppressedIdentifiers(entity: string, identifiers: readonly Identifier[]): Promise<boolean[]>;
 
   verify(): Promise<Verification>;
   /** As a sink of windows: its own epoch and seq, raised by `closeWindow`. */

@@ -6,6 +6,7 @@ import { GENESIS } from './chain.ts';
 import type { Claims } from './claims.ts';
 import type { Writes } from './engine/draft.ts';
 import { runNow, type Program } from './engine/program.ts';
+import { Checkpointer } from './sqlite/checkpointer.ts';
 import { HeadFile } from './sqlite/head-file.ts';
 import { SqliteReads } from './sqlite/reads.ts';
 import { MIGRATIONS } from './sqlite/schema.ts';
@@ -19,10 +20,11 @@ const CACHE_KB = 64 * 1024;
 const MAP_BYTES = 1024 ** 3;
 
 /**
- * Overwritten values leave no trace in free space (I5). Log pages go into the file in parts small enough not to stop a webhook.
+ * Overwritten values leave no trace in free space (I5). SQLite's own checkpoints come only when those
+ * of the Checkpointer do not keep up.
  */
 const PRAGMAS = `PRAGMA secure_delete = ON; PRAGMA cache_size = -${CACHE_KB}; PRAGMA mmap_size = ${MAP_BYTES};
-  PRAGMA wal_autocheckpoint = 8000; PRAGMA temp_store = MEMORY`;
+  PRAGMA wal_autocheckpoint = 65536; PRAGMA temp_store = MEMORY`;
 
 export interface SqliteClaimsOptions extends ClaimsOptions {
   /** `claims.db` in Headwater's home; the end of the chain is kept in `claims.head` beside it. */
@@ -43,7 +45,7 @@ export async function openSqliteClaims(options: SqliteClaimsOptions): Promise<Cl
   });
   try {
     await db.transact(() => begin(db, vault));
-    return await claimsOn(new SqliteBackend(db, new HeadFile(options.path)), vault, options);
+    return await claimsOn(new SqliteBackend(db, options.path), vault, options);
   } catch (error) {
     db.close();
     throw error;
@@ -77,13 +79,15 @@ class SqliteBackend implements Backend {
   readonly #db: SqliteFile;
   readonly #reads: SqliteReads;
   readonly #headFile: HeadFile;
+  readonly #checkpointer: Checkpointer;
   /** Something was committed that a power loss would take back. */
   #relaxed = false;
 
-  constructor(db: SqliteFile, headFile: HeadFile) {
+  constructor(db: SqliteFile, path: string) {
     this.#db = db;
     this.#reads = new SqliteReads(db);
-    this.#headFile = headFile;
+    this.#headFile = new HeadFile(path);
+    this.#checkpointer = new Checkpointer(path);
   }
 
   async change<T>(
@@ -102,6 +106,7 @@ class SqliteBackend implements Backend {
     );
     this.#relaxed = durable ? false : this.#relaxed || !writes.empty;
     if (writes.link !== null) this.#headFile.raise(writes.link);
+    if (!durable) await this.#checkpointer.relieve();
     return result;
   }
 
@@ -156,8 +161,8 @@ class SqliteBackend implements Backend {
     return await verify(this.#db, this.#headFile);
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
+    await this.#checkpointer.close();
     this.#db.close();
-    return Promise.resolve();
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { Observation, Via } from '../../schemas/observation.ts';
 import { cause, goldenText, minute, rules, seen, type ClaimsFactory } from './claims-fixture.ts';
 

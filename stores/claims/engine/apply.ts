@@ -201,6 +201,14 @@ function laterConfirmed(world: World, rec: Rec, id: string, confirmedAt: string)
     : [{ version: { ...version, confirmedAt }, content }];
 }
 
+/** What is no longer the newest version keeps its last confirmation apart, if there was one after its first. */
+function keepConfirmation(world: World, rec: Rec): void {
+  const { head: seq, confirmed } = rec.row;
+  if (seq === null) return;
+  const event = rec.events.find((candidate) => candidate.seq === seq);
+  if (event?.confirmed !== confirmed) world.draft.confirmations.push({ seq, confirmed });
+}
+
 /** The head only makes re-reads cheap; which version counts is the fold's decision. */
 function raiseHead(
   world: World,
@@ -213,7 +221,7 @@ function raiseHead(
   const { draft } = world;
   const stamp = Date.parse(observation.stamp);
   if (stamp < row.stamp) return;
-  if (row.head !== null) draft.confirmations.push({ seq: row.head, confirmed: row.confirmed });
+  keepConfirmation(world, rec);
   row.head = seq;
   row.headId = id;
   row.stamp = stamp;

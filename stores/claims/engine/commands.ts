@@ -1,5 +1,5 @@
 import { HeadwaterError } from '../../../rules/errors.ts';
-import type { ClaimValue, RecordRef } from '../../../schemas/observation.ts';
+import type { ClaimValue, Identifier, RecordRef } from '../../../schemas/observation.ts';
 import type { ApplyReceipt, Cause } from '../claims.ts';
 import { NOTHING_APPLIED } from './apply.ts';
 import type { Writes } from './draft.ts';
@@ -9,6 +9,7 @@ import { relink } from './links.ts';
 import { ask, type Edge, type Program } from './program.ts';
 import { currentProfile } from './queries.ts';
 import { newReviews, raise, settle } from './settle.ts';
+import { exclusive } from './subject.ts';
 import { newWorld, type Context, type Profile, type Rec, type World } from './world.ts';
 
 export interface Done<T> {
@@ -198,25 +199,23 @@ export function* erase(
   context: Context,
   id: string,
   cause: Cause,
+  keepOut: 'subject' | 'records' = 'subject',
 ): Program<Done<{ records: RecordRef[]; profiles: string[] }>> {
   const { world, profile } = yield* worldOf(context, id, cause);
   const { draft } = world;
   const { vault } = context;
   const records: RecordRef[] = [];
+  const own = new Set([...profile.members].map(({ row }) => row.rid));
   for (const rec of profile.members) {
     const { row } = rec;
     if (row.record === null) continue;
     records.push(refOf(row));
-    const identifiers = world.contents(rec).flatMap(({ h = [] }) =>
-      identifiersOf(
-        vault,
-        context,
-        row.entity,
-        h.map(([kind, value]) => ({ kind, value })),
-      ),
-    );
-    const hashes = [...new Set(identifiers.map(({ hash }) => hash))];
-    draft.suppress.push(vault.subjectHash(row.source, row.object, row.record), ...hashes);
+    const said = world
+      .contents(rec)
+      .flatMap(({ h = [] }) => h.map(([kind, value]): Identifier => ({ kind, value })));
+    const hashes = identifiersOf(vault, context, row.entity, said).map(({ hash }) => hash);
+    draft.suppress.push(vault.subjectHash(row.source, row.object, row.record));
+    if (keepOut === 'subject') draft.suppress.push(...(yield* exclusive(context, row.entity, said, own)));
     draft.forget.push({ rid: row.rid, identifiers: hashes });
     draft.event('erase', row, vault.observationId(`erase\0${row.rid}`), null, null);
   }
@@ -231,7 +230,7 @@ export function* erase(
   return { writes: draft.finish(), result: { records, profiles } };
 }
 
-function* aliasesOf(pid: number): Program<number[]> {
+export function* aliasesOf(pid: number): Program<number[]> {
   const all: number[] = [];
   let generation = [pid];
   for (let step = 0; step < GENERATIONS_MAX && generation.length > 0; step += 1) {

@@ -33,6 +33,7 @@ export interface ProfileRow {
   at: number;
   deleted: boolean;
   mergedInto: number | null;
+  /** Several sources may say different things. */
   contested: boolean;
   /** A link of one of its records was refused: its links are never decided by the short way. */
   guarded: boolean;
@@ -133,8 +134,8 @@ export interface Reads {
 
   /** Live profiles above this one, ascending. */
   profilesAfter(after: number, entity: string | null, limit: number): Loaded<number[]>;
-  /** Newest change first. */
-  contested(entity: string | null, limit: number): Loaded<number[]>;
+  /** Newest change first: profiles of several sources, where a field may be contested. */
+  contested(entity: string | null, skip: number, limit: number): Loaded<number[]>;
   eventsAfter(seq: number, limit: number): Loaded<EventRow[]>;
   links(afterNumber: number, limit: number): Loaded<Link[]>;
   /** Records with an event of this run, or any event after this time, above a rid; ascending. */

@@ -9,6 +9,7 @@ import {
 } from '../../../rules/golden/resolve.ts';
 import type { RecordState } from '../../../rules/golden/state.ts';
 import type { ApplyReceipt } from '../claims.ts';
+import { codeOf, VERSION_CODE_MAX } from './draft.ts';
 import { instantOf } from './history.ts';
 import { reviewId } from './links.ts';
 import { ask, type Program } from './program.ts';
@@ -38,8 +39,10 @@ export function settle(world: World, receipt: ApplyReceipt): void {
 function begin(world: World, profile: Profile): void {
   const { row, members } = profile;
   const [only] = members;
-  const simple = members.size === 1 && only !== undefined && only.added.length === 1;
+  const compiled = world.compiled(row.entity);
+  const simple = members.size === 1 && only?.added.length === 1 && only.events.length === 0;
   if (simple) row.deleted = only.row.deleted;
+  else if (isPlain(members, compiled)) noteLinked(world, profile, compiled);
   else note(world, profile, world.resolved(profile));
   world.draft.newProfiles.push(row);
   world.draft.count(`profiles:${row.entity}`, 1);
@@ -69,12 +72,50 @@ function isChanged(world: World, profile: Profile): boolean {
   const [only] = members;
   if (kept === null && !linked && members.size === 1 && only !== undefined)
     return isOneChanged(world, profile, only, compiled);
+  if (kept === null && linked && isPlain(members, compiled)) {
+    noteLinked(world, profile, compiled);
+    return true;
+  }
   const after = world.resolved(profile);
   const was = profile.row.deleted;
   note(world, profile, after);
   if (linked || was !== after.deleted) return true;
   const prior = kept ?? resolvedBefore(world, profile, compiled);
   return diffGolden(prior.fields, after.fields).length > 0;
+}
+
+const TOMBSTONE = codeOf('tombstone');
+
+/** Records of one version each, in which nobody asked to be told of ties: what is noted of them can be seen without opening. */
+function isPlain(members: ReadonlySet<Rec>, compiled: CompiledRules): boolean {
+  if (asksAnyReview(compiled)) return false;
+  for (const { events, added } of members) {
+    if (events.length + added.length !== 1 || (events[0]?.kind ?? 0) > VERSION_CODE_MAX) return false;
+  }
+  return true;
+}
+
+function asksAnyReview({ defaults, fields }: CompiledRules): boolean {
+  if (defaults.rule.onTie === 'review') return true;
+  for (const { rule } of fields.values()) if (rule.onTie === 'review') return true;
+  return false;
+}
+
+function noteLinked(world: World, profile: Profile, compiled: CompiledRules): void {
+  const { row, members } = profile;
+  let gone = 0;
+  for (const { events, added } of members) {
+    if (added[0]?.version.deleted ?? events[0]?.kind === TOMBSTONE) gone += 1;
+  }
+  row.deleted = compiled.rules.deletes.golden === 'any' ? gone > 0 : gone === members.size;
+  row.contested = mayContest(members) && !row.deleted;
+  if (!profile.isNew) world.draft.profiles.add(row);
+}
+
+/** A field is contested between sources; whether one really is, whoever reads the profile sees. */
+function mayContest(members: ReadonlySet<Rec>): boolean {
+  const [first, ...others] = members;
+  return others.some(({ row }) => row.source !== first?.row.source);
 }
 
 function resolvedBefore(world: World, { before }: Profile, compiled: CompiledRules): Resolved {

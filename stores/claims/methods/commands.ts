@@ -7,6 +7,7 @@ import { ask, type Program } from '../engine/program.ts';
 import { recordsInScope, rollBack } from '../engine/rollback.ts';
 import { beginRules, continueRules } from '../engine/rule-change.ts';
 import type { Done } from '../engine/commands.ts';
+import { suppress } from '../engine/subject.ts';
 import { newWorld, type Context } from '../engine/world.ts';
 import type { Store } from '../store.ts';
 
@@ -25,6 +26,7 @@ type Names =
   | 'unlink'
   | 'resolveReview'
   | 'moveCursor'
+  | 'suppress'
   | 'erase'
   | 'closeWindow'
   | 'close';
@@ -36,7 +38,7 @@ export function commandMethods(store: Store): Pick<Claims, Names> {
 function operatorMethods({
   backend,
   context,
-}: Store): Pick<Claims, 'release' | 'override' | 'link' | 'unlink' | 'resolveReview' | 'erase'> {
+}: Store): Pick<Claims, 'release' | 'override' | 'link' | 'unlink' | 'resolveReview' | 'suppress' | 'erase'> {
   return {
     release: async (profile, field, cause) =>
       await backend.change(() => commands.release(context, profile, field, cause), DURABLE),
@@ -48,8 +50,10 @@ function operatorMethods({
       await backend.change(() => commands.state(context, 'apart', [a, b], cause), DURABLE),
     resolveReview: async (id, decision, cause) =>
       await backend.change(() => commands.resolveReview(context, id, decision, cause), DURABLE),
-    erase: async (profile, cause) => {
-      const erased = await backend.change(() => commands.erase(context, profile, cause), DURABLE);
+    suppress: async (records, subjects, cause) =>
+      await backend.change(() => suppress(context, records, subjects, cause), DURABLE),
+    erase: async (profile, cause, keepOut) => {
+      const erased = await backend.change(() => commands.erase(context, profile, cause, keepOut), DURABLE);
       await backend.scrub();
       return erased;
     },

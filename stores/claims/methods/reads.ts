@@ -1,18 +1,21 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { conflictRulesSchema } from '../../../schemas/conflicts.ts';
+import type { GoldenProfile } from '../../../schemas/profile.ts';
 import type { GoldenChange, Claims } from '../claims.ts';
 import { recordsInScope, rollBack } from '../engine/rollback.ts';
 import { ask, type Program } from '../engine/program.ts';
 import * as queries from '../engine/queries.ts';
+import { subjectOf } from '../engine/subject.ts';
 import { previewPage } from '../engine/rule-change.ts';
 import { instantOf } from '../engine/history.ts';
 import { compileRules } from '../../../rules/golden/resolve.ts';
-import type { GoldenProfile } from '../../../schemas/profile.ts';
 import { requireLimit, type Store } from '../store.ts';
 
 /** Profiles that one transaction opens, at some 50 µs each. */
 const PREVIEW_PROFILES = 100;
 const PREVIEW_RECORDS = 100;
+/** Profiles of several sources that are looked at, newest first, before the list ends. */
+const CONTESTED_SCAN_MAX = 10_000;
 
 type Names =
   | 'rowHashes'
@@ -32,12 +35,20 @@ type Names =
   | 'outbox'
   | 'cursor'
   | 'events'
+  | 'subject'
+  | 'suppressing'
   | 'suppressed'
+  | 'suppressedIdentifiers'
   | 'verify'
   | 'sinkState';
 
 export function readMethods(store: Store): Pick<Claims, Names> {
-  return { ...profileMethods(store), ...listMethods(store), ...stewardMethods(store) };
+  return {
+    ...profileMethods(store),
+    ...listMethods(store),
+    ...erasedMethods(store),
+    ...stewardMethods(store),
+  };
 }
 
 function profileMethods({
@@ -81,10 +92,21 @@ function profileMethods({
       return await backend.look(() => queries.readProfiles(context, pids));
     },
     contested: async ({ entity, limit }) => {
-      const pids = await backend.look(() =>
-        ask((reads) => reads.contested(entity ?? null, requireLimit(limit))),
-      );
-      return await backend.look(() => queries.readProfiles(context, pids));
+      const found: GoldenProfile[] = [];
+      const most = requireLimit(limit);
+      for (let seen = 0; seen < CONTESTED_SCAN_MAX && found.length < most; seen += PREVIEW_PROFILES) {
+        const skip = seen;
+        const page = await backend.look(function* program() {
+          const pids = yield* ask((reads) => reads.contested(entity ?? null, skip, PREVIEW_PROFILES));
+          return {
+            last: pids.length < PREVIEW_PROFILES,
+            profiles: yield* queries.readProfiles(context, pids),
+          };
+        });
+        found.push(...page.profiles.filter(isContested));
+        if (page.last) break;
+      }
+      return found.slice(0, most);
     },
     explain: async (profile, field) => await backend.look(() => queries.explain(context, profile, field)),
     history: async (profile, options = {}) =>
@@ -92,13 +114,14 @@ function profileMethods({
   };
 }
 
+function isContested({ fields, deleted }: GoldenProfile): boolean {
+  return !deleted && Object.values(fields).some(({ contested }) => contested);
+}
+
 function listMethods({
   backend,
   context,
-}: Store): Pick<
-  Claims,
-  'rowHashes' | 'counts' | 'outbox' | 'cursor' | 'events' | 'suppressed' | 'verify' | 'sinkState'
-> {
+}: Store): Pick<Claims, 'rowHashes' | 'counts' | 'outbox' | 'cursor' | 'events' | 'verify' | 'sinkState'> {
   const { vault } = context;
   return {
     rowHashes: async (source, object, records) =>
@@ -123,13 +146,31 @@ function listMethods({
         const rows = yield* ask((reads) => reads.eventsAfter(afterSeq, requireLimit(limit)));
         return yield* queries.openEvents(context, rows);
       }),
-    suppressed: async (source, object, records) => {
-      const hashes = records.map((record) => vault.subjectHash(source, object, record));
-      const erased = await backend.look(() => ask((reads) => reads.suppressed(hashes)));
-      return hashes.map((hash) => erased.has(hash));
-    },
     verify: async () => await backend.verify(),
     sinkState: async () => await backend.sinkState(),
+  };
+}
+
+function erasedMethods({
+  backend,
+  context,
+}: Store): Pick<Claims, 'subject' | 'suppressing' | 'suppressed' | 'suppressedIdentifiers'> {
+  const { vault } = context;
+  const among = async (hashes: string[]) => {
+    const erased = await backend.look(() => ask((reads) => reads.suppressed(hashes)));
+    return hashes.map((hash) => erased.has(hash));
+  };
+  return {
+    subject: async (profile) => {
+      const at = instantOf(context.nowMs());
+      const cause = { via: 'operator' as const, run: null, actor: null, reason: null, at };
+      return await backend.look(() => subjectOf(context, profile, cause));
+    },
+    suppressing: async () => (await backend.look(() => ask((reads) => reads.head()))).suppressed > 0,
+    suppressed: async (source, object, records) =>
+      await among(records.map((record) => vault.subjectHash(source, object, record))),
+    suppressedIdentifiers: async (entity, identifiers) =>
+      await among(identifiers.map(({ kind, value }) => vault.identifierHash(entity, kind, value))),
   };
 }
 

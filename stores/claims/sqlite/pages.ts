@@ -23,12 +23,12 @@ export function profilesAfter(db: SqliteFile, after: number, entity: string | nu
   return rows.map(([pid]) => num(pid));
 }
 
-export function contested(db: SqliteFile, entity: string | null, limit: number): number[] {
+export function contested(db: SqliteFile, entity: string | null, skip: number, limit: number): number[] {
   return db
     .list(
       `SELECT pid FROM profiles WHERE contested = 1 AND entity = ifnull(?, entity) AND merged_into IS NULL
-       ORDER BY seq DESC LIMIT ?`,
-      ...[entity, limit],
+       ORDER BY seq DESC LIMIT ? OFFSET ?`,
+      ...[entity, limit, skip],
     )
     .map(([pid]) => num(pid));
 }

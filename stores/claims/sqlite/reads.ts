@@ -167,8 +167,8 @@ export class SqliteReads implements Reads {
     return pages.profilesAfter(this.#db, after, entity, limit);
   }
 
-  contested(entity: string | null, limit: number): number[] {
-    return pages.contested(this.#db, entity, limit);
+  contested(entity: string | null, skip: number, limit: number): number[] {
+    return pages.contested(this.#db, entity, skip, limit);
   }
 
   eventsAfter(seq: number, limit: number): EventRow[] {

@@ -1,6 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { canonicalJson } from '../../../../rules/golden/canonical.ts';
 import type { ClaimValue } from '../../../../schemas/observation.ts';
 import { contentOf, parseContent } from '../../../../stores/claims/engine/content.ts';
