@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { backfill } from './backfill.ts';
+import { claims } from './claims.ts';
 import { isMet, summarize, table, type Figure } from './figures.ts';
 import { firstLoad } from './first-load.ts';
 import { incremental } from './incremental.ts';
@@ -22,6 +23,7 @@ const MEASUREMENTS: Record<string, (options: BenchOptions) => Promise<Figure[]>>
   backfill,
   memory,
   peers,
+  claims,
 };
 
 /** The table shows so much of an error; all of it was printed when it happened. */
@@ -30,7 +32,7 @@ const ERROR_CHARACTERS_MAX = 200;
 const USAGE = `npm run bench -- [options]
   --only <names>     of ${Object.keys(MEASUREMENTS).join(', ')}; comma between them
   --quick            200,000 rows, 3 runs, no peers, memory up to 1M rows
-  --rows <n>         Contacts of the first load; default 1,000,000
+  --rows <n>         Contacts of the first load, records of claims; default 1,000,000
   --runs <n>         repetitions of each timing; default 5
   --peers            with --quick: compare with other tools too
   --calm-s <n>       wait so long at most for a calm machine before a timing; default 30
