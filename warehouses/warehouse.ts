@@ -71,6 +71,22 @@ export interface QuarantinedRow {
   reason: string;
 }
 
+/** What belongs to one subject. Holds personal values: never logged. */
+export interface PurgeRequest {
+  /** Rows of raw tables by key, with the lines of the quarantine about them. */
+  records: { connection: string; object: string; table: string; key: string; records: string[] }[];
+  /** Texts that find the subject in lines of the quarantine that name no record. */
+  texts: string[];
+  /** Rows of Headwater's own tables in which each column has one of its values; `blank`: only these columns become null. */
+  own: { table: string; where: Record<string, string[]>; blank?: string[] }[];
+}
+
+/** Rows by table, as `schema.table`; only tables that had any. */
+export interface PurgedRows {
+  table: string;
+  rows: number;
+}
+
 /** A bounded answer to a read-only statement. Values are JSON-safe: decimals and 64-bit integers as text. */
 export interface QueryAnswer {
   columns: { name: string; type: string }[];
@@ -114,6 +130,10 @@ export interface Warehouse {
    * values. Returns how many rows went.
    */
   prune(before: Instant, rowsMax: number): Promise<number>;
+  /** Removes what belongs to one subject, in one transaction; `dryRun` counts it. Tables that are not there have no rows. */
+  purge(request: PurgeRequest, options: { dryRun: boolean }): Promise<PurgedRows[]>;
+  /** Leaves no bytes of removed rows where Headwater may overwrite them; says in whole sentences what remains, until when. */
+  scrub(): Promise<string[]>;
   /** Rows in the table that are not tombstones; for the shrink guard and the demo's table. */
   count(connection: string, table: string): Promise<number>;
   /** One read-only statement; at most `rowsMax` rows. Anything else than a select is refused. */

@@ -184,6 +184,11 @@ export interface Ledger {
   prune(request: PruneRequest): Promise<Pruned>;
   /** What `prune` would remove, and no more than that. */
   prunable(request: PruneRequest): Promise<Pruned>;
+  /**
+   * Cursors and lists of ids of the object's staged windows, which may name records and which nobody reads again. Returns how
+   * many slices held some; `dryRun` only counts them. An open window keeps its own: it still reads by them.
+   */
+  forgetReads(connection: string, object: string, options: { dryRun: boolean }): Promise<number>;
 
   storeSchema(connection: string, schema: ObjectSchema, at: Instant): Promise<void>;
   schema(connection: string, object: string): Promise<{ schema: ObjectSchema; at: Instant } | null>;

@@ -108,6 +108,7 @@ function factMethods(
   | 'runs'
   | 'prune'
   | 'prunable'
+  | 'forgetReads'
   | 'storeSchema'
   | 'schema'
   | 'take'
@@ -123,6 +124,13 @@ function factMethods(
     runs: async (filter) => await db.read(() => runs.runs(db, filter)),
     prune: async (request) => await db.transact(() => prune.prune(db, request)),
     prunable: async (request) => await db.readTogether(() => prune.prunable(db, request)),
+    forgetReads: async (connection, object, { dryRun }) => {
+      if (dryRun) return await db.readTogether(() => prune.readsHeld(db, connection, object));
+      const held = await db.transact(() => prune.forgetReads(db, connection, object));
+      // What was overwritten may still stand in the log of writes.
+      if (held > 0) await db.read(() => db.exec('PRAGMA wal_checkpoint(TRUNCATE)'));
+      return held;
+    },
     storeSchema: async (connection, schema, at) =>
       await db.transact(() => runs.storeSchema(db, connection, schema, at)),
     schema: async (connection, object) => await db.read(() => runs.readSchema(db, connection, object)),

@@ -152,6 +152,17 @@ class DiskStage implements Stage {
     return (await access(this.#local(key)).then(() => true, unlessMissing)) === true;
   }
 
+  async keepOnly(prefix: string, keys: readonly string[]): Promise<void> {
+    const folder = join(this.#root, 'windows', ...keyParts(prefix));
+    const kept = new Set(keys.map((key) => this.#local(key)));
+    for (const entry of (await readdir(folder, { recursive: true, withFileTypes: true }).catch(
+      unlessMissing,
+    )) ?? []) {
+      const path = join(entry.parentPath, entry.name);
+      if (entry.isFile() && !kept.has(path)) await rm(path, { force: true });
+    }
+  }
+
   async remove(window: string): Promise<void> {
     await rm(join(this.#root, 'windows', windowPart(window)), { recursive: true, force: true });
   }

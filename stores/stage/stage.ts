@@ -33,6 +33,8 @@ export interface Stage {
   /** A local path that can be read; STAGE_MISSING when the file is gone. */
   path(key: string): Promise<string>;
   exists(key: string): Promise<boolean>;
+  /** Removes every file of a slice, whose prefix is `<window>/<slice>`, but these; a file that is gone already is no error. */
+  keepOnly(prefix: string, keys: readonly string[]): Promise<void>;
   /** Removes all files of a window. */
   remove(window: string): Promise<void>;
   /** STAGE_FULL when less than `freeBytesMin` is free. */

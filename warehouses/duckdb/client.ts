@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DuckDBInstance } from '@duckdb/node-api';
@@ -7,6 +7,7 @@ import type { WarehouseContext } from '../warehouse.ts';
 import type { DuckdbConfig } from './config.ts';
 import { HeadwaterError } from '../../rules/errors.ts';
 import { firstLine, messageOf } from '../sql.ts';
+import { copyLive } from './purge.ts';
 
 export const LOCK_RETRY_MS = 500;
 /** Every DuckDB from this version on reads the file. */
@@ -25,17 +26,38 @@ export interface Client {
   read<T>(what: string, work: (connection: DuckDBConnection) => Promise<T>): Promise<T>;
   /** Lets go of cached blocks, which a large load has filled the whole limit with; nothing when reads are under way. */
   giveBack(): Promise<void>;
+  /** Writes the file anew with its live rows only; in whole sentences, what of removed rows remains. */
+  renew(): Promise<string[]>;
   close(): Promise<void>;
 }
 
 export async function openClient(config: DuckdbConfig, context: WarehouseContext): Promise<Client> {
-  const instance = await openFile(config, context);
-  const writer = await instance.connect();
-  await writer.run("SET TimeZone='UTC'");
+  let instance = await openFile(config, context);
+  let writer = await writerOf(instance);
   const mutex = createMutex();
   const memoryMb = config.memoryMb ?? context.memoryMbMax;
   let reads = 0;
+  let idle = Promise.withResolvers<void>();
   let givingBack: Promise<unknown> = Promise.resolve();
+  const swap = async (): Promise<string[]> => {
+    while (reads > 0) await idle.promise;
+    const fresh = `${config.path}.renewed`;
+    await rm(fresh, { force: true });
+    await writer.run('CHECKPOINT');
+    const room = await roomFor(config.path);
+    if (!room) return [NO_ROOM];
+    await copyLive(writer, fresh, STORAGE_VERSION);
+    writer.closeSync();
+    instance.closeSync();
+    try {
+      // Closing has written everything into the file: until the new one takes its name, the old one is whole.
+      await rename(fresh, config.path);
+    } finally {
+      instance = await openFile(config, context);
+      writer = await writerOf(instance);
+    }
+    return [];
+  };
   return {
     write: (what, work, signal) =>
       mutex(async () => {
@@ -63,6 +85,10 @@ export async function openClient(config: DuckdbConfig, context: WarehouseContext
       } finally {
         reads -= 1;
         connection.closeSync();
+        if (reads === 0) {
+          idle.resolve();
+          idle = Promise.withResolvers<void>();
+        }
       }
     },
     giveBack: () =>
@@ -71,12 +97,36 @@ export async function openClient(config: DuckdbConfig, context: WarehouseContext
         givingBack = evict(writer, memoryMb);
         await givingBack;
       }),
+    renew: () =>
+      mutex(async () => {
+        const swapped = swap();
+        givingBack = swapped.catch(() => undefined);
+        try {
+          return await swapped;
+        } catch (error) {
+          throw wrapped('writing the file anew', error);
+        }
+      }),
     close: () =>
       mutex(async () => {
         writer.closeSync();
         instance.closeSync();
       }),
   };
+}
+
+async function writerOf(instance: DuckDBInstance): Promise<DuckDBConnection> {
+  const writer = await instance.connect();
+  await writer.run("SET TimeZone='UTC'");
+  return writer;
+}
+
+const NO_ROOM =
+  'The disk has no room for a second copy of the warehouse, so bytes of removed rows stay in free blocks of its file until later rows overwrite them, or until an erasure finds room.';
+
+async function roomFor(path: string): Promise<boolean> {
+  const [{ size }, { bavail, bsize }] = await Promise.all([stat(path), statfs(dirname(path))]);
+  return bavail * bsize > size * 1.2;
 }
 
 /** A lower limit evicts what is not in use. Where too much is in use it is refused and stays as it was. */

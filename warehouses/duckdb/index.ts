@@ -11,6 +11,7 @@ import { loadBatch, verifyBatch } from './load.ts';
 import { mergeOwnTable, setAsideRows } from './own-tables.ts';
 import { loadPartial, verifyPartial } from './partial.ts';
 import { pruneFacts } from './prune.ts';
+import { purgeSubject } from './purge.ts';
 import { runExport, runQuery } from './query.ts';
 import { retireAbsent } from './retire.ts';
 import { planChanges, tableColumns } from './schema.ts';
@@ -100,6 +101,13 @@ async function connect(config: DuckdbConfig, context: WarehouseContext): Promise
       ),
     setAside: (rows) =>
       client.write('setting records aside', (connection) => setAsideRows(connection, rows, now())),
+    purge: (request, { dryRun }) =>
+      dryRun
+        ? client.read('counting what belongs to a subject', (connection) =>
+            purgeSubject(connection, request, true),
+          )
+        : client.write('removing a subject', (connection) => purgeSubject(connection, request, false)),
+    scrub: () => client.renew(),
     count: (name, table) =>
       client.read(`counting ${name}.${table}`, async (connection) => {
         if ((await tableColumns(connection, name, table)).length === 0) return 0;

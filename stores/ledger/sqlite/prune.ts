@@ -74,3 +74,19 @@ export function prunable(db: LedgerDatabase, { sink, before, rowsMax }: PruneReq
   const runs = db.all(`SELECT run_id FROM runs WHERE ${OLD_RUNS} LIMIT ?2`, before, rowsMax);
   return { windows, runs: runs.length };
 }
+
+const HELD = `window_seq IN (SELECT seq FROM windows WHERE connection = ?1 AND object = ?2 AND state = 'staged')
+  AND (cursor IS NOT NULL OR json_type(plan, '$.request.ids') IS NOT NULL)`;
+
+export function readsHeld(db: LedgerDatabase, connection: string, object: string): number {
+  return integer(db.get(`SELECT count(*) AS n FROM slices WHERE ${HELD}`, connection, object) ?? {}, 'n');
+}
+
+/** I5: overwritten, not only unlinked. */
+export function forgetReads(db: LedgerDatabase, connection: string, object: string): number {
+  return db.run(
+    `UPDATE slices SET cursor = NULL, plan = CASE WHEN json_type(plan, '$.request.ids') IS NULL THEN plan
+       ELSE json_set(plan, '$.request.ids', json('[]')) END WHERE ${HELD}`,
+    ...[connection, object],
+  );
+}
