@@ -107,10 +107,16 @@ async function syncAll(session: Session, quiet: boolean): Promise<{ runs: RunSum
   const { loaded, client, output, interrupted } = session;
   const runs: RunSummary[] = [];
   const codes: number[] = [];
-  for (const connection of Object.keys(loaded.config.connections)) {
-    if (!quiet) output.note(`  Syncing ${connection} …`);
-    const request = { connection, objects: [], allowShrink: false };
-    const handle = await startRun(client, loaded.config.temporal.taskQueue, request);
+  const connections = Object.keys(loaded.config.connections);
+  if (!quiet) output.note(`  Syncing ${connections.join(', ')} …`);
+  // All go on at once; they are looked at one after the other.
+  const handles = await Promise.all(
+    connections.map((connection) =>
+      startRun(client, loaded.config.temporal.taskQueue, { connection, objects: [], allowShrink: false }),
+    ),
+  );
+  for (const [at, handle] of handles.entries()) {
+    const connection = connections[at] ?? '';
     let latest: RunSummary | undefined;
     const ended = await watchWorkflow(handle, {
       signal: interrupted,

@@ -14,6 +14,11 @@ const VERDICT_TEXT: Record<string, string> = {
   failed: '✗ failed',
 };
 
+/** `1 value`, `2,000 values`. */
+export function countOf(count: number, noun: string): string {
+  return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
+}
+
 export function formatCount(count: number): string {
   return count.toString().replace(/\B(?=(\d{3})+(?!\d))/g, ',');
 }
@@ -175,7 +180,7 @@ export function changeReport(
   return [
     `**${title}** · ${phase}`,
     '',
-    `${atLeast}${formatCount(preview.values)} values in ${atLeast}${formatCount(preview.profiles)} profiles`,
+    `${atLeast}${countOf(preview.values, 'value')} in ${atLeast}${countOf(preview.profiles, 'profile')}`,
     ...(fields.length === 0
       ? []
       : [

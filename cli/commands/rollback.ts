@@ -1,5 +1,5 @@
 import { rollbackInputSchema } from '../../schemas/inputs.ts';
-import { formatCount } from '../../rules/report.ts';
+import { countOf } from '../../rules/report.ts';
 import { HeadwaterError } from '../../rules/errors.ts';
 import type { Claims, RollbackLine, RollbackScope } from '../../stores/claims/claims.ts';
 import { actorOf, agreed, CHANGE_OPTIONS, reasonOf } from '../approve.ts';
@@ -17,7 +17,7 @@ export const rollback: Command = {
   name: 'rollback',
   summary: 'Take values back, so that the next poll does not bring them again',
   usage: '[profile | record | identifier] [field]',
-  example: 'rollback ann@example.com jobTitle --reason "typed into the wrong record" --yes',
+  example: 'rollback ann@example.com jobTitle --source salesforce --dry-run',
   about:
     'Every condition that is given must hold; at least a profile, --source or --run. The preview shows\nreal customer data. Nothing is removed from the log: a rollback can be released again.',
   options: {
@@ -91,7 +91,7 @@ function show({ output, json }: Call, lines: readonly RollbackLine[], dry: boole
       ]),
   );
   const more = lines.length > LINES_SHOWN_MAX ? ` (${LINES_SHOWN_MAX} shown)` : '';
-  output.line(`\n${formatCount(lines.length)} values${more}.${dry ? ' Nothing was changed.' : ''}`);
+  output.line(`\n${countOf(lines.length, 'value')}${more}.${dry ? ' Nothing was changed.' : ''}`);
 }
 
 async function start(call: Call, input: { profile?: string | undefined }): Promise<number> {
@@ -107,7 +107,7 @@ async function start(call: Call, input: { profile?: string | undefined }): Promi
   if (call.json) call.output.json(result);
   else {
     const { retracted = 0, profiles = 0 } = counts(result);
-    call.output.line(`Took back ${formatCount(retracted)} values in ${formatCount(profiles)} profiles.`);
+    call.output.line(`Took back ${countOf(retracted, 'value')} in ${countOf(profiles, 'profile')}.`);
   }
   return EXIT.ok;
 }

@@ -1,7 +1,9 @@
 import { rulesOf } from '../../config/profiles.ts';
 import type { Config } from '../../config/schema.ts';
-import { formatCount } from '../../rules/report.ts';
+import { canonicalJson } from '../../rules/golden/canonical.ts';
+import { countOf } from '../../rules/report.ts';
 import type { ConflictRules } from '../../schemas/conflicts.ts';
+import type { ClaimValue } from '../../schemas/observation.ts';
 import type { Claims, GoldenChange } from '../../stores/claims/claims.ts';
 import { actorOf, agreed, CHANGE_OPTIONS, reasonOf } from '../approve.ts';
 import { oneOf, wholeNumber } from '../chosen.ts';
@@ -37,7 +39,7 @@ export const rules: Command = {
         for await (const page of claims.previewRules(one, { limit: CHANGES_MAX })) {
           count += page.length;
           changes.push(...page.slice(0, Math.max(0, limit - changes.length)));
-          call.output.progress([`comparing ${one.profile}: ${formatCount(count)} values would change …`]);
+          call.output.progress([`comparing ${one.profile}: ${countOf(count, 'value')} would change …`]);
         }
       }
       call.output.endProgress();
@@ -61,9 +63,14 @@ async function changedRules(claims: Claims, config: Config, entity?: string): Pr
   for (const one of all) {
     if (asked !== undefined && one.profile !== asked) continue;
     const active = await claims.rules(one.profile);
-    if (active !== null && JSON.stringify(active.rules) !== JSON.stringify(one)) found.push(one);
+    if (active !== null && canonicalJson(plain(active.rules)) !== canonicalJson(plain(one))) found.push(one);
   }
   return found;
+}
+
+/** As it is stored: without keys that hold nothing. */
+function plain(rules: ConflictRules): ClaimValue {
+  return JSON.parse(JSON.stringify(rules));
 }
 
 function print({ output }: Call, names: string[], changes: GoldenChange[], count: number): void {
@@ -85,7 +92,7 @@ function print({ output }: Call, names: string[], changes: GoldenChange[], count
     ]),
   );
   const more = count > changes.length ? ` (${changes.length} shown)` : '';
-  output.line(`\nRules of ${names.join(', ')}: ${formatCount(count)} values would change${more}.`);
+  output.line(`\nRules of ${names.join(', ')}: ${countOf(count, 'value')} would change${more}.`);
 }
 
 async function apply(call: Call, reason: string, entity: string | undefined): Promise<number> {
@@ -104,7 +111,7 @@ async function apply(call: Call, reason: string, entity: string | undefined): Pr
   else {
     const changed =
       typeof result === 'object' && result !== null && 'changed' in result ? Number(result.changed) : 0;
-    call.output.line(`In force. ${formatCount(changed)} profiles changed.`);
+    call.output.line(`In force. ${countOf(changed, 'profile')} changed.`);
   }
   return EXIT.ok;
 }
