@@ -114,6 +114,11 @@ class SqliteBackend implements Backend {
     return await this.#db.readTogether(() => runNow(program(), this.#reads));
   }
 
+  /** What takes a commit back takes this process with it. */
+  takenBack(): number {
+    return 0;
+  }
+
   async moveCursor(consumer: string, position: number): Promise<void> {
     await this.#db.transact(() =>
       this.#db.run(

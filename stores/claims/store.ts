@@ -24,6 +24,8 @@ export interface Backend {
   change<T>(program: () => Program<{ writes: Writes; result: T }>, options: { durable: boolean }): Promise<T>;
   /** One consistent state; writes nothing. */
   look<T>(program: () => Program<T>): Promise<T>;
+  /** How often commits that were not durable yet may have been taken back while this process went on. */
+  takenBack(): number;
   moveCursor(consumer: string, position: number): Promise<void>;
   sinkState(): Promise<SinkState>;
   /** Durable, with all that was written before; the same window again changes nothing. */
@@ -101,11 +103,12 @@ function applyMethods(store: Store): Pick<Claims, 'apply'> {
       }
       const total = { ...NOTHING_APPLIED };
       let causeNumber: number | null = null;
+      const sound = backend.takenBack();
       for (let from = 0; from < batch.observations.length || from === 0;) {
         const until = Math.min(batch.observations.length, from + rowsNext);
         const isLast = until === batch.observations.length;
         const started = performance.now();
-        causeNumber = await applyPart(store, batch, { from, until, isLast }, causeNumber, total);
+        causeNumber = await applyPart(store, batch, { from, until, isLast, sound }, causeNumber, total);
         const rows = until - from;
         rowsNext = rowsWithin(rowsNext, rows, performance.now() - started);
         from = until;
@@ -129,7 +132,7 @@ function rowsWithin(rows: number, done: number, tookMs: number): number {
 async function applyPart(
   { backend, context }: Store,
   { id, observations, cause }: ObservationBatch,
-  { from, until, isLast }: { from: number; until: number; isLast: boolean },
+  { from, until, isLast, sound }: { from: number; until: number; isLast: boolean; sound: number },
   causeNumber: number | null,
   total: ApplyReceipt,
 ): Promise<number | null> {
@@ -137,6 +140,7 @@ async function applyPart(
     .slice(from, until)
     .map((observation) => prepare(context.vault, context, observation));
   function* program() {
+    requireSound(backend, sound);
     const { writes, receipt } = yield* applyObservations(prepared, cause, causeNumber, context);
     if (isLast && id !== null) {
       writes.applied = { batch: id, receipt: sum(total, receipt) };
@@ -147,6 +151,15 @@ async function applyPart(
   const { receipt, written, number } = await backend.change(program, { durable: isLast });
   Object.assign(total, sum(total, receipt));
   return written === null ? causeNumber : (causeNumber ?? number);
+}
+
+/** I2: what a crash of the database took from the earlier transactions of a series must not be acknowledged by its last. */
+export function requireSound(backend: Backend, takenBack: number): void {
+  if (backend.takenBack() === takenBack) return;
+  throw new HeadwaterError(
+    'LEDGER_UNAVAILABLE',
+    'the database was away in the middle of a batch; it is applied anew',
+  );
 }
 
 function sum(left: ApplyReceipt, right: ApplyReceipt): ApplyReceipt {

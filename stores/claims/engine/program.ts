@@ -113,6 +113,7 @@ export interface Reads {
   suppressed(hashes: readonly string[]): Loaded<ReadonlySet<string>>;
   records(keys: readonly { oid: number; record: string }[]): Loaded<(RecordRow | null)[]>;
   recordByRef(source: string, object: string, record: string): Loaded<RecordRow | null>;
+  recordsByRef(source: string, object: string, records: readonly string[]): Loaded<(RecordRow | null)[]>;
   recordsById(rids: readonly number[]): Loaded<RecordRow[]>;
   recordsOf(pids: readonly number[]): Loaded<RecordRow[]>;
   /** Records that once belonged to this profile. */

@@ -9,7 +9,7 @@ import { beginRules, continueRules } from '../engine/rule-change.ts';
 import type { Done } from '../engine/commands.ts';
 import { suppress } from '../engine/subject.ts';
 import { newWorld, type Context } from '../engine/world.ts';
-import type { Store } from '../store.ts';
+import { requireSound, type Store } from '../store.ts';
 
 /** Records or profiles that one transaction opens and decides: 20 ms. */
 const PART = 100;
@@ -98,10 +98,15 @@ function longMethods({
     },
     confirm: async (source, object, records, confirmedAt) => {
       const cause: Cause = { via: 'poll', run: null, actor: null, reason: null, at: confirmedAt };
+      const sound = backend.takenBack();
       for (let from = 0; from < records.length; from += CONFIRM_PART) {
         const part = records.slice(from, from + CONFIRM_PART);
         const durable = from + CONFIRM_PART >= records.length;
-        await backend.change(() => confirm(context, source, object, part, cause), { durable });
+        const program = () => {
+          requireSound(backend, sound);
+          return confirm(context, source, object, part, cause);
+        };
+        await backend.change(program, { durable });
         await turn();
       }
     },
@@ -118,8 +123,7 @@ function* confirm(
 ): Program<Done<void>> {
   const { draft } = yield* newWorld(context, cause, null, []);
   const confirmed = Date.parse(cause.at);
-  for (const record of records) {
-    const row = yield* ask((reads) => reads.recordByRef(source, object, record));
+  for (const row of yield* ask((reads) => reads.recordsByRef(source, object, records))) {
     if (row === null || row.headId === null || row.confirmed >= confirmed) continue;
     row.confirmed = confirmed;
     draft.records.add(row);

@@ -175,12 +175,8 @@ function erasedMethods({
 }
 
 function* rowHashes(source: string, object: string, records: readonly string[]): Program<(string | null)[]> {
-  const hashes: (string | null)[] = [];
-  for (const record of records) {
-    const row = yield* ask((reads) => reads.recordByRef(source, object, record));
-    hashes.push(row?.rowHash ?? null);
-  }
-  return hashes;
+  const rows = yield* ask((reads) => reads.recordsByRef(source, object, records));
+  return rows.map((row) => row?.rowHash ?? null);
 }
 
 function stewardMethods({

@@ -18,20 +18,23 @@ import type {
   RulesRow,
 } from '../engine/program.ts';
 import { VERSION_CODE_MAX } from '../engine/draft.ts';
-import { EVENT, eventRow, num, numOrNull, str, strOrNull, type Values } from './columns.ts';
+import { eventRow, num, numOrNull, str, strOrNull, type Values } from './columns.ts';
 import * as pages from './pages.ts';
 
 const RECORD =
   'r.rid, r.oid, r.record, r.pid, r.home, r.salt, r.head, r.head_id, r.stamp, r.confirmed, r.deleted, r.row_hash';
 const BY_REF = `SELECT ${RECORD} FROM records r WHERE r.oid = ? AND r.record = ?`;
 const BY_RID = `SELECT ${RECORD} FROM records r WHERE r.rid = ?`;
-const BY_PID = `SELECT ${RECORD} FROM records r WHERE r.pid = ?`;
+const BY_PID = `SELECT ${RECORD} FROM records r WHERE r.pid = ? AND r.rid > ? ORDER BY r.rid LIMIT 1`;
 const MOVED = 'SELECT rid FROM moves WHERE pid = ?';
 const PROFILE =
   'SELECT pid, entity, version, seq, at, deleted, merged_into, contested, guarded FROM profiles WHERE pid = ?';
 const ALIASES = 'SELECT pid FROM profiles WHERE merged_into = ?';
-const HITS = `SELECT i.rid, r.pid FROM identifiers i JOIN records r ON r.rid = i.rid WHERE i.hash = ? ORDER BY i.rid LIMIT ?`;
-const EVENTS = `${EVENT} WHERE e.rid = ? ORDER BY e.seq`;
+const HOLDER = 'SELECT rid FROM identifiers WHERE hash = ? AND rid > ? ORDER BY rid LIMIT 1';
+const PID = 'SELECT pid FROM records WHERE rid = ?';
+const NEXT_EVENT = `SELECT seq, id, kind, rid, pid, cause, 0, confirmed, body FROM events INDEXED BY events_by_record
+  WHERE rid = ? AND seq > ? ORDER BY seq LIMIT 1`;
+const CAUSE_AT = 'SELECT at FROM causes WHERE number = ?';
 const CONFIRMED = 'SELECT confirmed FROM confirmations WHERE seq = ?';
 const EDGES = 'SELECT a, b, kind FROM edges WHERE a = ?1 UNION SELECT a, b, kind FROM edges WHERE b = ?1';
 const SUPPRESSED = 'SELECT 1 FROM suppressed WHERE hash = ?';
@@ -50,11 +53,20 @@ interface ObjectName {
   object: string;
 }
 
-/** Answers of one SQLite file; every method is called inside a transaction. */
+const CAUSES_MAX = 10_000;
+
+/**
+ * Rows of which there are one or two per key are stepped through with `get`: measured at 0.5 µs a step, where a list costs
+ * 2 to 6 µs before its first row.
+ *
+ * Answers of one SQLite file; every method is called inside a transaction.
+ */
 export class SqliteReads implements Reads {
   readonly #db: SqliteFile;
   /** Numbers of objects never change, so what one transaction has seen the next may know. */
   readonly #objects = new Map<number, ObjectName>();
+  /** Times of causes that events named; these never change either. */
+  readonly #causes = new Map<number, number>();
 
   constructor(db: SqliteFile) {
     this.#db = db;
@@ -98,12 +110,21 @@ export class SqliteReads implements Reads {
     return null;
   }
 
+  recordsByRef(source: string, object: string, records: readonly string[]): (RecordRow | null)[] {
+    return records.map((record) => this.recordByRef(source, object, record));
+  }
+
   recordsById(rids: readonly number[]): RecordRow[] {
     return rids.flatMap((rid) => this.#record(this.#db.one(BY_RID, rid)) ?? []);
   }
 
   recordsOf(pids: readonly number[]): RecordRow[] {
-    return pids.flatMap((pid) => this.#db.list(BY_PID, pid).flatMap((values) => this.#record(values) ?? []));
+    const rows: RecordRow[] = [];
+    for (const pid of pids) {
+      let row = this.#record(this.#db.one(BY_PID, pid, 0));
+      for (; row !== null; row = this.#record(this.#db.one(BY_PID, pid, row.rid))) rows.push(row);
+    }
+    return rows;
   }
 
   movedFrom(pids: readonly number[]): number[] {
@@ -124,8 +145,12 @@ export class SqliteReads implements Reads {
   hits(hashes: readonly string[], limit: number): IdentifierHit[] {
     const hits: IdentifierHit[] = [];
     for (const hash of hashes) {
-      for (const [rid, pid] of this.#db.list(HITS, hash, limit)) {
-        hits.push({ hash, rid: num(rid), pid: num(pid) });
+      let rid = 0;
+      for (let count = 0; count < limit; count += 1) {
+        const next = this.#db.one(HOLDER, hash, rid)?.[0];
+        if (next === undefined) break;
+        rid = num(next);
+        hits.push({ hash, rid, pid: num(this.#db.one(PID, rid)?.[0]) });
       }
     }
     return hits;
@@ -134,18 +159,31 @@ export class SqliteReads implements Reads {
   events(rids: readonly number[]): EventRow[] {
     const rows: EventRow[] = [];
     for (const rid of rids) {
-      const values = this.#db.list(EVENTS, rid);
-      for (const one of values) {
-        const row = eventRow(one);
-        // A version that is not the newest any more keeps its last confirmation apart.
-        if (values.length > 1 && row.kind <= VERSION_CODE_MAX) {
-          const later = this.#db.one(CONFIRMED, row.seq)?.[0];
-          if (later !== undefined) row.confirmed = Math.max(row.confirmed ?? num(later), num(later));
-        }
+      const first = rows.length;
+      let values = this.#db.one(NEXT_EVENT, rid, 0);
+      for (; values !== undefined; values = this.#db.one(NEXT_EVENT, rid, num(values[0]))) {
+        const row = eventRow(values);
+        row.at = this.#causeAt(row.cause);
         rows.push(row);
+      }
+      // A version that is not the newest any more keeps its last confirmation apart.
+      if (rows.length - first < 2) continue;
+      for (const row of rows.slice(first)) {
+        const later = row.kind <= VERSION_CODE_MAX ? this.#db.one(CONFIRMED, row.seq)?.[0] : undefined;
+        if (later !== undefined) row.confirmed = Math.max(row.confirmed ?? num(later), num(later));
       }
     }
     return rows;
+  }
+
+  #causeAt(number: number): number {
+    let at = this.#causes.get(number);
+    if (at === undefined) {
+      at = num(this.#db.one(CAUSE_AT, number)?.[0]);
+      if (this.#causes.size >= CAUSES_MAX) this.#causes.clear();
+      this.#causes.set(number, at);
+    }
+    return at;
   }
 
   edges(rids: readonly number[]): Edge[] {
