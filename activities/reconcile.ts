@@ -2,6 +2,8 @@
 import { Context } from '@temporalio/activity';
 import { compileMapping, type CompiledMapping } from '../mapping/compile.ts';
 import { HeadwaterError } from '../rules/errors.ts';
+import { NO_ROWS } from '../rules/receipts.ts';
+import { CLAIMS_SINK } from '../rules/sinks.ts';
 import type { Batch } from '../schemas/batch.ts';
 import type { Observation } from '../schemas/observation.ts';
 import type { ObjectSchema } from '../schemas/object-schema.ts';
@@ -13,8 +15,6 @@ import type { QuarantinedRow } from '../warehouses/warehouse.ts';
 import type { Dependencies, Profiles } from './dependencies.ts';
 import { failpoint } from './failpoints.ts';
 
-/** The name of the claims store among the sinks: its coverage is its own, so a bad rule never blocks raw landing. */
-export const CLAIMS_SINK = 'claims';
 /** Observations that are mapped before they are added: bounds memory, and what a retry repeats. */
 const OBSERVATIONS_MAX = 5_000;
 
@@ -42,10 +42,9 @@ export async function reconcile(dependencies: Dependencies, input: ReconcileInpu
   const summary = { ...NO_GOLDEN };
   if (profiles === undefined) return summary;
   await checkSink(dependencies, profiles.claims);
+  const readWhole = new Set<string>();
   for (const window of await ledger.undelivered(CLAIMS_SINK, input.connection)) {
-    // A partial window has a few fields of each record: taken for whole records they would null the others.
-    const isWhole = window.fields === undefined;
-    const batches = isWhole ? await reconcileWindow(dependencies, profiles, window, input, summary) : [];
+    const batches = await reconcileWindow(dependencies, profiles, window, input, summary, readWhole);
     const state = await profiles.claims.closeWindow(window.id, batches);
     failpoint('reconcile:closed');
     await ledger.commitSink(CLAIMS_SINK, [{ window: window.id, attempt: window.attempt }], state);
@@ -76,6 +75,7 @@ async function checkSink({ ledger }: Dependencies, claims: Claims): Promise<void
   throw new HeadwaterError(
     'SINK_REWOUND',
     `the claims store holds less than the ledger has noted (${known.seq} windows noted, ${real.seq} there)`,
+    { remedy: 'Make the profiles again with `npx headwater repair --profiles`.' },
   );
 }
 
@@ -85,29 +85,90 @@ async function reconcileWindow(
   window: Window,
   input: ReconcileInput,
   summary: GoldenSummary,
+  readWhole: Set<string>,
 ): Promise<string[]> {
   const { schema, slices } = await dependencies.ledger.progress(window.id);
-  const mappings = profiles
-    .mappings(window.connection, window.object)
-    .map((mapping) => compileMapping(mapping, window.connection, schema, profiles.phone));
   const batches = slices.flatMap(({ batch }) => (batch === null ? [] : [batch]));
-  for (const mapping of mappings) {
-    for (const batch of batches) {
-      const lines = {
-        dependencies,
-        profiles,
-        window,
-        schema,
-        mapping,
-        batch,
-        summary,
-        cause: causeOf(dependencies, input),
-      };
-      await reconcileFiles(lines, batch.rows, true);
-      await reconcileFiles(lines, batch.tombstones === null ? [] : [batch.tombstones], false);
+  const cause = causeOf(dependencies, input);
+  try {
+    await reconcileBatches(dependencies, profiles, { window, schema, batches, cause, summary });
+  } catch (error) {
+    if (!(error instanceof HeadwaterError) || error.code !== 'STAGE_MISSING') throw error;
+    if (!readWhole.has(window.object)) {
+      const whole = await tableBatch(dependencies, window, schema);
+      await reconcileBatches(dependencies, profiles, { window, ...whole, cause, summary });
     }
+    readWhole.add(window.object);
   }
   return batches.map(({ id }) => id);
+}
+
+/**
+ * The stage keeps a window for some days only: after that the warehouse's own table says what each record holds now. Versions in
+ * between are lost to the history then, never a current value.
+ */
+async function tableBatch(
+  { warehouse, lanes, stage }: Dependencies,
+  window: Window,
+  schema: ObjectSchema,
+): Promise<{ schema: ObjectSchema; batches: Batch[] }> {
+  const table = qualified(window.connection, schema.table);
+  const path = await stage.reserve(`${window.id}/0/table`, 'parquet');
+  const columns = await lanes('warehouse', async () => {
+    const { columns: present } = await warehouse.query(`SELECT * FROM ${table} LIMIT 1`, 1);
+    await warehouse.export(`SELECT * FROM ${table}`, path);
+    return new Set(present.map(({ name }) => name));
+  });
+  const { key } = await stage.adopt(path);
+  const fields = schema.fields.filter(({ column }) => columns.has(column));
+  const batch: Batch = {
+    id: `table ${window.id}`,
+    window: window.id,
+    slice: 0,
+    rows: [key],
+    tombstones: null,
+    quarantine: null,
+    counts: NO_ROWS,
+  };
+  return { schema: { ...schema, fields }, batches: [batch] };
+}
+
+/** A standard identifier in double quotes; connection and table names hold neither quotes nor NUL. */
+function qualified(schema: string, table: string): string {
+  return `"${schema}"."${table}"`;
+}
+
+export interface BatchesToReconcile {
+  window: Window;
+  /** What the batches hold: of a partial window its few fields. */
+  schema: ObjectSchema;
+  batches: readonly Batch[];
+  cause: Cause;
+  summary: GoldenSummary;
+  /** Only these records; absent: all. */
+  only?: ReadonlySet<string>;
+  /** Set aside already: told in the summary, not once more in the warehouse. */
+  quiet?: boolean;
+}
+
+/** Adds what shaped batches hold as claims; the same twice changes nothing (I1). */
+export async function reconcileBatches(
+  dependencies: Dependencies,
+  profiles: Profiles,
+  given: BatchesToReconcile,
+): Promise<void> {
+  const { window, schema, batches } = given;
+  const always = new Set<string | null>([schema.key, schema.stamp, schema.deleted]);
+  for (const one of profiles.mappings(window.connection, window.object)) {
+    const mapping = compileMapping(one, window.connection, schema, profiles.phone);
+    // A partial window without a field that is mapped says of a record only that it is gone.
+    const goneOnly = window.fields !== undefined && mapping.reads.every((name) => always.has(name));
+    for (const batch of batches) {
+      const work = { dependencies, profiles, mapping, batch, goneOnly, ...given };
+      await reconcileFiles(work, batch.rows, true);
+      await reconcileFiles(work, batch.tombstones === null ? [] : [batch.tombstones], false);
+    }
+  }
 }
 
 function causeOf({ now }: Dependencies, input: ReconcileInput): Cause {
@@ -116,15 +177,12 @@ function causeOf({ now }: Dependencies, input: ReconcileInput): Cause {
   return { via: input.backfill ? 'backfill' : 'poll', run, actor: null, reason: null, at };
 }
 
-interface Work {
+interface Work extends BatchesToReconcile {
   dependencies: Dependencies;
   profiles: Profiles;
-  window: Window;
-  schema: ObjectSchema;
   mapping: CompiledMapping;
   batch: Batch;
-  summary: GoldenSummary;
-  cause: Cause;
+  goneOnly: boolean;
 }
 
 async function reconcileFiles(work: Work, keys: string[], hashed: boolean): Promise<void> {
@@ -136,7 +194,12 @@ async function reconcileFiles(work: Work, keys: string[], hashed: boolean): Prom
   const key = column(schema.key)?.column ?? schema.key;
   let part: Observation[] = [];
   for await (const rows of dependencies.shaper.rows({ files, key, columns, hashed })) {
-    part.push(...(await observations(work, rows, window)));
+    const { only, goneOnly } = work;
+    const wanted = rows.filter(
+      ({ record, deleted }) => (only === undefined || only.has(record)) && (deleted || !goneOnly),
+    );
+    if (wanted.length === 0) continue;
+    part.push(...(await observations(work, wanted, window)));
     Context.current().heartbeat({ window: window.id, observed: work.summary.observed });
     Context.current().cancellationSignal.throwIfAborted();
     if (part.length < OBSERVATIONS_MAX) continue;
@@ -165,14 +228,29 @@ async function observations(work: Work, rows: ShapedRow[], window: Window): Prom
   const bad: QuarantinedRow[] = [];
   const found: Observation[] = [];
   const skip = new Set(unchanged);
+  if (window.fields !== undefined) for (const row of await strangers(work, rows, known)) skip.add(row);
   for (const row of rows) {
     if (skip.has(row)) continue;
     const one = observe(work, row, bad);
     if (one !== null) found.push(one);
   }
-  if (bad.length > 0) {
+  if (bad.length > 0 && work.quiet !== true)
     await work.dependencies.lanes('warehouse', () => work.dependencies.warehouse.setAside(bad));
-    work.summary.quarantined += bad.length;
+  work.summary.quarantined += bad.length;
+  return found;
+}
+
+/** A few fields make no record: what fits no schema, or was never read whole, is not made of them. */
+async function strangers(
+  { profiles, mapping, window }: Work,
+  rows: ShapedRow[],
+  known: (string | null)[],
+): Promise<ShapedRow[]> {
+  const unsure = rows.filter((_, at) => known[at] === null);
+  const found: ShapedRow[] = [];
+  for (const row of unsure) {
+    const ref = { source: window.connection, object: mapping.object, record: row.record };
+    if ((await profiles.claims.profileOf(ref)) === null) found.push(row);
   }
   return found;
 }

@@ -1,4 +1,5 @@
 import { sinkOf } from '../../config/connection-config.ts';
+import { CLAIMS_SINK } from '../../rules/sinks.ts';
 import { HeadwaterError } from '../../rules/errors.ts';
 import type { Command } from '../command.ts';
 import { worstExit } from '../exit-codes.ts';
@@ -9,17 +10,24 @@ import { startSync } from './sync.ts';
 export const repair: Command = {
   name: 'repair',
   summary: 'Land everything again after the warehouse was lost or restored',
-  usage: '--from-stage',
+  usage: '--from-stage | --profiles',
   example: 'repair --from-stage',
   about:
     'Forgets what the warehouse had landed, of all connections, then lands what is still in the stage.\nWhat is there already stays: loads are guarded by version. For the rest: `backfill --from beginning`.',
-  options: { 'from-stage': { type: 'boolean', help: 'Land the staged windows again' } },
+  options: {
+    'from-stage': { type: 'boolean', help: 'Land the staged windows again' },
+    profiles: { type: 'boolean', help: 'Make the golden profiles again, after their store was lost' },
+  },
   arguments: { min: 0, max: 0 },
   async run(call) {
     const loaded = await call.load();
-    if (!call.options.flag('from-stage')) {
+    const sinks = [
+      ...(call.options.flag('from-stage') ? [sinkOf(loaded.config)] : []),
+      ...(call.options.flag('profiles') ? [CLAIMS_SINK] : []),
+    ];
+    if (sinks.length === 0) {
       throw new HeadwaterError('INPUT_INVALID', 'repair needs to know how', {
-        remedy: 'Write `npx headwater repair --from-stage`.',
+        remedy: 'Write `npx headwater repair --from-stage`, or --profiles.',
       });
     }
     // The client first: with Temporal away nothing would land, and the ledger had better keep what it knows.
@@ -27,7 +35,7 @@ export const repair: Command = {
       const ledger = await openLedger(loaded.config);
       try {
         // I7: all connections share the warehouse; one that was left out would stay green over a hole.
-        await ledger.resetSink(sinkOf(loaded.config), {});
+        for (const sink of sinks) await ledger.resetSink(sink, {});
       } finally {
         await ledger.close();
       }

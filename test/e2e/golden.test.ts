@@ -1,3 +1,5 @@
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { normaliseEmail, phoneNormaliser } from '../../mapping/normalise.ts';
 import type { Failpoint } from '../../activities/failpoints.ts';
@@ -240,6 +242,33 @@ describe('golden profiles', () => {
       });
       expect(found?.fields['jobTitle']?.value).toBe(`Killed at ${failpoint}`);
       expect(await claims((store) => store.verify())).toMatchObject({ ok: true });
+    },
+    TEST_MS_MAX,
+  );
+
+  test(
+    'a store that was lost is noticed, and made again from the warehouse where the stage has nothing left',
+    async () => {
+      await pipeline.stop();
+      for (const name of ['claims.db', 'claims.db-wal', 'claims.db-shm', 'claims.head'])
+        rmSync(join(pipeline.home, name), { force: true });
+      const stage = join(pipeline.home, 'stage');
+      for (const name of readdirSync(stage).filter((one) => one.startsWith('w_')))
+        rmSync(join(stage, name), { recursive: true });
+      await pipeline.start();
+      pipeline.sandbox.data.update('Contact', (await people())[1]?.id ?? '', {
+        Department: 'After the loss',
+      });
+      pipeline.pass();
+      const end = await pipeline.sync();
+      // The raw rows landed all the same.
+      expect(lineOf(end).verdict).toBe('proven');
+      expect(end.outcome).toBe('PARTIAL');
+      expect(end.message).toContain('SINK_REWOUND');
+      expect(end.message).toContain('npx headwater repair --profiles');
+      await pipeline.ledger((ledger) => ledger.resetSink('claims', {}));
+      await syncBoth();
+      await expectGolden();
     },
     TEST_MS_MAX,
   );
