@@ -111,6 +111,10 @@ export const ERRORS = {
     remedy:
       'This ledger belongs to another Temporal cluster or namespace; use that one or start the worker once with HEADWATER_ADOPT=1.',
   },
+  LEDGER_UNAVAILABLE: {
+    retryable: true,
+    remedy: "Start the ledger's Postgres, or correct `ledger.url`; runs go on by themselves when it answers.",
+  },
   ATTEMPT_OUTDATED: { retryable: false, remedy: 'A newer run took this window over; nothing is lost.' },
   WINDOW_IN_PROGRESS: { retryable: false, remedy: 'The named workflow works on this interval; wait for it.' },
   FIRST_LOAD_MISSING: {
