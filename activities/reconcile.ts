@@ -255,7 +255,7 @@ async function strangers(
   return found;
 }
 
-function rowHash(row: ShapedRow, mapping: CompiledMapping): string {
+export function rowHash(row: ShapedRow, mapping: CompiledMapping): string {
   return `${row.hash ?? ''}.${mapping.hash}`;
 }
 

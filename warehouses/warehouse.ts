@@ -6,7 +6,7 @@ import type { OwnTable } from '../schemas/own-table.ts';
 import type { Receipt } from '../schemas/receipt.ts';
 import type { RunSummary } from '../schemas/run.ts';
 import type { SinkState } from '../schemas/sink.ts';
-import type { Window } from '../schemas/window.ts';
+import type { Interval, Window } from '../schemas/window.ts';
 
 /** What may change by itself when the source's schema moves. */
 export type EvolutionMode = 'evolve' | 'freeze' | 'discard' | 'quarantine';
@@ -87,6 +87,85 @@ export interface PurgedRows {
   rows: number;
 }
 
+/** How the id of a window begins whose records were read by id (a repair, a replay): it covers nothing and has no interval row. */
+export const BY_ID_WINDOW = 'byid_';
+
+/** Rows of a table with a version in an interval. `all`: tombstones too. */
+export interface VersionCount {
+  all: number;
+  alive: number;
+}
+
+/** What the warehouse holds of a record. */
+export interface HeldVersion {
+  record: string;
+  /** Null only where another program wrote the row. */
+  version: Instant | null;
+  deleted: boolean;
+}
+
+/**
+ * How a staged row and the row of its key differ. missing: no such row. outdated: an older version. kept: deleted in the source,
+ * alive here; lost: the reverse. altered: other values at one version. newer: this side has a later version. aside: the staged
+ * row was set aside, so it is not in the batch.
+ */
+export type RowState = 'same' | 'missing' | 'outdated' | 'kept' | 'lost' | 'altered' | 'newer' | 'aside';
+
+/** One key of a batch beside the table. `columns` names those that differ (altered), never what they hold. */
+export interface ComparedRow {
+  record: string;
+  state: RowState;
+  /** Of the staged row; null for one that was set aside. */
+  version: Instant | null;
+  columns: string[];
+}
+
+export interface OpenQuarantine {
+  object: string;
+  record: string;
+  reasons: { field: string | null; reason: string }[];
+}
+
+/** What an audit, and the replay of records that were set aside, ask of a warehouse. */
+export interface WarehouseAudit {
+  /** One answer per interval, in order. A table that is not there holds nothing. */
+  counts(connection: string, schema: ObjectSchema, intervals: Interval[]): Promise<VersionCount[]>;
+  /**
+   * Rows with a version in the interval, ascending; at most `rowsMax` and then all that share the last one's version. Null when
+   * those alone are more than `rowsMax` again.
+   */
+  versions(
+    connection: string,
+    schema: ObjectSchema,
+    interval: Interval,
+    rowsMax: number,
+  ): Promise<HeldVersion[] | null>;
+  /** The same for these records; one that is not there is absent. */
+  held(connection: string, schema: ObjectSchema, records: string[]): Promise<HeldVersion[]>;
+  /** So many living rows with a version before `until`, the same for the same seed and rows. */
+  sample(
+    connection: string,
+    schema: ObjectSchema,
+    until: Instant,
+    rows: number,
+    seed: string,
+  ): Promise<string[]>;
+  /** Every staged row of a batch beside the table; fields named in `except` are not compared. */
+  compare(request: LoadRequest, except: string[]): Promise<ComparedRow[]>;
+  /** Forgets the content hash of these records, so that no load takes their rows for unchanged. Values stay. */
+  doubt(connection: string, schema: ObjectSchema, records: string[]): Promise<void>;
+  /** Records that were set aside and not resolved since, by record; at most `recordsMax`. */
+  quarantined(connection: string, object: string | null, recordsMax: number): Promise<OpenQuarantine[]>;
+  /** Sets `resolved_at` on the open entries of these records, but for entries of the window `except`; returns how many. */
+  resolve(
+    connection: string,
+    object: string,
+    records: string[],
+    at: Instant,
+    except: string,
+  ): Promise<number>;
+}
+
 /** A bounded answer to a read-only statement. Values are JSON-safe: decimals and 64-bit integers as text. */
 export interface QueryAnswer {
   columns: { name: string; type: string }[];
@@ -132,8 +211,18 @@ export interface Warehouse {
   prune(before: Instant, rowsMax: number): Promise<number>;
   /** Removes what belongs to one subject, in one transaction; `dryRun` counts it. Tables that are not there have no rows. */
   purge(request: PurgeRequest, options: { dryRun: boolean }): Promise<PurgedRows[]>;
+  /** Keys of a raw table's rows whose version is older, oldest first; none where the table is not there. */
+  olderThan(table: {
+    connection: string;
+    table: string;
+    key: string;
+    before: Instant;
+    limit: number;
+  }): Promise<string[]>;
   /** Leaves no bytes of removed rows where Headwater may overwrite them; says in whole sentences what remains, until when. */
   scrub(): Promise<string[]>;
+  /** Absent where the warehouse cannot be audited; the command says so. */
+  readonly audit?: WarehouseAudit;
   /** Rows in the table that are not tombstones; for the shrink guard and the demo's table. */
   count(connection: string, table: string): Promise<number>;
   /** One read-only statement; at most `rowsMax` rows. Anything else than a select is refused. */

@@ -3,6 +3,7 @@ import { ORIGIN } from '../../schemas/instant.ts';
 import { checkIdentifiers, qualified } from '../sql.ts';
 import { defineWarehouse } from '../warehouse.ts';
 import type { LoadRequest, Warehouse, WarehouseContext } from '../warehouse.ts';
+import { auditMethods } from './audit.ts';
 import { checkFile } from './check.ts';
 import { openClient, rowsOf } from './client.ts';
 import { duckdbConfigSchema } from './config.ts';
@@ -11,7 +12,7 @@ import { loadBatch, verifyBatch } from './load.ts';
 import { mergeOwnTable, setAsideRows } from './own-tables.ts';
 import { loadPartial, verifyPartial } from './partial.ts';
 import { pruneFacts } from './prune.ts';
-import { purgeSubject } from './purge.ts';
+import { keysOlderThan, purgeSubject } from './purge.ts';
 import { runExport, runQuery } from './query.ts';
 import { retireAbsent } from './retire.ts';
 import { planChanges, tableColumns } from './schema.ts';
@@ -107,7 +108,10 @@ async function connect(config: DuckdbConfig, context: WarehouseContext): Promise
             purgeSubject(connection, request, true),
           )
         : client.write('removing a subject', (connection) => purgeSubject(connection, request, false)),
+    olderThan: (table) =>
+      client.read('looking for old rows', (connection) => keysOlderThan(connection, table)),
     scrub: () => client.renew(),
+    audit: auditMethods(client),
     count: (name, table) =>
       client.read(`counting ${name}.${table}`, async (connection) => {
         if ((await tableColumns(connection, name, table)).length === 0) return 0;

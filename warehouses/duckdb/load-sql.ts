@@ -1,5 +1,6 @@
 import type { ObjectSchema } from '../../schemas/object-schema.ts';
 import { literal, qualified, quote } from '../sql.ts';
+import { QUARANTINE_COLUMNS } from './system-tables.ts';
 import { tableType } from './types.ts';
 import type { Place, TableColumn } from './types.ts';
 
@@ -195,7 +196,7 @@ export function verifySql({ target, key, keyType, stagedKey }: LoadTable, path: 
 export function setAsideSql(place: Place, table: string, stagedKey: string, path: StagedPaths): string {
   const value = quote(place.field.column);
   return [
-    'INSERT INTO _headwater.quarantine',
+    `INSERT INTO _headwater.quarantine ${QUARANTINE_COLUMNS}`,
     `SELECT $2, $3, $4, $5, CAST(${stagedKey} AS VARCHAR), ${literal(place.field.name)}, CAST(${value} AS VARCHAR),`,
     `  ${literal(`the policy keeps this column out of ${table}`)}, NULL, $1::TIMESTAMPTZ`,
     `FROM ${parquet(path)} WHERE ${value} IS NOT NULL`,
@@ -204,7 +205,7 @@ export function setAsideSql(place: Place, table: string, stagedKey: string, path
 
 export function quarantineSql(path: StagedPaths): string {
   return [
-    'INSERT INTO _headwater.quarantine',
+    `INSERT INTO _headwater.quarantine ${QUARANTINE_COLUMNS}`,
     "SELECT $2, $3, $4, $5, record, field, value, coalesce(reason, 'unknown'), raw, $1::TIMESTAMPTZ",
     `FROM ${parquet(path)}`,
   ].join('\n');

@@ -1,9 +1,10 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import type { Instant } from '../../schemas/instant.ts';
+import { BY_ID_WINDOW } from '../warehouse.ts';
 import { rowsOf } from './client.ts';
 
-/** I3: only of windows that have their interval row; an open one still compares attempts and batches. */
-const CLOSED = '"window" IN (SELECT "window" FROM _headwater.intervals)';
+/** I3: only of windows that have their interval row, or never get one; an open one still compares attempts and batches. */
+const CLOSED = `("window" IN (SELECT "window" FROM _headwater.intervals) OR starts_with("window", '${BY_ID_WINDOW}'))`;
 
 /**
  * What goes of each table. That a record was set aside is remembered once per field, because it explains why its row is not

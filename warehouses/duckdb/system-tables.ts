@@ -26,10 +26,16 @@ export const SYSTEM_DDL = [
   `CREATE TABLE IF NOT EXISTS _headwater.quarantine (
   batch VARCHAR NOT NULL, "window" VARCHAR NOT NULL, connection VARCHAR NOT NULL, object VARCHAR NOT NULL,
   record VARCHAR, field VARCHAR, value VARCHAR, reason VARCHAR NOT NULL, raw VARCHAR, quarantined_at TIMESTAMPTZ NOT NULL)`,
+  // When a replay landed the record, or found it gone; null: open.
+  'ALTER TABLE _headwater.quarantine ADD COLUMN IF NOT EXISTS resolved_at TIMESTAMPTZ',
   `CREATE TABLE IF NOT EXISTS _headwater.schema_changes (
   changed_at TIMESTAMPTZ NOT NULL, connection VARCHAR NOT NULL, "table" VARCHAR NOT NULL, "column" VARCHAR, change VARCHAR NOT NULL,
   before VARCHAR, after VARCHAR, action VARCHAR NOT NULL, policy VARCHAR NOT NULL)`,
 ];
+
+/** Columns that an insert into the quarantine gives, in this order. */
+export const QUARANTINE_COLUMNS =
+  '(batch, "window", connection, object, record, field, value, reason, raw, quarantined_at)';
 
 /** The epoch is made with the file: a warehouse that was deleted and made anew has another. */
 export async function createSystemTables(connection: DuckDBConnection, epoch: string): Promise<void> {
