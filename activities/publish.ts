@@ -16,9 +16,10 @@ const ROWS_PER_MERGE_MAX = 20_000;
 
 /** Drains everything; a crash between the merge and the cursor repeats a merge, which changes nothing. Returns profiles. */
 export async function publish(dependencies: Dependencies): Promise<number> {
-  const { profiles, sink } = dependencies;
+  const { profiles, sink, lanes, warehouse } = dependencies;
   if (profiles === undefined) return 0;
   let published = 0;
+  const { epoch } = await profiles.claims.sinkState();
   for (;;) {
     const after = await profiles.claims.cursor(sink);
     const rows = await profiles.claims.outbox(after, ROWS_PER_MERGE_MAX);
@@ -26,39 +27,51 @@ export async function publish(dependencies: Dependencies): Promise<number> {
     if (last === undefined) break;
     const ids = [...new Set(rows.map(({ profile }) => profile))];
     const current = await profiles.claims.current(ids);
-    await merge(dependencies, profileTables(profiles, current));
+    await merge(dependencies, profileTables(profiles, current, epoch));
     failpoint('publish:merged');
     await profiles.claims.moveCursor(sink, last.position);
     published += ids.length;
     Context.current().heartbeat({ published });
     Context.current().cancellationSignal.throwIfAborted();
   }
-  await publishEvents(dependencies, profiles);
+  await publishEvents(dependencies, profiles, epoch);
+  // I6: rows of an earlier store go only when everything of this one is there.
+  const alone = `${sink}/alone`;
+  if (published > 0 && (await profiles.claims.cursor(alone)) === 0) {
+    const tables = ownTables(profiles);
+    await lanes('warehouse', () => warehouse.dropOtherEpochs(tables, epoch));
+    await profiles.claims.moveCursor(alone, 1);
+  }
   return published;
 }
 
-function profileTables(profiles: Profiles, current: GoldenProfile[]): [OwnTable, OwnRow[]][] {
+function ownTables({ entities }: Profiles): OwnTable[] {
+  const golden = [...entities.values()].flatMap((entity) => Object.values(goldenTables(entity)));
+  return [...golden, goldenTables.identities, goldenTables.events];
+}
+
+function profileTables(profiles: Profiles, current: GoldenProfile[], epoch: string): [OwnTable, OwnRow[]][] {
   const tables: [OwnTable, OwnRow[]][] = [];
   for (const [entity, group] of Map.groupBy(current, (profile) => profile.entity)) {
     const definition = profiles.entities.get(entity);
     if (definition === undefined) continue;
     const { newest, versions } = goldenTables(definition);
-    const rows = group.map((profile) => goldenRow(definition, profile));
+    const rows = group.map((profile) => goldenRow(definition, profile, epoch));
     tables.push([newest, rows], [versions, rows]);
   }
-  tables.push([goldenTables.identities, current.flatMap((profile) => identityRows(profile))]);
+  tables.push([goldenTables.identities, current.flatMap((profile) => identityRows(profile, epoch))]);
   return tables;
 }
 
 /** The log itself, under a cursor of its own: `golden.profile_events`. */
-async function publishEvents(dependencies: Dependencies, { claims }: Profiles): Promise<void> {
+async function publishEvents(dependencies: Dependencies, { claims }: Profiles, epoch: string): Promise<void> {
   const consumer = `${dependencies.sink}/events`;
   for (;;) {
     const after = await claims.cursor(consumer);
     const events: ProfileEvent[] = await claims.events(after, ROWS_PER_MERGE_MAX);
     const last = events.at(-1);
     if (last === undefined) return;
-    await merge(dependencies, [[goldenTables.events, events.map(eventRow)]]);
+    await merge(dependencies, [[goldenTables.events, events.map((event) => eventRow(event, epoch))]]);
     await claims.moveCursor(consumer, last.seq);
     Context.current().heartbeat({ events: last.seq });
   }

@@ -11,6 +11,8 @@ export type OwnRow = Record<string, ClaimValue>;
 
 const STRING: FieldType = { kind: 'string' };
 const TIMESTAMP: FieldType = { kind: 'timestamp' };
+/** Of the claims store that a row is from. */
+const EPOCH = { name: '_epoch', type: STRING };
 const INTEGER: FieldType = { kind: 'integer' };
 const BOOLEAN: FieldType = { kind: 'boolean' };
 const JSON_TEXT: FieldType = { kind: 'json' };
@@ -52,6 +54,7 @@ export function goldenTables(entity: Entity): GoldenTables {
     { name: '_contested', type: JSON_TEXT },
     { name: '_records', type: INTEGER },
     { name: '_updated_at', type: TIMESTAMP },
+    EPOCH,
   ];
   const versions = `${entity.name}_versions`;
   return {
@@ -77,6 +80,7 @@ goldenTables.identities = {
     { name: 'profile', type: STRING },
     { name: 'deleted', type: BOOLEAN },
     { name: 'seq', type: INTEGER },
+    EPOCH,
   ],
   key: ['entity', 'source', 'object', 'record'],
   version: 'seq',
@@ -102,8 +106,9 @@ goldenTables.events = {
     { name: 'actor', type: STRING },
     { name: 'cause', type: STRING },
     { name: 'rules_hash', type: STRING },
+    EPOCH,
   ],
-  key: ['seq'],
+  key: ['_epoch', 'seq'],
   version: null,
 } satisfies OwnTable;
 
@@ -117,7 +122,7 @@ function columnNames(entity: Entity): Map<string, string> {
   return names;
 }
 
-export function goldenRow(entity: Entity, profile: GoldenProfile): OwnRow {
+export function goldenRow(entity: Entity, profile: GoldenProfile, epoch: string): OwnRow {
   const names = columnNames(entity);
   const row: OwnRow = {
     _profile: profile.profile,
@@ -126,6 +131,7 @@ export function goldenRow(entity: Entity, profile: GoldenProfile): OwnRow {
     _merged_into: profile.mergedInto,
     _records: profile.records.filter(({ deleted }) => !deleted).length,
     _updated_at: profile.updatedAt,
+    _epoch: epoch,
   };
   const sources: Record<string, ClaimValue> = {};
   const contested: string[] = [];
@@ -139,7 +145,7 @@ export function goldenRow(entity: Entity, profile: GoldenProfile): OwnRow {
   return { ...row, _sources: sources, _contested: contested.toSorted() };
 }
 
-export function identityRows(profile: GoldenProfile): OwnRow[] {
+export function identityRows(profile: GoldenProfile, epoch: string): OwnRow[] {
   return profile.records.map(({ source, object, record, deleted }) => ({
     entity: profile.entity,
     source,
@@ -148,10 +154,11 @@ export function identityRows(profile: GoldenProfile): OwnRow[] {
     profile: profile.profile,
     deleted,
     seq: profile.seq,
+    _epoch: epoch,
   }));
 }
 
-export function eventRow(event: ProfileEvent): OwnRow {
+export function eventRow(event: ProfileEvent, epoch: string): OwnRow {
   return {
     seq: event.seq,
     id: event.id,
@@ -169,5 +176,6 @@ export function eventRow(event: ProfileEvent): OwnRow {
     actor: event.actor,
     cause: event.cause,
     rules_hash: event.rulesHash,
+    _epoch: epoch,
   };
 }

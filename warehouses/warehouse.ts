@@ -201,6 +201,8 @@ export interface Warehouse {
   recordRun(run: RunSummary): Promise<void>;
   /** Merges NDJSON files into tables of Headwater's own, all in one transaction; tables and views are made, columns added. */
   mergeOwn(files: { table: OwnTable; file: string }[], signal: AbortSignal): Promise<void>;
+  /** Removes the rows that an earlier claims store left in these tables. */
+  dropOtherEpochs(tables: OwnTable[], epoch: string): Promise<void>;
   /** Adds rows to `_headwater.quarantine`; one that is there already (batch, record, field) is a no-op. */
   setAside(rows: QuarantinedRow[]): Promise<void>;
   /**

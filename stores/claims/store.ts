@@ -60,6 +60,7 @@ export interface Store {
 }
 
 export async function claimsOn(backend: Backend, vault: Vault, options: ClaimsOptions): Promise<Claims> {
+  vault.bindTo((await backend.sinkState()).epoch);
   const custom = options.custom ?? new Map<string, CustomRule>();
   const compiled = new Map<string, CompiledRules>();
   const context: Context = {

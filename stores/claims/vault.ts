@@ -76,6 +76,7 @@ export class Vault {
   readonly #reveal;
   readonly #nonce = Buffer.alloc(8 + NONCE_RANDOM_BYTES);
   readonly #block = Buffer.alloc(16);
+  #epoch = 0n;
   /** Proves that a store belongs to this key, and tells nothing else. */
   readonly keyCheck: string;
 
@@ -145,6 +146,15 @@ export class Vault {
     return this.#subjects.id(`${source}\0${object}\0${record}`);
   }
 
+  /**
+   * Ids of two stores differ though they share a key: a store that was lost and is made again counts from one, and must not give
+   * a customer the id that another one had.
+   */
+  bindTo(epoch: string): void {
+    hash('sha256', epoch, 'buffer').copy(this.#block, 0, 0, 8);
+    this.#epoch = this.#block.readBigUInt64BE(0);
+  }
+
   publicId(profile: number): string {
     this.#block.writeBigUInt64BE(BigInt(profile), 8);
     return `p_${this.#conceal.update(this.#block, undefined, 'hex')}`;
@@ -156,7 +166,7 @@ export class Vault {
     if (hex === undefined) return null;
     const block = this.#reveal.update(Buffer.from(hex, 'hex'));
     const profile = block.readBigUInt64BE(8);
-    if (block.readBigUInt64BE(0) !== 0n || profile > BigInt(Number.MAX_SAFE_INTEGER)) return null;
+    if (block.readBigUInt64BE(0) !== this.#epoch || profile > BigInt(Number.MAX_SAFE_INTEGER)) return null;
     return Number(profile);
   }
 }

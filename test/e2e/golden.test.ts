@@ -267,8 +267,17 @@ describe('golden profiles', () => {
       expect(end.message).toContain('SINK_REWOUND');
       expect(end.message).toContain('npx headwater repair --profiles');
       await pipeline.ledger((ledger) => ledger.resetSink('claims', {}));
+      const before = await pipeline.rows('SELECT _profile FROM golden.contact');
       await syncBoth();
       await expectGolden();
+      // Another store names its profiles anew, and what the lost one had published is gone.
+      const after = new Set(
+        (await pipeline.rows('SELECT _profile FROM golden.contact')).map((row) => row['_profile']),
+      );
+      expect(before.filter((row) => after.has(row['_profile']))).toEqual([]);
+      expect(
+        await pipeline.rows('SELECT count(DISTINCT _epoch)::INTEGER AS n FROM golden.profile_events'),
+      ).toEqual([{ n: 1 }]);
     },
     TEST_MS_MAX,
   );

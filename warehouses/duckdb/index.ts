@@ -9,7 +9,7 @@ import { openClient, rowsOf } from './client.ts';
 import { duckdbConfigSchema } from './config.ts';
 import type { DuckdbConfig } from './config.ts';
 import { loadBatch, verifyBatch } from './load.ts';
-import { mergeOwnTable, setAsideRows } from './own-tables.ts';
+import { dropOtherEpochs, mergeOwnTable, setAsideRows } from './own-tables.ts';
 import { loadPartial, verifyPartial } from './partial.ts';
 import { pruneFacts } from './prune.ts';
 import { keysOlderThan, purgeSubject } from './purge.ts';
@@ -99,6 +99,10 @@ async function connect(config: DuckdbConfig, context: WarehouseContext): Promise
           for (const { table, file } of files) await mergeOwnTable(connection, table, file);
         },
         signal,
+      ),
+    dropOtherEpochs: (tables, epoch) =>
+      client.write('removing rows of an earlier claims store', (connection) =>
+        dropOtherEpochs(connection, tables, epoch),
       ),
     setAside: (rows) =>
       client.write('setting records aside', (connection) => setAsideRows(connection, rows, now())),

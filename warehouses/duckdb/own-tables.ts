@@ -25,11 +25,32 @@ export async function mergeOwnTable(
   const update =
     table.version === null
       ? ''
-      : `WHEN MATCHED AND s.${quote(table.version)} >= t.${quote(table.version)} THEN UPDATE SET ${assign.join(', ')} `;
+      : `WHEN MATCHED AND (s.${quote(table.version)} >= t.${quote(table.version)} OR s._epoch <> t._epoch) ` +
+        `THEN UPDATE SET ${assign.join(', ')} `;
   await connection.run(
     `MERGE INTO ${target(table)} AS t USING (${newest}) AS s ON ${same} ${update}` +
       `WHEN NOT MATCHED THEN INSERT (${names.join(',')}) VALUES (${names.map((name) => `s.${name}`).join(',')})`,
   );
+}
+
+export async function dropOtherEpochs(
+  connection: DuckDBConnection,
+  tables: readonly OwnTable[],
+  epoch: string,
+): Promise<void> {
+  for (const table of tables) {
+    if ((await columnsOf(connection, table)).size === 0) continue;
+    await connection.run(`DELETE FROM ${target(table)} WHERE _epoch IS DISTINCT FROM $1`, [epoch]);
+  }
+}
+
+async function columnsOf(connection: DuckDBConnection, table: OwnTable): Promise<Set<string>> {
+  const rows = await rowsOf(
+    connection,
+    'SELECT column_name FROM duckdb_columns() WHERE schema_name=$1 AND table_name=$2 AND database_name=current_database()',
+    [SCHEMA, table.name],
+  );
+  return new Set(rows.map((row) => String(row['column_name'])));
 }
 
 function target(table: OwnTable): string {
@@ -38,15 +59,7 @@ function target(table: OwnTable): string {
 
 /** Makes what is not there yet: schema, table, columns that an entity has gained, the view with `valid_to`. */
 async function createOwnTable(connection: DuckDBConnection, table: OwnTable): Promise<void> {
-  const known = new Set(
-    (
-      await rowsOf(
-        connection,
-        'SELECT column_name FROM duckdb_columns() WHERE schema_name=$1 AND table_name=$2 AND database_name=current_database()',
-        [SCHEMA, table.name],
-      )
-    ).map((row) => String(row['column_name'])),
-  );
+  const known = await columnsOf(connection, table);
   const missing = table.columns.filter(({ name }) => !known.has(name));
   if (missing.length === 0) return;
   const defined = missing.map(({ name, type }) => `${quote(name)} ${tableType(type)}`);
