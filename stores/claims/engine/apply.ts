@@ -18,7 +18,6 @@ export interface Prepared {
   text: string;
   id: string;
   identifiers: { hash: string; kind: string }[];
-  subject: string;
 }
 
 export function prepare(vault: Vault, context: Context, observation: Observation): Prepared {
@@ -29,7 +28,6 @@ export function prepare(vault: Vault, context: Context, observation: Observation
     text,
     id: vault.observationId(`${entity}\0${ref.source}\0${ref.object}\0${ref.record}\0${text}`),
     identifiers: identifiersOf(vault, context, entity, identifiers),
-    subject: vault.subjectHash(ref.source, ref.object, ref.record),
   };
 }
 
@@ -62,7 +60,7 @@ export function* applyObservations(
   const erased = yield* erasedAmong(world, prepared);
   const oids = yield* objectIds(prepared);
   const landing = prepared.filter((one) => {
-    const suppressed = erased.has(one.subject) || one.identifiers.some(({ hash }) => erased.has(hash));
+    const suppressed = erased.size > 0 && hashesOf(context.vault, one).some((hash) => erased.has(hash));
     if (suppressed) receipt.suppressed += 1;
     return !suppressed;
   });
@@ -93,11 +91,13 @@ function* objectIds(prepared: readonly Prepared[]): Program<Map<string, number>>
 
 function* erasedAmong(world: World, prepared: readonly Prepared[]): Program<ReadonlySet<string>> {
   if (world.draft.head.suppressed === 0) return new Set();
-  const hashes = prepared.flatMap(({ subject, identifiers }) => [
-    subject,
-    ...identifiers.map(({ hash }) => hash),
-  ]);
+  const hashes = prepared.flatMap((one) => hashesOf(world.context.vault, one));
   return yield* ask((reads) => reads.suppressed(hashes));
+}
+
+/** What an erased subject is known by: its record, or an identifier. */
+function hashesOf(vault: Vault, { observation: { ref }, identifiers }: Prepared): string[] {
+  return [vault.subjectHash(ref.source, ref.object, ref.record), ...identifiers.map(({ hash }) => hash)];
 }
 
 /** Records named, holders of their identifiers, and every profile these are in. */
