@@ -1,6 +1,7 @@
 // What the steps share: the stores, the warehouse, the sources. Wired once per worker, faked in tests.
 import type { Mapping } from '../mapping/mapping.ts';
 import type { PhoneNormaliser } from '../mapping/normalise.ts';
+import type { AuditPolicy } from '../schemas/audit.ts';
 import type { ConflictRules } from '../schemas/conflicts.ts';
 import type { Entity } from '../schemas/entities/entity.ts';
 import type { Owner } from '../schemas/window.ts';
@@ -34,6 +35,9 @@ export interface ConnectionSettings {
   bucket: BucketPolicy;
   /** When fields of old rows are read again. */
   refresh(object: string): RefreshPolicy;
+  audit: AuditPolicy;
+  /** How old the last whole reading may become, ms; null: as old as it is. */
+  resyncMs(object: string): number | null;
   /** Which fields the configuration chooses; any text that changes with it. */
   choiceOf(object: string): string;
   /** Resolves the secrets (SECRET_MISSING) and connects; kept open by the caller. */
@@ -50,6 +54,8 @@ export interface Profiles {
   /** Mappings of one object; none: its rows stay raw. */
   mappings(connection: string, object: string): readonly Mapping[];
   phone: PhoneNormaliser;
+  /** How long records of an entity are kept after their newest version; an entity that is not named: for ever. */
+  retentionMs: ReadonlyMap<string, number>;
 }
 
 export interface Dependencies {

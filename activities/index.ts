@@ -1,6 +1,6 @@
 // All activities of the worker; the order of the files is the order of the steps.
 import { Context } from '@temporalio/activity';
-import { HeadwaterError, withNames } from '../rules/errors.ts';
+import { withNames } from '../rules/errors.ts';
 import { runOutcome } from '../rules/outcome.ts';
 import { fromMs } from '../rules/time.ts';
 import type { ObjectSummary, RunSummary } from '../schemas/run.ts';
@@ -13,10 +13,13 @@ import {
   type RulesRequest,
   syncConnectionInputSchema,
 } from '../schemas/inputs.ts';
+import { auditSteps } from './audit-steps.ts';
 import { openSources } from './connections.ts';
 import type { Dependencies } from './dependencies.ts';
+import { eraseSteps } from './erase-steps.ts';
 import { step } from './failure.ts';
 import { beginRun, finishRun } from './finish.ts';
+import { checkInput } from './input.ts';
 import { namesOf } from './names.ts';
 import { createSteps, type Steps } from './move-slice.ts';
 import { sweeper } from './sweep.ts';
@@ -101,6 +104,8 @@ export function createActivities(dependencies: Dependencies) {
     applyRules: step(failing, 'apply rules', (input: { request: RulesRequest; approver: string }) =>
       applyRules(dependencies, input.request, input.approver),
     ),
+    ...eraseSteps(dependencies, failing),
+    ...auditSteps(dependencies, sources, failing),
     openReviews: step(failing, 'open reviews', () => openReviews(dependencies)),
     resolveReview: step(failing, 'resolve review', ({ given }: { given: unknown }) =>
       resolveReview(dependencies, checkInput(decisionSchema, given)),
@@ -142,20 +147,4 @@ function newRun(input: PlanInput & { startedAt: string }): RunSummary {
     idle: 0,
     objects: [],
   };
-}
-
-interface Parser<T> {
-  safeParse(
-    value: unknown,
-  ):
-    | { success: true; data: T }
-    | { success: false; error: { issues: { path: PropertyKey[]; message: string }[] } };
-}
-
-/** JSON from the `temporal` CLI is user input: one line, what and where. */
-function checkInput<T>(schema: Parser<T>, given: unknown): T {
-  const parsed = schema.safeParse(given);
-  if (parsed.success) return parsed.data;
-  const lines = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'input'}: ${issue.message}`);
-  throw new HeadwaterError('INPUT_INVALID', lines.join('; '));
 }

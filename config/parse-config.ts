@@ -90,6 +90,7 @@ function connectionConfig(
   kind: SourceKind | undefined,
 ): ConnectionConfig {
   const { schedule, objects, exclude, fields, lag, lookback, limits, policy, badRows, refresh } = connection;
+  const { audit, freshness, resync } = connection;
   return {
     name,
     kind: connection.kind,
@@ -103,6 +104,9 @@ function connectionConfig(
     policy,
     badRows,
     refresh,
+    audit,
+    freshness,
+    resync,
     source,
   };
 }

@@ -58,6 +58,8 @@ const limitsSchema = z
 /** A duration in ms, or null for 'off'. */
 const orOff = z.union([z.literal('off').transform(() => null), durationSchema({ msMin: 1_000 })]);
 
+const resyncEvery = z.union([z.literal('off').transform(() => null), durationSchema({ msMin: HOUR_MS })]);
+
 const evolution = z.enum(['evolve', 'freeze', 'discard', 'quarantine']);
 
 /** What every connection has, whatever its kind; the rest belongs to the source's own schema. */
@@ -106,6 +108,55 @@ export const CONNECTION_SHAPE = {
       added: z.enum(['next-run', 'ask']).default('next-run'),
       /** A reading that takes more than this share of a day's calls waits for the operator. */
       quotaShareMax: share.default(0.2),
+    })
+    .prefault({}),
+  /** The copy is compared with the source, and what differs is read again. */
+  audit: z
+    .strictObject({
+      /** How often, half of it beside the runs. Default '1h'. */
+      every: z
+        .union([z.literal('off').transform(() => null), durationSchema({ msMin: 60_000 })])
+        .default(HOUR_MS),
+      /** In this time ids and stamps of all records are compared once, a part in each audit. */
+      fullPass: durationSchema({ msMin: HOUR_MS }).default(7 * DAY_MS),
+      /** Records that each audit compares by all their values. */
+      sample: z.number().int().min(0).max(10_000).default(1_000),
+      /** Share of the source's daily calls that the comparison of ids may take. */
+      quotaShareMax: share.default(0.05),
+      /** False: what differs is told, and nothing is written. */
+      repair: z.boolean().default(true),
+    })
+    .transform(({ every, fullPass, sample, quotaShareMax, repair }) => ({
+      everyMs: every,
+      fullPassMs: fullPass,
+      sampleRows: sample,
+      quotaShareMax,
+      repair,
+    }))
+    .prefault({}),
+  /** How long ago the warehouse's copy may have been proven. Default: an error after two intervals of the schedule. */
+  freshness: z
+    .strictObject({
+      warnAfter: durationSchema({ msMin: 1_000 }).optional(),
+      errorAfter: durationSchema({ msMin: 1_000 }).optional(),
+      /** The same for single objects. */
+      objects: z
+        .record(
+          z.string(),
+          z.strictObject({
+            warnAfter: durationSchema({ msMin: 1_000 }).optional(),
+            errorAfter: durationSchema({ msMin: 1_000 }).optional(),
+          }),
+        )
+        .default({}),
+    })
+    .prefault({}),
+  /** How often an object is read whole again, whatever its stamps say. Default 'off'. */
+  resync: z
+    .strictObject({
+      every: resyncEvery.prefault('off'),
+      /** The same for single objects. */
+      objects: z.record(z.string(), resyncEvery).default({}),
     })
     .prefault({}),
 };

@@ -1,5 +1,6 @@
 import type { Instant } from '../schemas/instant.ts';
 import type { BackfillPlan } from '../schemas/backfill.ts';
+import type { ErasurePreview } from '../schemas/erasure.ts';
 import type { GoldenSummary, ObjectSummary, RunSummary } from '../schemas/run.ts';
 import { ORIGIN } from './time.ts';
 
@@ -58,7 +59,7 @@ function shortWindow(from: Instant | null, until: Instant | null): string {
   return `${formatInstant(from).slice(start)} → ${formatInstant(until).slice(start)}`;
 }
 
-function row(cells: string[]): string {
+export function row(cells: string[]): string {
   return `|${cells.map(cell).join('|')}|`;
 }
 
@@ -189,6 +190,26 @@ export function changeReport(
           '|---|--:|',
           ...fields.slice(0, LINES_MAX).map(([field, count]) => row([field, formatCount(count)])),
         ]),
+  ].join('\n');
+}
+
+/** What an erasure takes, or has taken, by place; no value and no name of a record can be in it. */
+export function erasureReport(
+  title: string,
+  preview: ErasurePreview,
+  phase: string,
+  remains: readonly string[] = [],
+): string {
+  const { profiles, records, places } = preview;
+  return [
+    `**${title}** · ${phase}`,
+    '',
+    `${formatCount(profiles)} profiles of ${formatCount(records)} records`,
+    '',
+    row(['place', 'what', 'count']),
+    '|---|---|--:|',
+    ...places.slice(0, LINES_MAX).map(({ place, what, count }) => row([place, what, formatCount(count)])),
+    ...(remains.length === 0 ? [] : ['', ...remains.map((text) => `- ${text}`)]),
   ].join('\n');
 }
 

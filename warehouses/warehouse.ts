@@ -118,6 +118,8 @@ export interface ComparedRow {
   /** Of the staged row; null for one that was set aside. */
   version: Instant | null;
   columns: string[];
+  /** Why a row was set aside; never a value. */
+  reason?: string;
 }
 
 export interface OpenQuarantine {
@@ -219,6 +221,8 @@ export interface Warehouse {
     table: string;
     key: string;
     before: Instant;
+    /** Rows of that order that are passed over. */
+    offset: number;
     limit: number;
   }): Promise<string[]>;
   /** Leaves no bytes of removed rows where Headwater may overwrite them; says in whole sentences what remains, until when. */

@@ -122,6 +122,7 @@ async function openProfiles(config: Config): Promise<Profiles | undefined> {
     rules,
     entities: entitiesOf(profiles),
     phone: phoneNormaliser(profiles.region),
+    retentionMs: new Map(Object.entries(profiles.retention)),
     mappings: (connection, object) => {
       const kind = config.connections[connection]?.kind;
       const ready = kind === undefined ? undefined : sourceDefinition(kind)?.mappings;
@@ -167,6 +168,12 @@ function settingsOf(connection: ConnectionConfig, ledger: Ledger, log: Log): Con
       const asked = own === undefined ? formulas : own;
       const formulasMs = definition.capabilities.silentFormulas === true ? asked : null;
       return { formulasMs, added, quotaShareMax };
+    },
+    audit: connection.audit,
+    resyncMs: (object) => {
+      const { every, objects } = connection.resync;
+      const own = objects[object];
+      return own === undefined ? every : own;
     },
     choiceOf: (object) => JSON.stringify(connection.fields[object] ?? {}),
     open: (callClass): Promise<Source> =>

@@ -1,7 +1,10 @@
 // Everything the worker offers to Temporal: the names here are the workflow types.
 export { applyRules } from './apply-rules.ts';
+export { audit } from './audit.ts';
 export { backfill } from './backfill.ts';
 export { deliver } from './deliver.ts';
+export { erase } from './erase.ts';
+export { replay } from './replay.ts';
 export { review } from './review.ts';
 export { rollback } from './rollback.ts';
 export { syncConnection } from './sync-connection.ts';

@@ -1,9 +1,14 @@
 // Queries, signals and updates that operators and the command line use; names are part of the product's interface.
 import { defineQuery, defineUpdate } from '@temporalio/workflow';
+import type { AuditRun, ReplayRun } from '../schemas/audit.ts';
 import type { RunSummary } from '../schemas/run.ts';
 
 /** The run's table so far; answered by every workflow that moves windows. */
 export const progressQuery = defineQuery<RunSummary>('progress');
+
+/** The same question to an audit and a replay, whose tables are others. */
+export const auditQuery = defineQuery<AuditRun>('progress');
+export const replayQuery = defineQuery<ReplayRun>('progress');
 
 /** A backfill starts no new window until it is resumed; windows in flight end by themselves. */
 export const pauseUpdate = defineUpdate<'paused'>('pause');

@@ -208,16 +208,13 @@ async function compareBatch(
   if (files.quarantine !== null) {
     const rows = await rowsOf(
       connection,
-      `SELECT DISTINCT record FROM read_parquet(${literal(files.quarantine)}) WHERE record IS NOT NULL`,
+      `SELECT record, min(field) AS field, min(reason) AS reason FROM read_parquet(${literal(files.quarantine)}) WHERE record IS NOT NULL GROUP BY record`,
     );
-    found.push(
-      ...rows.map((row) => ({
-        record: text(row['record']),
-        state: 'aside' as const,
-        version: null,
-        columns: [],
-      })),
-    );
+    for (const row of rows) {
+      const columns = typeof row['field'] === 'string' ? [row['field']] : [];
+      const about = { state: 'aside' as const, version: null, columns, reason: text(row['reason']) };
+      found.push({ record: text(row['record']), ...about });
+    }
   }
   return found;
 }
