@@ -2,7 +2,7 @@
 import { Context } from '@temporalio/activity';
 import { HeadwaterError } from '../rules/errors.ts';
 import { addMs, fromMs, ORIGIN } from '../rules/time.ts';
-import type { Interval } from '../schemas/window.ts';
+import type { Interval, Window } from '../schemas/window.ts';
 import type { Source } from '../sources/source.ts';
 import type { WindowProgress } from '../stores/ledger/ledger.ts';
 import type { Dependencies } from './dependencies.ts';
@@ -168,7 +168,11 @@ async function walk(
   let pending: string[] = [];
   const check = async () => {
     const { from, until } = window;
-    const absent = await dependencies.shaper.absentKeys({ files, column, ids: pending, from, until });
+    const absent = await withoutErased(
+      dependencies,
+      window,
+      await dependencies.shaper.absentKeys({ files, column, ids: pending, from, until }),
+    );
     total.ids += pending.length;
     total.absent += absent.length;
     total.absentIds.push(...absent.slice(0, LATE_IDS_MAX - total.absentIds.length));
@@ -181,4 +185,15 @@ async function walk(
   }
   if (pending.length > 0) await check();
   return total;
+}
+
+/** Who was erased is not missing: the row was read, left out and counted. */
+async function withoutErased(
+  { profiles }: Dependencies,
+  { connection, object }: Window,
+  ids: string[],
+): Promise<string[]> {
+  if (profiles === undefined || ids.length === 0 || !(await profiles.claims.suppressing())) return ids;
+  const erased = await profiles.claims.suppressed(connection, object, ids);
+  return ids.filter((_, at) => erased[at] !== true);
 }

@@ -14,7 +14,12 @@ export type Failpoint =
   | 'commit:done'
   | 'reconcile:applied'
   | 'reconcile:closed'
-  | 'publish:merged';
+  | 'publish:merged'
+  | 'erase:suppressed'
+  | 'erase:unstaged'
+  | 'erase:purged'
+  | 'erase:shredded'
+  | 'erase:scrubbed';
 
 /** `HEADWATER_FAILPOINT=<name>` dies at the first time, `<name>:<n>` at the n-th. */
 const [step, boundary, nth = '1'] = (process.env['HEADWATER_FAILPOINT'] ?? '').split(':');

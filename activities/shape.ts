@@ -13,6 +13,7 @@ import type { WindowProgress } from '../stores/ledger/ledger.ts';
 import type { ConnectionSettings, Dependencies } from './dependencies.ts';
 import { sliceOf } from './extract.ts';
 import { failpoint } from './failpoints.ts';
+import { leaveOutErased } from './suppress.ts';
 
 /** After these the same bytes would fail for ever: the slice is read again, by the next try or the next run. */
 const READ_AGAIN: ReadonlySet<ErrorCode> = new Set([
@@ -51,7 +52,10 @@ async function shapePages(
 ): Promise<Batch> {
   const { ledger, stage, lanes } = dependencies;
   const present = sliceOf(progress, slice);
-  if (present.batch !== null && (await stillStaged(dependencies, present.batch))) return present.batch;
+  if (present.batch !== null && (await stillStaged(dependencies, present.batch))) {
+    if (present.batch.counts.suppressed > 0) await keepBatchOnly(dependencies, present.batch);
+    return present.batch;
+  }
   const { window, schema } = progress;
   if (!present.extracted)
     throw new HeadwaterError('INTERNAL', `slice ${slice} of ${window.id} is not extracted yet`);
@@ -80,11 +84,13 @@ async function shapePages(
         signal,
       ),
     );
-  let shaped = await shapeAs(schema, settings.policy.types === 'evolve');
-  if (shaped.misfits.length > 0) {
-    const wider = await storeWider(dependencies, progress, shaped.misfits);
-    shaped = await shapeAs(wider, false);
+  let used = schema;
+  let raw = await shapeAs(used, settings.policy.types === 'evolve');
+  if (raw.misfits.length > 0) {
+    used = await storeWider(dependencies, progress, raw.misfits);
+    raw = await shapeAs(used, false);
   }
+  const { shaped, found } = await leaveOutErased(dependencies, window, slice, used, raw);
   // I2: no row leaves this step without one of the five fates.
   const gap = transportGap(shaped.counts);
   if (gap !== undefined)
@@ -102,7 +108,15 @@ async function shapePages(
   };
   failpoint('shape:done');
   await ledger.storeBatch(window.id, window.attempt, slice, batch);
+  if (found) await keepBatchOnly(dependencies, batch);
   return batch;
+}
+
+/** I5: pages that brought somebody who was erased do not stay behind the batch that leaves them out. */
+async function keepBatchOnly({ stage }: Dependencies, batch: Batch): Promise<void> {
+  const { window, slice, rows, tombstones, quarantine } = batch;
+  const keys = [...rows, tombstones, quarantine].filter((key) => key !== null);
+  await stage.keepOnly(`${window}/${slice}`, keys);
 }
 
 /** Local paths of the pages; those that were shaped while later ones arrived come with that part. */

@@ -2,6 +2,7 @@
 import { decideRemovals, factsBefore } from '../rules/retention.ts';
 import { fromMs } from '../rules/time.ts';
 import type { Dependencies } from './dependencies.ts';
+import { overdueEraser } from './erase-retention.ts';
 
 /** Windows that are looked up to find out whether their files are still needed. */
 const WINDOWS_MAX = 100_000;
@@ -13,6 +14,7 @@ const FACTS_ROWS_MAX = 2_000;
 /** Never fails a run: what could not be removed is removed after the next one. */
 export function sweeper(dependencies: Dependencies): () => Promise<void> {
   let sweptMs = 0;
+  const eraseOverdue = overdueEraser(dependencies);
   const attempt = async (what: string, work: () => Promise<string>) => {
     try {
       const told = await work();
@@ -28,6 +30,7 @@ export function sweeper(dependencies: Dependencies): () => Promise<void> {
     sweptMs = nowMs;
     await attempt('the stage', () => sweepStage(dependencies, nowMs));
     await attempt('the ledger', () => pruneFacts(dependencies, nowMs));
+    await attempt('old records', () => eraseOverdue(nowMs));
   };
 }
 

@@ -4,6 +4,7 @@ import { check } from './commands/check.ts';
 import { conflicts } from './commands/conflicts.ts';
 import { discover } from './commands/discover.ts';
 import { doctor } from './commands/doctor.ts';
+import { erase } from './commands/erase.ts';
 import { explain, history } from './commands/explain.ts';
 import { identity } from './commands/identity.ts';
 import { init } from './commands/init.ts';
@@ -31,7 +32,7 @@ export const GROUPS: Record<string, readonly Command[]> = {
   'Set up': [start, init, check, discover, preview, doctor],
   'Move data': [plan, sync, backfill, retry, repair],
   'Run it': [schedule, pause, resume, temporal],
-  'Know the customer': [profiles, profile, explain, history, conflicts, rollback, identity, rules],
+  'Know the customer': [profiles, profile, explain, history, conflicts, rollback, identity, rules, erase],
   'Look at it': [status, runs, logs, receipts, quarantine, sql, exportCommand],
 };
 

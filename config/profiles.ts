@@ -6,6 +6,7 @@ import { entities } from '../schemas/entities/index.ts';
 import type { Entity } from '../schemas/entities/entity.ts';
 import { STANDARD_RULES } from './standard-rules.ts';
 import { nearest } from './nearest.ts';
+import { durationSchema } from './quantities.ts';
 import type { Mistake } from './mistakes.ts';
 import { isRecord } from './secrets.ts';
 
@@ -16,6 +17,8 @@ const isMapping = (value: unknown): value is Mapping =>
   isEntity(value['entity']) &&
   isRecord(value['fields']) &&
   typeof value['part'] === 'string';
+
+const DAY_MS = 86_400_000;
 
 const mappingSchema = z.custom<'off' | Mapping | Mapping[]>(
   (value) =>
@@ -43,6 +46,8 @@ export const profilesSchema = z.strictObject({
       mappingSchema,
     )
     .default({}),
+  /** How long records of an entity are kept after their newest version; then sweeps erase them. Default: for ever. */
+  retention: z.record(z.string(), durationSchema({ msMin: DAY_MS })).default({}),
   /** Where claims and the event log lie, and the key that seals them (made at first use). */
   path: z.string().min(1).default('claims.db'),
   keyPath: z.string().min(1).default('claims.key'),
@@ -118,6 +123,11 @@ export function profileMistakes(config: {
         message: `is no field of ${name}. ${guessed(field, fields)}`,
       });
     }
+  }
+  for (const name of Object.keys(profiles?.retention ?? {})) {
+    if (known.has(name)) continue;
+    const path = ['profiles', 'retention', name];
+    found.push({ path, message: `is no entity. ${guessed(name, [...known.keys()])}` });
   }
   for (const [target, mapping] of Object.entries(profiles?.mappings ?? {})) {
     const [connection = ''] = target.split('.');

@@ -16,6 +16,8 @@ export const DURATION_UNITS_MS: Readonly<Record<string, number>> = {
   h: 3_600_000,
   d: 86_400_000,
   w: 604_800_000,
+  /** 365 days. */
+  y: 31_536_000_000,
 };
 
 /** Milliseconds since 1970. Refuses what is not a whole UTC instant, so that a wrong text never becomes NaN in a window. */
@@ -46,10 +48,10 @@ export function addMs(instant: Instant, ms: number): Instant {
   return instant === ORIGIN ? ORIGIN : fromMs(toMs(instant) + ms);
 }
 
-/** `1h`, `90s`, `1h30m`, `7d` in milliseconds; undefined when it is not a duration. */
+/** `1h`, `90s`, `1h30m`, `7d`, `2y` in milliseconds; undefined when it is not a duration. */
 export function parseDurationMs(text: string): number | undefined {
-  if (!/^(\d+(ms|[smhdw]))+$/.test(text)) return undefined;
-  const parts = text.matchAll(/(\d+)(ms|[smhdw])/g);
+  if (!/^(\d+(ms|[smhdwy]))+$/.test(text)) return undefined;
+  const parts = text.matchAll(/(\d+)(ms|[smhdwy])/g);
   const ms = parts.reduce(
     (sum, [, count, unit]) => sum + Number(count) * (DURATION_UNITS_MS[unit ?? ''] ?? 0),
     0,

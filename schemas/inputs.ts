@@ -86,6 +86,17 @@ export const applyRulesInputSchema = z.strictObject({ ...request, entity: z.stri
 export type ApplyRulesInput = z.input<typeof applyRulesInputSchema>;
 export type RulesRequest = z.output<typeof applyRulesInputSchema>;
 
+/** Input of the workflow `erase`: everything about one customer goes, for ever. */
+export const eraseInputSchema = z.strictObject({
+  ...request,
+  profile: z.string().regex(/^p_[a-z0-9]+$/, 'is not a profile id such as p_…'),
+  /** Ends with the preview. */
+  dryRun: z.boolean().default(false),
+  tuning: tuningSchema.optional(),
+});
+export type EraseInput = z.input<typeof eraseInputSchema>;
+export type EraseRequest = z.output<typeof eraseInputSchema>;
+
 /** The update `resolve` of the workflow `review`. */
 export const decisionSchema = z.strictObject({
   review: z.string().min(1),

@@ -1,6 +1,7 @@
 import { listValue } from '@duckdb/node-api';
 import { literal, quote } from '../warehouses/sql.ts';
 import { ShaperInstance, type ShaperOptions } from './instance.ts';
+import { leaveOut, readSetAside } from './leave-out.ts';
 import { readShapedRows } from './shaped-rows.ts';
 import type { Shaper } from './shaper.ts';
 import { removeTemporary, shapePage, shapeSlice } from './slice.ts';
@@ -31,6 +32,16 @@ export async function createShaper(options: ShaperOptions): Promise<Shaper> {
       const connection = await instance.connect();
       try {
         yield* readShapedRows(connection, request);
+      } finally {
+        instance.disconnect(connection);
+      }
+    },
+    leaveOut: (request) =>
+      instance.work('leaving out erased subjects', undefined, (connection) => leaveOut(connection, request)),
+    setAside: async function* (file) {
+      const connection = await instance.connect();
+      try {
+        yield* readSetAside(connection, file);
       } finally {
         instance.disconnect(connection);
       }

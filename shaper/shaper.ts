@@ -70,6 +70,20 @@ export interface ShapedRow {
   values: () => (string | number | boolean | null)[];
 }
 
+export interface LeaveOutRequest {
+  file: string;
+  /** Rows with one of these texts in this column go. */
+  column: string;
+  texts: readonly string[];
+  out: string;
+}
+
+/** Rows that stay, none: no file; and rows that were left out. */
+export interface LeftOut {
+  stay: number;
+  left: number;
+}
+
 /**
  * Casts raw pages to the described types inside an embedded DuckDB and writes Parquet; rows never become JavaScript objects.
  * Parquet `rows`: in one or several files, one column per field of the schema (named by `column`, typed), then the system columns in this order:
@@ -93,6 +107,10 @@ export interface Shaper {
     from: Instant;
     until: Instant;
   }): Promise<string[]>;
+  /** Writes a shaped file once more, without the rows of erased subjects. */
+  leaveOut(request: LeaveOutRequest): Promise<LeftOut>;
+  /** What a quarantine file holds of each row: its key, where it is known, and the row as it came. */
+  setAside(file: string): AsyncIterable<{ record: string | null; raw: string | null }[]>;
   /** The rows of shaped files (or tombstones), some thousand at a time, in the order of the files. */
   rows(request: ShapedRowsRequest): AsyncIterable<ShapedRow[]>;
   close(): Promise<void>;

@@ -40,6 +40,7 @@ export async function openClient(config: DuckdbConfig, context: WarehouseContext
   let idle = Promise.withResolvers<void>();
   let givingBack: Promise<unknown> = Promise.resolve();
   const swap = async (): Promise<string[]> => {
+    // oxlint-disable-next-line no-unmodified-loop-condition -- every read that ends lowers it.
     while (reads > 0) await idle.promise;
     const fresh = `${config.path}.renewed`;
     await rm(fresh, { force: true });

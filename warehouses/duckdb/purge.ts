@@ -1,6 +1,6 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { literal, qualified, quote } from '../sql.ts';
-import type { PurgedRows, PurgeRequest } from '../warehouse.ts';
+import type { PurgedRows, PurgeRequest, Warehouse } from '../warehouse.ts';
 import { rowsOf } from './client.ts';
 import { tableColumns } from './schema.ts';
 
@@ -88,4 +88,19 @@ export async function copyLive(connection: DuckDBConnection, path: string, stora
   } finally {
     await connection.run('DETACH _fresh');
   }
+}
+
+export async function keysOlderThan(
+  connection: DuckDBConnection,
+  { connection: name, table, key, before, offset, limit }: Parameters<Warehouse['olderThan']>[0],
+): Promise<string[]> {
+  const columns = await tableColumns(connection, name, table);
+  if (!columns.some((column) => column.name === key)) return [];
+  const rows = await rowsOf(
+    connection,
+    `SELECT CAST(${quote(key)} AS VARCHAR) AS k FROM ${qualified(name, table)}
+     WHERE _version < $1::TIMESTAMPTZ ORDER BY _version, k LIMIT $2::BIGINT OFFSET $3::BIGINT`,
+    [before, BigInt(limit), BigInt(offset)],
+  );
+  return rows.map((row) => String(row['k']));
 }
