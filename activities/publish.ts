@@ -11,8 +11,8 @@ import type { OwnTable } from '../schemas/own-table.ts';
 import type { Dependencies, Profiles } from './dependencies.ts';
 import { failpoint } from './failpoints.ts';
 
-/** Outbox rows per transaction of the warehouse: one merge of this size costs it about as much as one row. */
-const ROWS_PER_MERGE_MAX = 20_000;
+/** Outbox rows per transaction of the warehouse: a profile takes some 10 KB of memory while it is written. */
+const ROWS_PER_MERGE_MAX = 5_000;
 
 /** Drains everything; a crash between the merge and the cursor repeats a merge, which changes nothing. Returns profiles. */
 export async function publish(dependencies: Dependencies): Promise<number> {
