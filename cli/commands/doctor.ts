@@ -12,6 +12,7 @@ import type { Call, Command } from '../command.ts';
 import { askWorker } from '../control-socket.ts';
 import { readLivingRun } from '../dev/run-file.ts';
 import { openLedger } from '../open.ts';
+import { overdue } from '../overdue.ts';
 import { readPackage } from '../package-file.ts';
 import type { Pruned } from '../../stores/ledger/ledger.ts';
 import { withTemporal } from '../temporal-client.ts';
@@ -37,6 +38,7 @@ export const doctor: Command = {
       ...(await looking('home', 'folder', () => home(loaded))),
       ...(await looking('home', 'disk', () => disk(loaded))),
       ...(await looking('ledger', 'opens', () => ledger(loaded))),
+      ...(await looking('profiles', 'retention', () => overdueRecords(loaded))),
       ...(await looking('temporal', 'reachable', () => temporal(call, loaded))),
       ...(await looking('worker', 'warehouse', () => worker(loaded))),
     );
@@ -121,6 +123,16 @@ async function ledger({ config }: LoadedConfig): Promise<CheckResult[]> {
   } finally {
     await opened.close();
   }
+}
+
+/** What sweeps are about to erase; nothing to say where no entity has a retention. */
+async function overdueRecords(loaded: LoadedConfig): Promise<CheckResult[]> {
+  if (!existsSync(loaded.config.ledger.path)) return [];
+  return (await overdue(loaded)).map(({ entity, object, keepMs, records }) => ({
+    check: 'retention',
+    ok: true,
+    detail: `${entity} of ${object} is kept ${formatDuration(keepMs)}; ${records === 0 ? 'nothing is older' : `${countOf(records, 'older record')} go next`}`,
+  }));
 }
 
 /** What the sweep after the next runs takes away; coverage and data stay. */

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { extname, resolve } from 'node:path';
 import { HeadwaterError } from '../../rules/errors.ts';
 import { formatCount } from '../../rules/report.ts';
@@ -6,6 +6,7 @@ import type { QueryAnswer } from '../../warehouses/warehouse.ts';
 import { oneOf, wholeNumber } from '../chosen.ts';
 import type { Call, Command } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
+import { subjectDocument } from '../subject.ts';
 import { exportTo, query } from '../warehouse.ts';
 
 const ROWS_MAX = 100_000;
@@ -36,27 +37,63 @@ export const sql: Command = {
 
 export const exportCommand: Command = {
   name: 'export',
-  summary: 'Write the answer of a select to a Parquet, CSV or JSON file',
-  usage: "'<select>' <file>",
+  summary: 'Write the answer of a select to a Parquet, CSV or JSON file, or all that is held of a customer',
+  usage: "['<select>' <file>]",
   example: "export 'select * from salesforce.contact' contacts.parquet",
-  options: { force: { type: 'boolean', help: 'Overwrite the file' } },
-  arguments: { min: 2, max: 2 },
+  about:
+    'With --subject: profiles, claims, history, raw rows and what refers to the customer, as one JSON document:\nthe answer to an access request. It goes to the file or to the screen, never into a log.',
+  options: {
+    subject: { type: 'string', value: '<who>', help: 'A profile, a record or an identifier' },
+    out: { type: 'string', value: '<file>', help: 'With --subject: the file, readable by you alone' },
+    force: { type: 'boolean', help: 'Overwrite the file' },
+  },
+  arguments: { min: 0, max: 2 },
   async run(call) {
+    const subject = call.options.text('subject');
+    if (subject !== undefined) return exportSubject(call, subject);
     const loaded = await call.load();
-    const [statement = '', file = ''] = call.arguments;
-    const path = resolve(file);
-    oneOf('the ending of the file', extname(path), ['.parquet', '.csv', '.json']);
-    if (existsSync(path) && !call.options.flag('force')) {
-      throw new HeadwaterError('INPUT_INVALID', `${file} exists already`, {
-        remedy: 'Write --force to overwrite it.',
+    const [statement = '', file] = call.arguments;
+    if (file === undefined) {
+      throw new HeadwaterError('INPUT_INVALID', "export needs '<select>' <file>", {
+        remedy: "Write `npx headwater export '<select>' <file>`, or --subject <who>.",
       });
     }
+    const path = resolve(file);
+    oneOf('the ending of the file', extname(path), ['.parquet', '.csv', '.json']);
+    refuseExisting(call, file);
     const rows = await exportTo(loaded, statement, path);
     if (call.json) call.output.json({ path, rows });
     else call.output.line(`${formatCount(rows)} rows in ${file}.`);
     return EXIT.ok;
   },
 };
+
+function refuseExisting(call: Call, file: string): void {
+  if (!existsSync(resolve(file)) || call.options.flag('force')) return;
+  throw new HeadwaterError('INPUT_INVALID', `${file} exists already`, {
+    remedy: 'Write --force to overwrite it.',
+  });
+}
+
+async function exportSubject(call: Call, named: string): Promise<number> {
+  const out = call.options.text('out');
+  if (call.arguments.length > 0) {
+    throw new HeadwaterError('INPUT_INVALID', '--subject takes no select', {
+      remedy: 'Write `npx headwater export --subject <who> --out <file>`.',
+    });
+  }
+  if (out !== undefined) refuseExisting(call, out);
+  const document = await subjectDocument(call, named);
+  if (out === undefined) {
+    call.output.json(document);
+    return EXIT.ok;
+  }
+  writeFileSync(resolve(out), `${JSON.stringify(document, null, 2)}\n`, { mode: 0o600 });
+  const rows = Object.values(document.raw).reduce((sum, one) => sum + one.length, 0);
+  if (call.json) call.output.json({ path: resolve(out), profiles: document.profiles.length, rows });
+  else call.output.line(`${document.profiles.length} profiles with ${formatCount(rows)} raw rows in ${out}.`);
+  return EXIT.ok;
+}
 
 /** A bounded table; numbers to the right, long values cut. */
 export function printAnswer({ output }: Call, { columns, rows, truncated }: QueryAnswer): void {
