@@ -5,9 +5,9 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Context } from '@temporalio/activity';
 import { eventRow, goldenRow, goldenTables, identityRows, type OwnRow } from '../rules/golden-tables.ts';
-import type { ProfileEvent } from '../schemas/event.ts';
 import type { GoldenProfile } from '../schemas/profile.ts';
 import type { OwnTable } from '../schemas/own-table.ts';
+import type { Claims } from '../stores/claims/claims.ts';
 import type { Dependencies, Profiles } from './dependencies.ts';
 import { failpoint } from './failpoints.ts';
 
@@ -18,31 +18,62 @@ const ROWS_PER_MERGE_MAX = 5_000;
 export async function publish(dependencies: Dependencies): Promise<number> {
   const { profiles, sink, lanes, warehouse } = dependencies;
   if (profiles === undefined) return 0;
-  let published = 0;
-  const { epoch } = await profiles.claims.sinkState();
-  for (;;) {
-    const after = await profiles.claims.cursor(sink);
-    const rows = await profiles.claims.outbox(after, ROWS_PER_MERGE_MAX);
-    const last = rows.at(-1);
-    if (last === undefined) break;
-    const ids = [...new Set(rows.map(({ profile }) => profile))];
-    const current = await profiles.claims.current(ids);
-    await merge(dependencies, profileTables(profiles, current, epoch));
-    failpoint('publish:merged');
-    await profiles.claims.moveCursor(sink, last.position);
-    published += ids.length;
-    Context.current().heartbeat({ published });
-    Context.current().cancellationSignal.throwIfAborted();
-  }
-  await publishEvents(dependencies, profiles, epoch);
+  const { claims } = profiles;
+  const { epoch } = await claims.sinkState();
+  const published = await drain(claims, sink, {
+    read: async (after) => {
+      const rows = await claims.outbox(after, ROWS_PER_MERGE_MAX);
+      const last = rows.at(-1)?.position;
+      return { last, items: await claims.current([...new Set(rows.map(({ profile }) => profile))]) };
+    },
+    write: (current) => merge(dependencies, profileTables(profiles, current, epoch)),
+  });
+  // The log itself, under a cursor of its own: `golden.profile_events`.
+  await drain(claims, `${sink}/events`, {
+    read: async (after) => {
+      const items = await claims.events(after, ROWS_PER_MERGE_MAX);
+      return { last: items.at(-1)?.seq, items };
+    },
+    write: (events) =>
+      merge(dependencies, [[goldenTables.events, events.map((event) => eventRow(event, epoch))]]),
+  });
   // I6: rows of an earlier store go only when everything of this one is there.
   const alone = `${sink}/alone`;
-  if (published > 0 && (await profiles.claims.cursor(alone)) === 0) {
+  if (published > 0 && (await claims.cursor(alone)) === 0) {
     const tables = ownTables(profiles);
     await lanes('warehouse', () => warehouse.dropOtherEpochs(tables, epoch));
-    await profiles.claims.moveCursor(alone, 1);
+    await claims.moveCursor(alone, 1);
   }
   return published;
+}
+
+interface Drained<Item> {
+  /** Position of the last row read; undefined at the end. */
+  last: number | undefined;
+  items: Item[];
+}
+
+/** Reads a part while the one before is written: opening profiles is work of this thread, merging them is the warehouse's. */
+async function drain<Item>(
+  claims: Claims,
+  consumer: string,
+  steps: { read: (after: number) => Promise<Drained<Item>>; write: (items: Item[]) => Promise<void> },
+): Promise<number> {
+  let count = 0;
+  let coming = steps.read(await claims.cursor(consumer));
+  for (;;) {
+    const { last, items } = await coming;
+    if (last === undefined) return count;
+    coming = steps.read(last);
+    // Its error is told when its turn comes.
+    coming.catch(() => undefined);
+    await steps.write(items);
+    failpoint('publish:merged');
+    await claims.moveCursor(consumer, last);
+    count += items.length;
+    Context.current().heartbeat({ consumer, count });
+    Context.current().cancellationSignal.throwIfAborted();
+  }
 }
 
 function ownTables({ entities }: Profiles): OwnTable[] {
@@ -61,20 +92,6 @@ function profileTables(profiles: Profiles, current: GoldenProfile[], epoch: stri
   }
   tables.push([goldenTables.identities, current.flatMap((profile) => identityRows(profile, epoch))]);
   return tables;
-}
-
-/** The log itself, under a cursor of its own: `golden.profile_events`. */
-async function publishEvents(dependencies: Dependencies, { claims }: Profiles, epoch: string): Promise<void> {
-  const consumer = `${dependencies.sink}/events`;
-  for (;;) {
-    const after = await claims.cursor(consumer);
-    const events: ProfileEvent[] = await claims.events(after, ROWS_PER_MERGE_MAX);
-    const last = events.at(-1);
-    if (last === undefined) return;
-    await merge(dependencies, [[goldenTables.events, events.map((event) => eventRow(event, epoch))]]);
-    await claims.moveCursor(consumer, last.seq);
-    Context.current().heartbeat({ events: last.seq });
-  }
 }
 
 /** Writes the rows beside the staged files, merges them in one transaction, removes them. */
