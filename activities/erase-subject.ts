@@ -10,6 +10,9 @@ import { objectNames } from './suppress.ts';
 /** Windows of an object that may still have staged files. */
 const WINDOWS_MAX = 100_000;
 
+/** A shorter text stands in lines that are about somebody else. */
+const TEXT_CHARACTERS_MIN = 6;
+
 /** The records of one object, by their names in the source. */
 export interface RawRecords {
   connection: string;
@@ -104,7 +107,7 @@ export async function purgeRequestOf(
     texts: [
       ...raw.flatMap((one) => one.records),
       ...subjects.flatMap(({ identifiers }) => identifiers.map(({ value }) => value)),
-    ],
+    ].filter((text) => text.length >= TEXT_CHARACTERS_MIN),
     own: [
       ...named.map((where) => ({ table: 'identities', where })),
       ...named.map((where) => ({ table: 'profile_events', where, blank: ['fields', 'record'] })),

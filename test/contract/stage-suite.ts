@@ -51,6 +51,16 @@ export function stageSuite(factory: StageFactory): void {
     expect((await stage.write('w_1/0/p', 'csv', chunks('ac'), {})).key).not.toBe(first.key);
   });
 
+  test(`${factory.name}: of one slice only the named files stay; other slices are not touched`, async () => {
+    const keep = await stage.write('w_1/0/rows', 'parquet', chunks('keep'), {});
+    const gone = await stage.write('w_1/0/page-0', 'csv', chunks('gone'), {});
+    const other = await stage.write('w_1/1/page-0', 'csv', chunks('other'), {});
+    for (let time = 0; time < 2; time += 1) await stage.keepOnly('w_1/0', [keep.key]);
+    await stage.keepOnly('w_2/0', []);
+    const there = await Promise.all([keep, gone, other].map(({ key }) => stage.exists(key)));
+    expect(there).toEqual([true, false, true]);
+  });
+
   test(`${factory.name}: NUL bytes are taken out and counted where asked, kept elsewhere`, async () => {
     await fc.assert(
       fc.asyncProperty(

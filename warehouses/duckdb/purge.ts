@@ -52,7 +52,7 @@ async function targetsOf(connection: DuckDBConnection, request: PurgeRequest): P
       table: '"_headwater"."quarantine"',
       where:
         'connection = $2 AND object = $3 AND (record IN (SELECT unnest($1::JSON::VARCHAR[])) OR (record IS NULL AND EXISTS ' +
-        "(SELECT 1 FROM (SELECT unnest($4::JSON::VARCHAR[]) AS said) WHERE contains(lower(coalesce(raw, '') || coalesce(value, '')), said))))",
+        "(SELECT 1 FROM (SELECT unnest($4::JSON::VARCHAR[]) AS said) WHERE regexp_matches(lower(coalesce(raw, '') || ' ' || coalesce(value, '')), '(^|[^a-z0-9])' || regexp_escape(said) || '([^a-z0-9]|$)'))))",
       values: [ids, name, object, JSON.stringify(request.texts.map((text) => text.toLowerCase()))],
       blank: [],
     });
