@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import {
   Pool,
   types as standardTypes,
@@ -89,10 +89,12 @@ export class Transaction {
   }
 
   /** Several statements with the rows of their COPYs, in one round trip. */
-  async script(text: string, rows: readonly Buffer[]): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
+  async script(text: string, rows: readonly Buffer[], meanwhile: () => void = () => {}): Promise<void> {
+    const answered = new Promise<void>((resolve, reject) => {
       this.#client.query(new Script(text, rows, resolve, reject));
     });
+    // Work of the caller's own fits in while the server has something to do: the rows have to be on their way first.
+    await Promise.all([answered, turn().then(meanwhile)]);
   }
 }
 
@@ -138,6 +140,7 @@ export class PostgresPool {
       connectionString: checked(url),
       max: connectionsMax,
       types,
+      pipeline: true,
       application_name: 'headwater',
       keepAlive: true,
       connectionTimeoutMillis: STATEMENT_MS_MAX,
@@ -155,8 +158,7 @@ export class PostgresPool {
   /** `begin`: the statement that opens the transaction. Ended by COMMIT unless `work` has done so. */
   async transact<T>(work: (tx: Transaction) => Promise<T>, begin = 'BEGIN'): Promise<T> {
     return await this.connected(async (tx) => {
-      await tx.several(begin);
-      const result = await work(tx);
+      const result = await inside(tx, begin, work);
       await finish(tx);
       return result;
     });
@@ -165,8 +167,7 @@ export class PostgresPool {
   /** Several statements that must see one state; nothing may be written. */
   async read<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
     return await this.connected(async (tx) => {
-      await tx.several('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-      const result = await work(tx);
+      const result = await inside(tx, 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', work);
       await tx.several('COMMIT');
       return result;
     });
@@ -208,6 +209,16 @@ export class PostgresPool {
     this.#closed ??= this.#pool.end();
     await this.#closed;
   }
+}
+
+/** The first statements of `work` go out with the one that begins; when that fails, its error is the one that counts. */
+async function inside<T>(tx: Transaction, begin: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  const begun = tx.several(begin);
+  const done = work(tx);
+  const [first, second] = await Promise.allSettled([begun, done]);
+  if (first.status === 'rejected') throw first.reason;
+  if (second.status === 'rejected') throw second.reason;
+  return second.value;
 }
 
 /** A commit without an answer may have happened: LEDGER_UNAVAILABLE, and whoever repeats the step finds out. */

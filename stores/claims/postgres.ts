@@ -8,7 +8,7 @@ import type { Claims } from './claims.ts';
 import type { Writes } from './engine/draft.ts';
 import { runLater, type Program } from './engine/program.ts';
 import { HEAD, headRow, num, str } from './postgres/columns.ts';
-import { PostgresReads, type ObjectNames } from './postgres/reads.ts';
+import { Known, OBJECTS, PostgresReads, RULES_NOW } from './postgres/reads.ts';
 import { MIGRATIONS } from './postgres/schema.ts';
 import { verify } from './postgres/verify.ts';
 import { scriptOf } from './postgres/write.ts';
@@ -25,8 +25,10 @@ const SETTINGS = {
   enable_mergejoin: 'off',
 };
 const LOCK = `SELECT ${HEAD} FROM claims_head FOR UPDATE`;
-const BEGIN = `BEGIN; ${LOCK}`;
-const BEGIN_RELAXED = `BEGIN; SET LOCAL synchronous_commit = off; ${LOCK}`;
+/** The last three statements answer what nearly every program asks first. */
+const KNOWN = `${LOCK}; ${OBJECTS}; ${RULES_NOW}`;
+const BEGIN = `BEGIN; ${KNOWN}`;
+const BEGIN_RELAXED = `BEGIN; SET LOCAL synchronous_commit = off; ${KNOWN}`;
 const SCRUBBED = ['records', 'identifiers', 'edges'];
 
 export interface PostgresClaimsOptions extends ClaimsOptions {
@@ -102,7 +104,7 @@ class PostgresBackend implements Backend {
   readonly #writer: PostgresPool;
   readonly #readers: PostgresPool;
   readonly #headFile: HeadFile;
-  readonly #names: ObjectNames = new Map();
+  readonly #known = new Known();
   /** Something was committed that a crash of the server would take back. */
   #relaxed = false;
   /** The newest link that no crash can take back any more goes into the file. */
@@ -117,17 +119,17 @@ class PostgresBackend implements Backend {
 
   async change<T>(
     program: () => Program<{ writes: Writes; result: T }>,
-    { durable }: { durable: boolean },
+    { durable, meanwhile }: { durable: boolean; meanwhile?: () => void },
   ): Promise<T> {
     return await this.#writing(async (tx) => {
-      const locked = await tx.several(durable ? BEGIN : BEGIN_RELAXED);
-      const reads = new PostgresReads(tx, this.#names, headRow(locked.at(-1)?.[0]));
+      const [head, objects = [], rules = []] = (await tx.several(durable ? BEGIN : BEGIN_RELAXED)).slice(-3);
+      const reads = new PostgresReads(tx, this.#known, { head: headRow(head?.[0]), objects, rules });
       const { writes, result } = await runLater(program(), reads);
       if (writes.empty && !(durable && this.#relaxed)) {
         await tx.several('COMMIT');
         return result;
       }
-      await this.#commit(tx, writes);
+      await this.#commit(tx, writes, meanwhile);
       this.#relaxed = !durable;
       this.#lastLink = writes.link ?? this.#lastLink;
       if (durable) this.#raise();
@@ -136,10 +138,10 @@ class PostgresBackend implements Backend {
   }
 
   /** A commit without an answer has happened when its link is in the chain; without a link, a repetition changes nothing more. */
-  async #commit(tx: Transaction, writes: Writes): Promise<void> {
+  async #commit(tx: Transaction, writes: Writes, meanwhile?: () => void): Promise<void> {
     const { statements, rows } = scriptOf(writes);
     try {
-      await tx.script([...statements, 'COMMIT'].join(';\n'), rows);
+      await tx.script([...statements, 'COMMIT'].join(';\n'), rows, meanwhile);
     } catch (error) {
       if (!isGone(error)) throw error;
       const { link } = writes;
@@ -176,7 +178,7 @@ class PostgresBackend implements Backend {
 
   async look<T>(program: () => Program<T>): Promise<T> {
     return await this.#readers.read(
-      async (tx) => await runLater(program(), new PostgresReads(tx, this.#names, null)),
+      async (tx) => await runLater(program(), new PostgresReads(tx, this.#known, null)),
     );
   }
 

@@ -4,9 +4,10 @@ import { compileRules, type CompiledRules, type CustomRule } from '../../rules/g
 import type { LinkGuards } from '../../rules/identity/guards.ts';
 import { conflictRulesSchema, type ConflictRules } from '../../schemas/conflicts.ts';
 import type { Instant } from '../../schemas/instant.ts';
+import type { Observation } from '../../schemas/observation.ts';
 import type { SinkState } from '../../schemas/sink.ts';
 import type { ApplyReceipt, Cause, Claims, ObservationBatch, Verification } from './claims.ts';
-import { applyObservations, NOTHING_APPLIED, prepare } from './engine/apply.ts';
+import { applyObservations, NOTHING_APPLIED, prepare, type Prepared } from './engine/apply.ts';
 import type { Writes } from './engine/draft.ts';
 import { ask, type Program } from './engine/program.ts';
 import { firstRules } from './engine/rule-change.ts';
@@ -21,7 +22,14 @@ export interface Backend {
    * One transaction: runs the program and writes what it decided, all or nothing; runs it anew when another writer was faster.
    * `durable: false`: a later durable transaction of this store makes it safe, and until then a power loss may take it back.
    */
-  change<T>(program: () => Program<{ writes: Writes; result: T }>, options: { durable: boolean }): Promise<T>;
+  change<T>(
+    program: () => Program<{ writes: Writes; result: T }>,
+    options: {
+      durable: boolean;
+      /** Work of the caller's own that a back end may call, once or never, while its database is busy writing. */
+      meanwhile?: () => void;
+    },
+  ): Promise<T>;
   /** One consistent state; writes nothing. */
   look<T>(program: () => Program<T>): Promise<T>;
   /** How often commits that were not durable yet may have been taken back while this process went on. */
@@ -105,11 +113,12 @@ function applyMethods(store: Store): Pick<Claims, 'apply'> {
       const total = { ...NOTHING_APPLIED };
       let causeNumber: number | null = null;
       const sound = backend.takenBack();
+      const ahead = new Ahead(store.context, batch.observations);
       for (let from = 0; from < batch.observations.length || from === 0;) {
         const until = Math.min(batch.observations.length, from + rowsNext);
         const isLast = until === batch.observations.length;
         const started = performance.now();
-        causeNumber = await applyPart(store, batch, { from, until, isLast, sound }, causeNumber, total);
+        causeNumber = await applyPart(store, batch, { until, isLast, sound, ahead }, causeNumber, total);
         const rows = until - from;
         rowsNext = rowsWithin(rowsNext, rows, performance.now() - started);
         from = until;
@@ -129,17 +138,46 @@ function rowsWithin(rows: number, done: number, tookMs: number): number {
   return Math.round(Math.min(ROWS_MAX, Math.max(ROWS_MIN, smooth)));
 }
 
+/** Observations with what can be computed of them, in their order; the next ones while the database is busy. */
+class Ahead {
+  readonly #context: Context;
+  readonly #observations: readonly Observation[];
+  #prepared: Prepared[] = [];
+  /** Prepared so far. */
+  #until = 0;
+
+  constructor(context: Context, observations: readonly Observation[]) {
+    this.#context = context;
+    this.#observations = observations;
+  }
+
+  prepareUntil(until: number): void {
+    for (const observation of this.#observations.slice(this.#until, until)) {
+      this.#prepared.push(prepare(this.#context.vault, this.#context, observation));
+      this.#until += 1;
+    }
+  }
+
+  /** Those up to here that were not taken before. */
+  take(until: number): Prepared[] {
+    this.prepareUntil(until);
+    const left = this.#until - until;
+    const taken = this.#prepared.slice(0, this.#prepared.length - left);
+    this.#prepared = this.#prepared.slice(taken.length);
+    return taken;
+  }
+}
+
 /** Adds its counts to `total` once they are written. The number of the batch's cause, once it has one. */
 async function applyPart(
   { backend, context }: Store,
-  { id, observations, cause }: ObservationBatch,
-  { from, until, isLast, sound }: { from: number; until: number; isLast: boolean; sound: number },
+  { id, cause }: ObservationBatch,
+  { until, isLast, sound, ahead }: { until: number; isLast: boolean; sound: number; ahead: Ahead },
   causeNumber: number | null,
   total: ApplyReceipt,
 ): Promise<number | null> {
-  const prepared = observations
-    .slice(from, until)
-    .map((observation) => prepare(context.vault, context, observation));
+  const prepared = ahead.take(until);
+  const meanwhile = () => ahead.prepareUntil(until + prepared.length);
   function* program() {
     requireSound(backend, sound);
     const { writes, receipt } = yield* applyObservations(prepared, cause, causeNumber, context);
@@ -149,7 +187,7 @@ async function applyPart(
     }
     return { writes, result: { receipt, written: writes.empty ? null : cause, number: writes.head.cause } };
   }
-  const { receipt, written, number } = await backend.change(program, { durable: isLast });
+  const { receipt, written, number } = await backend.change(program, { durable: isLast, meanwhile });
   Object.assign(total, sum(total, receipt));
   return written === null ? causeNumber : (causeNumber ?? number);
 }

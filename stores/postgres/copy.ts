@@ -1,4 +1,4 @@
-import type { Connection, Submittable } from 'pg';
+import { Query, type Connection } from 'pg';
 
 const FIRST_BYTES = 64 * 1024;
 const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1');
@@ -104,20 +104,21 @@ interface Wire extends Connection {
  * Several statements and the rows of their COPYs in one round trip: the server takes them in turn, and after a failure it drops
  * the rows that are still on their way.
  */
-export class Script implements Submittable {
+export class Script extends Query {
   readonly #text: string;
   readonly #rows: readonly Buffer[];
   readonly #resolve: () => void;
   readonly #reject: (error: Error) => void;
 
   constructor(text: string, rows: readonly Buffer[], resolve: () => void, reject: (error: Error) => void) {
+    super(text);
     this.#text = text;
     this.#rows = rows;
     this.#resolve = resolve;
     this.#reject = reject;
   }
 
-  submit(connection: Connection): void {
+  override submit = (connection: Connection): void => {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- see Wire.
     const wire = connection as Wire;
     wire.stream.cork();
@@ -127,7 +128,7 @@ export class Script implements Submittable {
       wire.endCopyFrom();
     }
     wire.stream.uncork();
-  }
+  };
 
   handleError(error: Error): void {
     this.#reject(error);

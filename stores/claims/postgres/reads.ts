@@ -50,7 +50,12 @@ const EVENTS = `SELECT ${EVENT} FROM unnest($1::bigint[]) AS k (rid) JOIN events
 const EDGES = `SELECT a, b, kind FROM edges WHERE a = ANY ($1::bigint[])
   UNION SELECT a, b, kind FROM edges WHERE b = ANY ($1::bigint[])`;
 const OBJECT = 'SELECT oid FROM objects WHERE source = $1 AND object = $2 AND entity = $3';
-const OBJECTS = 'SELECT oid, entity, source, object FROM objects';
+export const OBJECTS = 'SELECT oid, entity, source, object FROM objects';
+/** Without their texts: a process has seen those of nearly every hash. */
+export const RULES_NOW = `SELECT DISTINCT ON (entity) entity, hash, seq, at FROM rules ORDER BY entity, seq DESC`;
+const RULES_TEXT = 'SELECT body FROM rules WHERE entity = $1 AND seq = $2';
+const EVENTS_OF = `SELECT ${EVENT} FROM unnest($1::bigint[]) AS k (pid) JOIN records r ON r.pid = k.pid
+  JOIN events e ON e.rid = r.rid JOIN causes c ON c.number = e.cause ORDER BY e.seq`;
 const RULES_AT = `SELECT ${RULES} FROM rules WHERE entity = $1 AND at <= $2 ORDER BY seq DESC LIMIT 1`;
 
 interface ObjectName {
@@ -59,32 +64,53 @@ interface ObjectName {
   object: string;
 }
 
-/** Numbers of objects are given once and never again, so what one transaction has seen all others may know. */
-export type ObjectNames = Map<number, ObjectName>;
+/** What never changes, so that one transaction may know what another has seen. */
+export class Known {
+  readonly objects = new Map<number, ObjectName>();
+  /** Texts of rules by entity and hash. */
+  readonly rules = new Map<string, string>();
+
+  addObjects(rows: readonly Values[]): void {
+    for (const [oid, entity, source, object] of rows) {
+      if (this.objects.has(num(oid))) continue;
+      this.objects.set(num(oid), { entity: str(entity), source: str(source), object: str(object) });
+    }
+  }
+}
+
+/** What a transaction that changes something has asked for when it locked the head. */
+interface Locked {
+  head: Head;
+  objects: Values[];
+  rules: Values[];
+}
 
 /** Answers of one transaction; each question is one round trip, however much it asks for. */
 export class PostgresReads implements Reads {
   readonly #tx: Transaction;
-  readonly #names: ObjectNames;
-  readonly #head: Head | null;
-  /** Records and logs of several profiles that were asked for together; handed out once. */
+  readonly #known: Known;
+  readonly #locked: Locked | null;
+  /** Records and logs of the profiles that were asked for: whoever asks for a profile wants those next. */
   readonly #ahead = { records: new Map<number, RecordRow[]>(), events: new Map<number, EventRow[]>() };
   readonly #rules = new Map<string, RulesRow | null>();
 
-  /** `head`: as the transaction has locked it. */
-  constructor(tx: Transaction, names: ObjectNames, head: Head | null) {
+  constructor(tx: Transaction, known: Known, locked: Locked | null) {
     this.#tx = tx;
-    this.#names = names;
-    this.#head = head;
+    this.#known = known;
+    this.#locked = locked;
+    if (locked !== null) known.addObjects(locked.objects);
   }
 
   async head(): Promise<Head> {
-    return this.#head ?? headRow(await this.#tx.one(`SELECT ${HEAD} FROM claims_head`));
+    return this.#locked?.head ?? headRow(await this.#tx.one(`SELECT ${HEAD} FROM claims_head`));
   }
 
   async objectId(entity: string, source: string, object: string): Promise<number> {
-    const [known] = (await this.#tx.one(OBJECT, source, object, entity)) ?? [];
-    if (known !== undefined) return num(known);
+    const seen = this.#locked?.objects.find(
+      ([, ofEntity, ofSource, name]) => ofEntity === entity && ofSource === source && name === object,
+    );
+    const [oid] = seen ?? (await this.#tx.one(OBJECT, source, object, entity)) ?? [];
+    if (oid !== undefined) return num(oid);
     const insert = 'INSERT INTO objects (entity, source, object) VALUES ($1, $2, $3) RETURNING oid';
     return num((await this.#tx.one(insert, entity, source, object))?.[0]);
   }
@@ -122,12 +148,13 @@ export class PostgresReads implements Reads {
   }
 
   async recordsOf(pids: readonly number[]): Promise<RecordRow[]> {
-    const [only] = pids;
-    if (only === undefined) return [];
-    const ahead = pids.length === 1 ? this.#ahead.records.get(only) : undefined;
-    if (ahead !== undefined) {
-      this.#ahead.records.delete(only);
-      return ahead;
+    if (pids.length === 0) return [];
+    const { records } = this.#ahead;
+    if (pids.every((pid) => records.has(pid))) {
+      const found = pids.flatMap((pid) => records.get(pid) ?? []);
+      // A program makes these rows its own and changes them.
+      for (const pid of pids) records.delete(pid);
+      return found;
     }
     return await this.#records(await this.#tx.list(BY_PID, pids));
   }
@@ -140,28 +167,23 @@ export class PostgresReads implements Reads {
   /** In the order of the question. What a reader of several profiles asks for next comes along. */
   async profiles(pids: readonly number[]): Promise<ProfileRow[]> {
     if (pids.length === 0) return [];
-    const byId = new Map<number, ProfileRow>();
-    for (const values of await this.#tx.list(PROFILES, pids)) {
-      const row = profileRow(values);
-      byId.set(row.pid, row);
-    }
-    // A transaction that changes something asks for all of them at once by itself.
-    if (this.#head === null && pids.length > 1) await this.#loadAhead(pids);
-    return pids.flatMap((pid) => byId.get(pid) ?? []);
-  }
-
-  async #loadAhead(pids: readonly number[]): Promise<void> {
+    const [profiles, members, log] = await Promise.all([
+      this.#tx.list(PROFILES, pids),
+      this.#tx.list(BY_PID, pids),
+      this.#tx.list(EVENTS_OF, pids),
+    ]);
     const { records, events } = this.#ahead;
-    const rows = await this.#records(await this.#tx.list(BY_PID, pids));
     for (const pid of pids) records.set(pid, []);
-    for (const row of rows) {
+    for (const row of await this.#records(members)) {
       records.get(row.pid)?.push(row);
       events.set(row.rid, []);
     }
-    for (const values of await this.#tx.list(EVENTS, [...events.keys()])) {
+    for (const values of log) {
       const event = eventRow(values);
       if (event.rid !== null) events.get(event.rid)?.push(event);
     }
+    const byId = new Map(profiles.map((values) => [num(values[0]), profileRow(values)]));
+    return pids.flatMap((pid) => byId.get(pid) ?? []);
   }
 
   async aliasesOf(pids: readonly number[]): Promise<number[]> {
@@ -188,6 +210,10 @@ export class PostgresReads implements Reads {
   }
 
   async rules(entity: string, at: number = Number.MAX_SAFE_INTEGER): Promise<RulesRow | null> {
+    if (this.#locked !== null && at === Number.MAX_SAFE_INTEGER) {
+      const found = this.#locked.rules.find(([of]) => of === entity);
+      return found === undefined ? null : await this.#rulesInForce(found);
+    }
     const key = `${at} ${entity}`;
     const known = this.#rules.get(key);
     if (known !== undefined) return known;
@@ -195,6 +221,16 @@ export class PostgresReads implements Reads {
     const row = values === undefined ? null : rulesRow(values);
     this.#rules.set(key, row);
     return row;
+  }
+
+  async #rulesInForce([entity, hash, seq, at]: Values): Promise<RulesRow> {
+    const key = `${str(entity)} ${str(hash)}`;
+    let body = this.#known.rules.get(key);
+    if (body === undefined) {
+      body = str((await this.#tx.one(RULES_TEXT, str(entity), num(seq)))?.[0]);
+      this.#known.rules.set(key, body);
+    }
+    return rulesRow([str(entity), str(hash), body, num(seq), num(at)]);
   }
 
   async rulesAt(seqs: readonly number[]): Promise<RulesRow[]> {
@@ -280,16 +316,13 @@ export class PostgresReads implements Reads {
   }
 
   async #records(rows: Values[]): Promise<RecordRow[]> {
-    if (rows.some(([, oid]) => !this.#names.has(num(oid)))) {
-      for (const [oid, entity, source, object] of await this.#tx.list(OBJECTS)) {
-        this.#names.set(num(oid), { entity: str(entity), source: str(source), object: str(object) });
-      }
-    }
-    return rows.map((values) => recordRow(values, this.#names));
+    const { objects } = this.#known;
+    if (rows.some(([, oid]) => !objects.has(num(oid)))) this.#known.addObjects(await this.#tx.list(OBJECTS));
+    return rows.map((values) => recordRow(values, objects));
   }
 }
 
-function recordRow(values: Values, names: ObjectNames): RecordRow {
+function recordRow(values: Values, names: Known['objects']): RecordRow {
   const [rid, oid, record, pid, home, salt, head, headId, stamp, confirmed, deleted, rowHash] = values;
   const name = names.get(num(oid));
   if (name === undefined) throw new HeadwaterError('INTERNAL', `the claims have no object ${String(oid)}`);
