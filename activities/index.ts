@@ -68,7 +68,12 @@ export function createActivities(dependencies: Dependencies) {
       const owed = alone && (await reconcileOwed(dependencies, input.connection));
       const profiles = dependencies.profiles !== undefined && (owed || planned.windows.length > 0);
       const over =
-        alone && input.offset === 0 && planned.next === null && planned.windows.length === 0 && !owed;
+        planned.resync === undefined &&
+        alone &&
+        input.offset === 0 &&
+        planned.next === null &&
+        planned.windows.length === 0 &&
+        !owed;
       if (!over) return { ...planned, closed: null, ...(profiles ? { profiles } : {}) };
       const closed: RunSummary = {
         ...run,

@@ -1,4 +1,5 @@
 // Step 1, plan: closes windows, proves the empty ones at once, cuts the others into slices.
+import { Context } from '@temporalio/activity';
 import { gapFreeEnd } from '../rules/coverage.ts';
 import { HeadwaterError } from '../rules/errors.ts';
 import { refreshText } from '../rules/refresh.ts';
@@ -16,6 +17,7 @@ import { apiOf, cutWindow } from './plan-cut.ts';
 import { landEmpty, settleIdle } from './plan-idle.ts';
 import { failureLine, line, settledLines } from './plan-lines.ts';
 import { addedNote, planAsked, planRefreshes } from './plan-refresh.ts';
+import { planResync } from './plan-resync.ts';
 import { compareSink } from './sink.ts';
 
 /** Objects per plan activity: bounds its payload and its time. */
@@ -61,6 +63,8 @@ export interface PlanOutput {
   /** Objects that need no work: current, paused or in progress elsewhere. Idle ones are only counted. */
   settled: ObjectSummary[];
   idle: number;
+  /** An object whose periodic whole re-reading is due: a backfill of its own does it. */
+  resync?: string;
   until: Instant;
   /** Where the next plan activity goes on; null: all objects are planned. */
   next: number | null;
@@ -125,6 +129,7 @@ export async function plan(
   );
   const cuts = await cutAll(dependencies, source, settings, busy, input.allowShrink);
   settled.push(...cuts.failures);
+  let resync: string | undefined;
   const partial: PlannedWindow[] = waiting.filter((window) => window.partial === true);
   if (input.past === undefined && input.trigger !== 'backfill') {
     const refreshes = await planRefreshes(dependencies, sources, settings, candidates, {
@@ -134,6 +139,10 @@ export async function plan(
     });
     settled.push(...refreshes.lines);
     partial.push(...refreshes.windows);
+    const { runId = '' } = Context.current().info.workflowExecution ?? {};
+    const planned = await planResync(dependencies, settings, active, runId);
+    settled.push(...planned.lines);
+    resync = planned.object;
   }
   return {
     // Partial ones last: what keeps one of them from landing never holds an hourly window back.
@@ -142,6 +151,7 @@ export async function plan(
     idle: idle.size,
     ...total,
     objectsInParallel,
+    ...(resync === undefined ? {} : { resync }),
     deadlineMs: timeLeft(input, settings, dependencies.now()),
   };
 }

@@ -1,4 +1,5 @@
 import type { Command } from './command.ts';
+import { audit } from './commands/audit.ts';
 import { backfill } from './commands/backfill.ts';
 import { check } from './commands/check.ts';
 import { conflicts } from './commands/conflicts.ts';
@@ -6,6 +7,7 @@ import { discover } from './commands/discover.ts';
 import { doctor } from './commands/doctor.ts';
 import { erase } from './commands/erase.ts';
 import { explain, history } from './commands/explain.ts';
+import { freshness } from './commands/freshness.ts';
 import { identity } from './commands/identity.ts';
 import { init } from './commands/init.ts';
 import { logs } from './commands/logs.ts';
@@ -33,7 +35,7 @@ export const GROUPS: Record<string, readonly Command[]> = {
   'Move data': [plan, sync, backfill, retry, repair],
   'Run it': [schedule, pause, resume, temporal],
   'Know the customer': [profiles, profile, explain, history, conflicts, rollback, identity, rules, erase],
-  'Look at it': [status, runs, logs, receipts, quarantine, sql, exportCommand],
+  'Look at it': [status, freshness, audit, runs, logs, receipts, quarantine, sql, exportCommand],
 };
 
 export const COMMANDS: readonly Command[] = Object.values(GROUPS).flat();

@@ -10,6 +10,7 @@ import {
   refreshText,
 } from '../rules/refresh.ts';
 import { formatCalls, formatCount } from '../rules/report.ts';
+import { resyncDue, resyncText } from '../rules/resync.ts';
 import { ORIGIN, type Instant } from '../schemas/instant.ts';
 import { refreshStateSchema } from '../schemas/refresh.ts';
 import type { OpenedSource } from './source.ts';
@@ -23,7 +24,7 @@ const NO_RUN = '';
  */
 export async function plannedRefresh(
   { source, ledger, definition }: OpenedSource,
-  { name, refresh: policy }: ConnectionConfig,
+  { name, refresh: policy, resync }: ConnectionConfig,
   object: string,
   checkpoint: Instant,
 ): Promise<string | undefined> {
@@ -41,9 +42,17 @@ export async function plannedRefresh(
       { ...policy, formulasMs: definition.capabilities.silentFormulas === true ? asked : null },
       { now: new Date().toISOString(), run: NO_RUN, checkpoint },
     );
+    const ownResync = resync.objects[object];
+    const everyMs = ownResync === undefined ? resync.every : ownResync;
+    const moment = new Date().toISOString();
+    const whole =
+      everyMs !== null &&
+      resyncDue({ wholeAt: state.wholeAt ?? null, tried: null, everyMs, now: moment, run: NO_RUN })
+        ? [resyncText(state.wholeAt ?? null)]
+        : [];
     const refresh = refreshOf(state, due, described);
     const found = addedFields(described, known);
-    if (refresh === null && found.length === 0) return undefined;
+    if (refresh === null && found.length === 0) return whole[0];
     const rows = await source.count(described, { from: ORIGIN, until: checkpoint });
     const price =
       rows === 'unknown'
@@ -53,7 +62,7 @@ export async function plannedRefresh(
     const then = policy.added === 'ask' ? `backfill --fields ${found.join(',')}` : 'the run after the next';
     const later =
       found.length === 0 ? [] : [`new: ${found.join(', ')}; old rows get it by ${then}: ${price}`];
-    return [...now, ...later].join('; ');
+    return [...now, ...later, ...whole].join('; ');
   } catch (error) {
     // The object's own line says what is wrong with it.
     if (error instanceof HeadwaterError) return undefined;

@@ -3,7 +3,7 @@ import { formatDuration } from '../config/quantities.ts';
 import type { Config } from '../config/schema.ts';
 import { runAttributes } from './search-attributes.ts';
 
-const WORKFLOW_TYPE = 'syncConnection';
+const WORKFLOW_TYPES = ['syncConnection', 'audit'] as const;
 /** Schedules that are looked through for ones that the configuration no longer has. */
 const LISTED_MAX = 10_000;
 const TWIN_NOTE = 'For `temporal schedule backfill` only; it stays paused.';
@@ -12,7 +12,10 @@ const TWIN_NOTE = 'For `temporal schedule backfill` only; it stays paused.';
 export interface ScheduleSpec {
   id: string;
   connection: string;
+  workflow: (typeof WORKFLOW_TYPES)[number];
   everyMs: number;
+  /** Starts lie this long after the whole interval. */
+  offsetMs: number;
   jitterMs: number;
   overlap: 'BUFFER_ONE' | 'SKIP' | 'BUFFER_ALL';
   catchupMs: number;
@@ -28,12 +31,16 @@ export interface ScheduleChange {
   differences: string[];
 }
 
-/** Pure: per connection the hourly schedule and its twin, which has a buffer of its own and stays paused. */
+/**
+ * Pure: per connection the hourly schedule; its twin, which has a buffer of its own and stays paused; and the audit, half an
+ * interval beside the runs.
+ */
 export function desiredSchedules(config: Pick<Config, 'connections' | 'temporal'>): ScheduleSpec[] {
-  return Object.values(config.connections).flatMap(({ name, schedule }) => {
+  return Object.values(config.connections).flatMap(({ name, schedule, audit }) => {
     const { everyMs, jitterMs, overlap, catchupMs, paused } = schedule;
     const { taskQueue } = config.temporal;
-    const shared = { connection: name, everyMs, catchupMs, taskQueue };
+    const sync = { workflow: 'syncConnection' as const, everyMs, offsetMs: 0, catchupMs };
+    const shared = { connection: name, ...sync, taskQueue };
     return [
       { ...shared, id: `sync/${name}`, jitterMs, overlap, paused, trigger: 'schedule' as const },
       {
@@ -44,8 +51,21 @@ export function desiredSchedules(config: Pick<Config, 'connections' | 'temporal'
         paused: true,
         trigger: 'backfill' as const,
       },
+      ...(audit.everyMs === null ? [] : [auditSchedule(name, audit.everyMs, paused, taskQueue)]),
     ];
   });
+}
+
+const MINUTE_MS = 60_000;
+
+function auditSchedule(name: string, everyMs: number, paused: boolean, taskQueue: string): ScheduleSpec {
+  return {
+    ...{ id: `audit/${name}`, connection: name, workflow: 'audit', everyMs, paused, taskQueue },
+    offsetMs: Math.floor(everyMs / 2),
+    jitterMs: Math.min(MINUTE_MS, Math.floor(everyMs / 10)),
+    // One that was missed is made up for by the next.
+    ...{ overlap: 'SKIP', catchupMs: MINUTE_MS, trigger: 'schedule' },
+  };
 }
 
 /** Pure: what changes `found` into `wanted`. A pause that an operator made is kept: only the configuration's own pause is added. */
@@ -55,6 +75,7 @@ export function differences(wanted: ScheduleSpec, found: ScheduleSpec): string[]
     if (before !== after) told.push(`${what} ${before} → ${after}`);
   };
   compare('every', formatDuration(found.everyMs), formatDuration(wanted.everyMs));
+  compare('offset', formatDuration(found.offsetMs), formatDuration(wanted.offsetMs));
   compare('jitter', formatDuration(found.jitterMs), formatDuration(wanted.jitterMs));
   compare('overlap', found.overlap, wanted.overlap);
   compare('catchup', formatDuration(found.catchupMs), formatDuration(wanted.catchupMs));
@@ -108,7 +129,9 @@ export function specOf({ scheduleId, spec, policies, state, action }: ScheduleDe
   return {
     id: scheduleId,
     connection: 'connection' in given ? String(given.connection) : '',
+    workflow: action.workflowType === 'audit' ? 'audit' : 'syncConnection',
     everyMs: spec.intervals?.[0]?.every ?? 0,
+    offsetMs: spec.intervals?.[0]?.offset ?? 0,
     jitterMs: spec.jitter ?? 0,
     overlap:
       policies.overlap === 'SKIP' || policies.overlap === 'BUFFER_ALL' ? policies.overlap : 'BUFFER_ONE',
@@ -120,20 +143,24 @@ export function specOf({ scheduleId, spec, policies, state, action }: ScheduleDe
 }
 
 function optionsOf(spec: ScheduleSpec) {
-  const { id, connection, everyMs, jitterMs, overlap, catchupMs, taskQueue, trigger } = spec;
+  const { id, connection, workflow, everyMs, offsetMs, jitterMs, overlap, catchupMs, taskQueue, trigger } =
+    spec;
+  const hourly = `${connection} · every ${formatDuration(everyMs)}`;
   return {
-    spec: { intervals: [{ every: everyMs }], jitter: jitterMs },
+    spec: { intervals: [{ every: everyMs, offset: offsetMs }], jitter: jitterMs },
     policies: { overlap, catchupWindow: catchupMs, pauseOnFailure: false },
     action: {
       type: 'startWorkflow' as const,
-      workflowType: WORKFLOW_TYPE,
+      workflowType: workflow,
       workflowId: id,
       taskQueue,
       args: [{ connection, trigger }],
       staticSummary:
-        trigger === 'schedule'
-          ? `${connection} · every ${formatDuration(everyMs)}`
-          : `${connection} · backfill`,
+        workflow === 'audit'
+          ? `${connection} · audit`
+          : trigger === 'schedule'
+            ? hourly
+            : `${connection} · backfill`,
       staticDetails: detailsOf(spec),
       typedSearchAttributes: runAttributes(connection, trigger),
     },
@@ -141,11 +168,13 @@ function optionsOf(spec: ScheduleSpec) {
 }
 
 /** What an operator reads beside each run in the Temporal UI. */
-function detailsOf({ id, connection, trigger }: ScheduleSpec): string {
+function detailsOf({ id, connection, workflow, trigger }: ScheduleSpec): string {
   const what =
-    trigger === 'schedule'
-      ? `Reads what changed in **${connection}** since the last proven window and lands it in the warehouse.`
-      : `Reads a past window of **${connection}** again.`;
+    workflow === 'audit'
+      ? `Compares the warehouse and the profiles with **${connection}** and reads again what differs.`
+      : trigger === 'schedule'
+        ? `Reads what changed in **${connection}** since the last proven window and lands it in the warehouse.`
+        : `Reads a past window of **${connection}** again.`;
   return [
     what,
     '',
@@ -178,7 +207,8 @@ async function ours(client: Client): Promise<string[]> {
   for await (const { scheduleId, action } of client.schedule.list()) {
     seen += 1;
     if (seen > LISTED_MAX) break;
-    if (action?.workflowType === WORKFLOW_TYPE && /^(sync|backfill)\//.test(scheduleId)) ids.push(scheduleId);
+    const known = WORKFLOW_TYPES.some((type) => type === action?.workflowType);
+    if (known && /^(sync|backfill|audit)\//.test(scheduleId)) ids.push(scheduleId);
   }
   return ids;
 }

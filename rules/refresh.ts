@@ -118,6 +118,7 @@ export function settled(
     formulasAt: formulas.every(has) && newer ? read.readAt : state.formulasAt,
     partialAt: read.fields === undefined || overtaken ? state.partialAt : read.readAt,
     deletionsLostBefore: read.absentFound ? null : state.deletionsLostBefore,
+    ...(read.fields === undefined && (state.wholeAt ?? '') < read.readAt ? { wholeAt: read.readAt } : {}),
   };
 }
 

@@ -18,6 +18,8 @@ export const refreshStateSchema = z.object({
   partialAt: instantSchema.nullable(),
   /** Deletions before this were forgotten by the source before they were read. */
   deletionsLostBefore: instantSchema.nullable(),
+  /** When the newest reading of all records and fields that has landed began. */
+  wholeAt: instantSchema.optional(),
 });
 export type RefreshState = z.infer<typeof refreshStateSchema>;
 

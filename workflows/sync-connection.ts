@@ -19,6 +19,7 @@ import type { RunSummary, Trigger } from '../schemas/run.ts';
 import { CONNECTION, OUTCOME, PHASE, ROWS_LOADED, SCHEDULED_BY, SCHEDULED_START } from './attributes.ts';
 import { refuseMisshapen, runFailure, troubleOf } from './failures.ts';
 import { inParallel } from './parallel.ts';
+import { backfill } from './backfill.ts';
 import { deliver } from './deliver.ts';
 import { moveInChild } from './object-child.ts';
 import { progressQuery } from './messages.ts';
@@ -71,6 +72,7 @@ export async function syncConnection(input: SyncConnectionInput): Promise<RunSum
         break;
       }
       profiles ||= planned.profiles === true;
+      if (planned.resync !== undefined) await startResync(run.connection, planned.resync, input);
       run.idle += planned.idle;
       run.objects.push(...planned.settled);
       await moveObjects(run, input, planned, trigger);
@@ -180,6 +182,33 @@ async function deliverLater(input: SyncConnectionInput): Promise<void> {
       ],
       args: [
         { connection: input.connection, ...(input.tuning === undefined ? {} : { tuning: input.tuning }) },
+      ],
+    });
+  } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+  }
+}
+
+/** A workflow of its own reads the object whole, with the calls of a backfill: no hourly run waits for it. */
+async function startResync(
+  connection: string,
+  object: string,
+  { tuning }: SyncConnectionInput,
+): Promise<void> {
+  try {
+    await startChild(backfill, {
+      workflowId: `backfill/${connection}/resync/${object}`,
+      parentClosePolicy: ParentClosePolicy.ABANDON,
+      staticSummary: `${connection}: full re-sync of ${object}`,
+      typedSearchAttributes: [
+        { key: CONNECTION, value: connection },
+        { key: PHASE, value: 'plan' },
+      ],
+      args: [
+        {
+          ...{ connection, objects: [object], from: 'beginning', to: new Date().toISOString() },
+          ...{ reprocess: 'all', maxActive: 1, ...(tuning === undefined ? {} : { tuning }) },
+        },
       ],
     });
   } catch (error) {

@@ -76,6 +76,9 @@ async function changeSchedule(
       call.options.text('reason') ??
       `${paused ? 'Paused' : 'Resumed'} by \`headwater ${paused ? 'pause' : 'resume'}\``;
     await (paused ? handle.pause(note) : handle.unpause(note));
+    // The audit asks the source too; where there is none, nothing is left to pause.
+    const audit = client.schedule.getHandle(`audit/${connection}`);
+    await (paused ? audit.pause(note) : audit.unpause(note)).catch(() => undefined);
   } catch (error) {
     const { ScheduleNotFoundError } = await import('@temporalio/client');
     if (!(error instanceof ScheduleNotFoundError)) throw error;

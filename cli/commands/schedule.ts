@@ -61,7 +61,9 @@ async function list(call: Call): Promise<number> {
   const loaded = await call.load();
   const names = new Set(chosenConnections(loaded.config, call.arguments[1]).map(({ name }) => name));
   const found = await withTemporal(loaded, call.environment, async ({ client }) => {
-    const ids = [...names].flatMap((name) => [`sync/${name}`, `backfill/${name}`]).slice(0, SCHEDULES_MAX);
+    const ids = [...names]
+      .flatMap((name) => [`sync/${name}`, `backfill/${name}`, `audit/${name}`])
+      .slice(0, SCHEDULES_MAX);
     const described = await Promise.all(
       ids.map((id) =>
         client.schedule

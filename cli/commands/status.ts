@@ -1,8 +1,14 @@
 import { formatDuration } from '../../config/quantities.ts';
 import type { Config, ConnectionConfig } from '../../config/schema.ts';
 import { sinkOf } from '../../config/connection-config.ts';
+import { auditKey } from '../../rules/drift.ts';
+import { freshnessLimits, freshnessOf, isStale, STALE_INTERVALS } from '../../rules/freshness.ts';
 import { formatCount, formatInstant } from '../../rules/report.ts';
+import { refreshKey } from '../../rules/refresh.ts';
+import { resyncDue, resyncText } from '../../rules/resync.ts';
+import { objectAuditSchema, type ObjectAudit } from '../../schemas/audit.ts';
 import type { Instant } from '../../schemas/instant.ts';
+import { refreshStateSchema } from '../../schemas/refresh.ts';
 import type { RunSummary } from '../../schemas/run.ts';
 import type { Ledger } from '../../stores/ledger/ledger.ts';
 import type { Call, Command } from '../command.ts';
@@ -13,10 +19,7 @@ import { knownObjects } from '../objects.ts';
 import { openLedger } from '../open.ts';
 import type { Output } from '../output.ts';
 import { checkpointOf, RUNS_READ_MAX, troubleOf, type Trouble } from '../troubles.ts';
-import { ago, failureLine, outcomeWords } from '../words.ts';
-
-/** An object is stale when its warehouse copy is older than so many intervals of its schedule. */
-const STALE_INTERVALS = 2;
+import { ago, countOf, failureLine, outcomeWords } from '../words.ts';
 
 export interface ObjectStatus {
   connection: string;
@@ -26,6 +29,12 @@ export interface ObjectStatus {
   landed: Instant | null;
   lagMs: number | null;
   stale: boolean;
+  /** Older than `freshness.warnAfter`, and not stale yet. */
+  late: boolean;
+  /** What the last audit found; null before the first one. */
+  audit: ObjectAudit | null;
+  /** The policy of whole re-readings: the last one, and whether the next is due; null without a policy. */
+  resync: { wholeAt: Instant | null; everyMs: number; due: boolean } | null;
   paused: boolean;
   openWindows: number;
   /** What became of its last try, while nothing has landed since. */
@@ -51,7 +60,7 @@ export const status: Command = {
   summary: 'How fresh each object is, and how the last runs ended',
   usage: '[connection]',
   example: 'status salesforce',
-  about: `Ends with ${EXIT.stale} when an object in the warehouse is older than ${STALE_INTERVALS} intervals of its schedule.`,
+  about: `Ends with ${EXIT.stale} when an object in the warehouse is older than its \`freshness.errorAfter\`, by default\n${STALE_INTERVALS} intervals of its schedule.`,
   options: {},
   arguments: { min: 0, max: 1 },
   async run(call) {
@@ -87,6 +96,27 @@ async function isWorking(home: string): Promise<boolean> {
   }
 }
 
+async function readAudit(ledger: Ledger, connection: string, object: string): Promise<ObjectAudit | null> {
+  const text = await ledger.meta(auditKey(connection, object));
+  return text === null ? null : (objectAuditSchema.safeParse(JSON.parse(text)).data ?? null);
+}
+
+async function readResync(
+  ledger: Ledger,
+  { name, resync }: ConnectionConfig,
+  object: string,
+  nowMs: number,
+): Promise<ObjectStatus['resync']> {
+  const own = resync.objects[object];
+  const everyMs = own === undefined ? resync.every : own;
+  if (everyMs === null) return null;
+  const text = await ledger.meta(refreshKey(name, object));
+  const state = text === null ? undefined : refreshStateSchema.safeParse(JSON.parse(text)).data;
+  const wholeAt = state?.wholeAt ?? null;
+  const now = new Date(nowMs).toISOString();
+  return { wholeAt, everyMs, due: resyncDue({ wholeAt, tried: null, everyMs, now, run: '' }) };
+}
+
 export async function readStatus(
   config: Config,
   connections: ConnectionConfig[],
@@ -103,12 +133,17 @@ export async function readStatus(
     for (const object of await knownObjects(connection, ledger)) {
       const staged = checkpointOf(await ledger.coverage(name, object));
       const landed = checkpointOf(await ledger.sinkCoverage(sinkOf(config), name, object));
-      const lagMs = landed === null ? null : Math.max(0, nowMs - Date.parse(landed));
       const paused = (await ledger.meta(`pause/${name}/${object}`)) === 'paused';
-      const stale = !paused && (lagMs === null || lagMs > STALE_INTERVALS * connection.schedule.everyMs);
+      const limits = freshnessLimits(connection.freshness, object, connection.schedule.everyMs);
+      const fresh = freshnessOf(landed, new Date(nowMs).toISOString(), limits, paused);
       const openWindows = open.filter((window) => window.object === object).length;
       const trouble = paused ? null : troubleOf(object, landed, ended);
-      objects.push({ connection: name, object, staged, landed, lagMs, stale, paused, openWindows, trouble });
+      objects.push({
+        ...{ connection: name, object, staged, landed, paused, openWindows, trouble },
+        ...{ lagMs: fresh.lagMs, stale: isStale(fresh), late: fresh.state === 'late' },
+        audit: await readAudit(ledger, name, object),
+        resync: await readResync(ledger, connection, object, nowMs),
+      });
     }
     const quota = await ledger.quota(name);
     runs.push({
@@ -130,6 +165,7 @@ function printStatus({ output }: Call, { objects, runs, at }: Status): void {
       { title: 'in the warehouse up to (UTC)' },
       { title: 'lag', align: 'right' },
       { title: 'state' },
+      { title: 'last audit' },
     ],
     objects.map((one) => [
       one.connection,
@@ -137,9 +173,12 @@ function printStatus({ output }: Call, { objects, runs, at }: Status): void {
       one.landed === null ? '–' : formatInstant(one.landed),
       one.lagMs === null ? '–' : ago(one.lagMs),
       stateWords(one),
+      auditWords(one, at),
     ]),
   );
   output.line();
+  for (const { connection, object, resync } of objects)
+    if (resync?.due === true) output.line(`${connection} ${object}: ${resyncText(resync.wholeAt)}`);
   for (const run of runs) {
     output.line(runLine(output, run, at));
     const { connection, last } = run;
@@ -166,10 +205,27 @@ function runLine(output: Output, run: Status['runs'][number], at: Instant): stri
   return `${connection}: every ${formatDuration(everyMs)}, ${ended}${now}${calls}`;
 }
 
+/** When, what it left, and when every record was last compared. */
+function auditWords({ audit }: ObjectStatus, at: Instant): string {
+  if (audit === null) return '–';
+  const when = `${ago(Date.parse(at) - Date.parse(audit.at))} ago`;
+  const { code, left, repaired, rotation } = audit;
+  if (code !== undefined && code !== 'NOTE') return `✗ ${code}, ${when}`;
+  const what =
+    left > 0 ? `✗ ${countOf(left, 'record')} differ` : repaired > 0 ? `✓ ${repaired} repaired` : '✓';
+  const pass =
+    rotation === null
+      ? ''
+      : rotation.lastFullPass === null
+        ? ', no full pass yet'
+        : `, full pass ${ago(Date.parse(at) - Date.parse(rotation.lastFullPass))} ago`;
+  return `${what} ${when}${pass}`;
+}
+
 function stateWords(one: ObjectStatus): string {
   if (one.paused) return 'paused';
   if (one.trouble?.state === 'failed') return `✗ ${one.stale ? 'stale, ' : ''}${one.trouble.code}`;
   if (one.landed === null) return one.openWindows > 0 ? 'first load is running' : 'no first load yet';
   if (one.staged !== null && one.staged > one.landed) return 'warehouse behind the stage';
-  return one.stale ? '✗ stale' : '✓ fresh';
+  return one.stale ? '✗ stale' : one.late ? '! late' : '✓ fresh';
 }

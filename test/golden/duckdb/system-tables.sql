@@ -21,6 +21,8 @@ CREATE TABLE IF NOT EXISTS _headwater.quarantine (
   batch VARCHAR NOT NULL, "window" VARCHAR NOT NULL, connection VARCHAR NOT NULL, object VARCHAR NOT NULL,
   record VARCHAR, field VARCHAR, value VARCHAR, reason VARCHAR NOT NULL, raw VARCHAR, quarantined_at TIMESTAMPTZ NOT NULL);
 
+ALTER TABLE _headwater.quarantine ADD COLUMN IF NOT EXISTS resolved_at TIMESTAMPTZ;
+
 CREATE TABLE IF NOT EXISTS _headwater.schema_changes (
   changed_at TIMESTAMPTZ NOT NULL, connection VARCHAR NOT NULL, "table" VARCHAR NOT NULL, "column" VARCHAR, change VARCHAR NOT NULL,
   before VARCHAR, after VARCHAR, action VARCHAR NOT NULL, policy VARCHAR NOT NULL)

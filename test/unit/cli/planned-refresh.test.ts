@@ -34,6 +34,7 @@ const connection = (added: 'next-run' | 'ask' = 'next-run') =>
   ({
     name: 'crm',
     refresh: { formulas: 86_400_000, objects: {}, added, quotaShareMax: 0.2 },
+    resync: { every: null, objects: { Account: 86_400_000 } },
   }) as unknown as ConnectionConfig;
 const fresh = { ...NOTHING_DUE, formulasAt: new Date().toISOString() };
 
@@ -56,4 +57,15 @@ test('plan finds a field that no run has seen, and says when old rows get it', a
   expect(await plannedRefresh(found, connection('ask'), 'Contact', CHECKPOINT)).toContain(
     'backfill --fields New',
   );
+});
+
+test('plan tells that a whole re-reading is due', async () => {
+  const schema = schemaOf(field('B'));
+  const whole = { ...fresh, wholeAt: '2026-01-01T00:00:00.000Z' };
+  expect(await plannedRefresh(opened(whole, schema, schema), connection(), 'Account', CHECKPOINT)).toBe(
+    'full re-sync is due, the last whole reading was at 2026-01-01 00:00',
+  );
+  expect(
+    await plannedRefresh(opened(whole, schema, schema), connection(), 'Contact', CHECKPOINT),
+  ).toBeUndefined();
 });

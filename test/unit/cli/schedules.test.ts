@@ -9,8 +9,9 @@ function schedules() {
   return desiredSchedules(parsed.config);
 }
 
-test('a connection has an hourly schedule and a paused twin with a buffer of its own', () => {
-  const shared = { connection: 'acme', everyMs: 3_600_000, catchupMs: 3_600_000, taskQueue: 'headwater' };
+test('a connection has an hourly schedule, a paused twin with a buffer of its own, and an audit between the runs', () => {
+  const hourly = { connection: 'acme', everyMs: 3_600_000, taskQueue: 'headwater' };
+  const shared = { ...hourly, workflow: 'syncConnection', offsetMs: 0, catchupMs: 3_600_000 };
   expect(schedules()).toEqual([
     {
       ...shared,
@@ -21,6 +22,17 @@ test('a connection has an hourly schedule and a paused twin with a buffer of its
       trigger: 'schedule',
     },
     { ...shared, id: 'backfill/acme', jitterMs: 0, overlap: 'BUFFER_ALL', paused: true, trigger: 'backfill' },
+    {
+      ...hourly,
+      id: 'audit/acme',
+      workflow: 'audit',
+      offsetMs: 1_800_000,
+      jitterMs: 60_000,
+      overlap: 'SKIP',
+      catchupMs: 60_000,
+      paused: false,
+      trigger: 'schedule',
+    },
   ]);
 });
 

@@ -193,6 +193,12 @@ describe('a valid configuration', () => {
             policy: { tables: 'evolve', columns: 'evolve', types: 'evolve' },
             badRows: { shareMax: 0.01, rowsMax: 100 },
             refresh: { formulas: 86_400_000, objects: {}, added: 'next-run', quotaShareMax: 0.2 },
+            audit: {
+              ...{ everyMs: 3_600_000, fullPassMs: 604_800_000, sampleRows: 1_000 },
+              ...{ quotaShareMax: 0.05, repair: true },
+            },
+            freshness: { objects: {} },
+            resync: { every: null, objects: {} },
             source: { auth: { grant: 'client', id: 'me', secret: { $secret: { env: 'ACME_SECRET' } } } },
           },
         },
