@@ -97,11 +97,13 @@ async function disk({ config, home: folder }: LoadedConfig): Promise<CheckResult
 }
 
 async function ledger({ config }: LoadedConfig): Promise<CheckResult[]> {
-  if (!existsSync(config.ledger.path))
-    return [{ check: 'opens', ok: true, detail: 'is made by the first start' }];
-  const opened = await openLedger(config);
+  const opened = await ledgerIfAny(config);
+  if (opened === undefined) return [{ check: 'opens', ok: true, detail: 'is made by the first start' }];
   try {
-    const { size } = await stat(config.ledger.path);
+    const place =
+      config.ledger.kind === 'sqlite'
+        ? `${config.ledger.path}, ${formatCount(Math.ceil((await stat(config.ledger.path)).size / 1e6))} MB`
+        : ledgerWords(config);
     const known = await opened.meta('stage');
     const before = factsBefore(new Date().toISOString(), config.retention, config.stage.keepMs);
     const old = await opened.prunable({ sink: sinkOf(config), before, rowsMax: OLD_ROWS_MAX });
@@ -109,7 +111,7 @@ async function ledger({ config }: LoadedConfig): Promise<CheckResult[]> {
     const found = existsSync(idPath) ? readFileSync(idPath, 'utf8').trim() : null;
     const ok = known === null || known === found;
     return [
-      { check: 'opens', ok: true, detail: `${config.ledger.path}, ${formatCount(Math.ceil(size / 1e6))} MB` },
+      { check: 'opens', ok: true, detail: place },
       {
         check: 'stage',
         ok,
@@ -131,7 +133,7 @@ async function overdueRecords(loaded: LoadedConfig): Promise<CheckResult[]> {
   return (await overdue(loaded)).map(({ entity, object, keepMs, records }) => ({
     check: 'retention',
     ok: true,
-    detail: `${entity} of ${object} is kept ${formatDuration(keepMs)}; ${records === 0 ? 'nothing is older' : `${countOf(records, 'older record')} go next`}`,
+    detail: `${entity} of ${object} is kept ${formatDuration(keepMs)}; ${records === 0 ? 'nothing is older' : `${countOf(records, 'older record')} may go next`}`,
   }));
 }
 

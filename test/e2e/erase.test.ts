@@ -1,5 +1,5 @@
 /** Fault row 27: who was erased is nowhere any more, and no poll, replay or backfill brings it back. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -235,6 +235,78 @@ test(
     expect((await others())[0]?.map((row) => row['id'])).toEqual(before[0]?.map((row) => row['id']));
     const again = await headwater(pipeline, `erase ${profile} --reason again --yes`);
     expect(again.stdout).toContain('Nothing is held of this customer any more.');
+  },
+  TEST_MS_MAX,
+);
+
+test(
+  'all that is held of somebody is one document; nothing of it is in a log',
+  async () => {
+    const [row] = await pipeline.rows(`SELECT id, email, last_name FROM ${CRM}.contact ORDER BY id LIMIT 1`);
+    const id = String(row?.['id']);
+    const out = join(pipeline.home, 'subject.json');
+    const told = await headwater(pipeline, `export --subject ${CRM}:Contact:${id} --out ${out}`);
+    expect([told.code, told.stderr]).toEqual([0, '']);
+    expect(statSync(out).mode & 0o777).toBe(0o600);
+    const document = JSON.parse(readFileSync(out, 'utf8'));
+    rmSync(out);
+    expect(document.raw[`${CRM}.Contact`]).toEqual([expect.objectContaining({ id, email: row?.['email'] })]);
+    const entities = document.profiles.map((one: { entity: string }) => one.entity);
+    expect(entities).toEqual(expect.arrayContaining(['contact', 'consent']));
+    const [own] = document.profiles;
+    expect(document.claims[own.profile].lastName).toContainEqual(
+      expect.objectContaining({ value: row?.['last_name'], outcome: 'won' }),
+    );
+    expect(document.history[own.profile].length).toBeGreaterThan(0);
+    expect(readFileSync(join(pipeline.home, 'logs', 'worker.ndjson'), 'utf8')).not.toContain(
+      String(row?.['email']),
+    );
+  },
+  TEST_MS_MAX,
+);
+
+test(
+  'past the retention of its entity a record goes after a run, as the preview said, and stays away',
+  async () => {
+    const [span] = await pipeline.rows(
+      `SELECT date_diff('day', quantile_disc(_version, 0.5), now()) AS days FROM ${CRM}.contact`,
+    );
+    const days = Number(span?.['days']);
+    expect(days).toBeGreaterThan(2);
+    const config = JSON.parse(readFileSync(pipeline.loaded.path, 'utf8'));
+    config.profiles = { retention: { contact: `${days}d` } };
+    writeFileSync(pipeline.loaded.path, JSON.stringify(config));
+    await pipeline.start();
+    const looked = await headwater(pipeline, 'erase --retention --dry-run --json');
+    const told: { object: string; records: number }[] = JSON.parse(looked.stdout);
+    const overdue = told.find(({ object }) => object === `${CRM}.Contact`)?.records ?? 0;
+    expect(overdue).toBeGreaterThan(5);
+    const ids = async (where: string) =>
+      (await pipeline.rows(`SELECT id FROM ${CRM}.contact WHERE ${where} ORDER BY id`)).map(({ id }) => id);
+    const limit = `now() - INTERVAL ${days} DAY`;
+    const [old, young] = [await ids(`_version < ${limit}`), await ids(`_version >= ${limit}`)];
+    // Somebody who is younger in another record stays as a whole.
+    const linked = await pipeline.rows(
+      `SELECT DISTINCT a.record AS id FROM golden.identities AS a JOIN golden.identities AS b USING (profile)
+       WHERE a.source = '${CRM}' AND a.object = 'Contact' AND list_contains([${old.map((id) => `'${String(id)}'`).join()}], a.record)
+         AND (b.source <> '${CRM}' OR list_contains([${young.map((id) => `'${String(id)}'`).join()}], b.record))`,
+    );
+    const staying = [...young, ...linked.map(({ id }) => id)].toSorted();
+    const [gone] = old.filter((id) => !staying.includes(id));
+    expect(gone).toBeDefined();
+    pipeline.pass();
+    expect((await pipeline.sync()).outcome).toBe('ok');
+    expect(await ids('true')).toEqual(staying);
+    expect(old).toHaveLength(overdue);
+    const left = await pipeline.rows(
+      `SELECT record FROM golden.identities WHERE source = '${CRM}' AND entity = 'contact' ORDER BY record`,
+    );
+    expect(left.map((row) => row['record'])).toEqual(staying);
+    pipeline.sandbox.data.update('Contact', String(gone), { Department: 'After all' });
+    pipeline.pass();
+    expect(lineOf(await pipeline.sync()).verdict).toBe('proven');
+    expect(await ids('true')).toEqual(staying);
+    expect(await claims((store) => store.verify())).toMatchObject({ ok: true });
   },
   TEST_MS_MAX,
 );

@@ -42,12 +42,8 @@ export async function openClient(config: DuckdbConfig, context: WarehouseContext
   const swap = async (): Promise<string[]> => {
     // oxlint-disable-next-line no-unmodified-loop-condition -- every read that ends lowers it.
     while (reads > 0) await idle.promise;
-    const fresh = `${config.path}.renewed`;
-    await rm(fresh, { force: true });
-    await writer.run('CHECKPOINT');
-    const room = await roomFor(config.path);
-    if (!room) return [NO_ROOM];
-    await copyLive(writer, fresh, STORAGE_VERSION);
+    const fresh = await liveCopy(config.path, writer);
+    if (fresh === null) return [NO_ROOM];
     writer.closeSync();
     instance.closeSync();
     try {
@@ -60,22 +56,13 @@ export async function openClient(config: DuckdbConfig, context: WarehouseContext
     return [];
   };
   return {
-    write: (what, work, signal) =>
-      mutex(async () => {
-        signal?.throwIfAborted();
-        const interrupt = (): void => writer.interrupt();
-        signal?.addEventListener('abort', interrupt);
-        try {
-          return await inTransaction(writer, work, signal);
-        } catch (error) {
-          signal?.throwIfAborted();
-          throw wrapped(what, error);
-        } finally {
-          signal?.removeEventListener('abort', interrupt);
-        }
-      }),
+    write: (what, work, signal) => mutex(() => writeWith(writer, what, work, signal)),
     read: async (what, work) => {
-      await givingBack;
+      // Nothing may begin between the look and the count.
+      for (let seen: unknown; seen !== givingBack;) {
+        seen = givingBack;
+        await givingBack;
+      }
       reads += 1;
       const connection = await instance.connect();
       try {
@@ -125,9 +112,37 @@ async function writerOf(instance: DuckDBInstance): Promise<DuckDBConnection> {
 const NO_ROOM =
   'The disk has no room for a second copy of the warehouse, so bytes of removed rows stay in free blocks of its file until later rows overwrite them, or until an erasure finds room.';
 
-async function roomFor(path: string): Promise<boolean> {
+/** Of the file's size: free on its disk before a copy is begun. */
+const ROOM_SHARE = 1.2;
+
+/** A file beside the warehouse's with its live rows; null where there is no room for it. */
+async function liveCopy(path: string, writer: DuckDBConnection): Promise<string | null> {
+  const fresh = `${path}.renewed`;
+  await rm(fresh, { force: true });
+  await writer.run('CHECKPOINT');
   const [{ size }, { bavail, bsize }] = await Promise.all([stat(path), statfs(dirname(path))]);
-  return bavail * bsize > size * 1.2;
+  if (bavail * bsize < size * ROOM_SHARE) return null;
+  await copyLive(writer, fresh, STORAGE_VERSION);
+  return fresh;
+}
+
+async function writeWith<T>(
+  writer: DuckDBConnection,
+  what: string,
+  work: (connection: DuckDBConnection) => Promise<T>,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  signal?.throwIfAborted();
+  const interrupt = (): void => writer.interrupt();
+  signal?.addEventListener('abort', interrupt);
+  try {
+    return await inTransaction(writer, work, signal);
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw wrapped(what, error);
+  } finally {
+    signal?.removeEventListener('abort', interrupt);
+  }
 }
 
 /** A lower limit evicts what is not in use. Where too much is in use it is refused and stays as it was. */

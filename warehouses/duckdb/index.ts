@@ -6,6 +6,7 @@ import type { LoadRequest, Warehouse, WarehouseContext } from '../warehouse.ts';
 import { auditMethods } from './audit.ts';
 import { checkFile } from './check.ts';
 import { openClient, rowsOf } from './client.ts';
+import type { Client } from './client.ts';
 import { duckdbConfigSchema } from './config.ts';
 import type { DuckdbConfig } from './config.ts';
 import { loadBatch, verifyBatch } from './load.ts';
@@ -106,16 +107,7 @@ async function connect(config: DuckdbConfig, context: WarehouseContext): Promise
       ),
     setAside: (rows) =>
       client.write('setting records aside', (connection) => setAsideRows(connection, rows, now())),
-    purge: (request, { dryRun }) =>
-      dryRun
-        ? client.read('counting what belongs to a subject', (connection) =>
-            purgeSubject(connection, request, true),
-          )
-        : client.write('removing a subject', (connection) => purgeSubject(connection, request, false)),
-    olderThan: (table) =>
-      client.read('looking for old rows', (connection) => keysOlderThan(connection, table)),
-    scrub: () => client.renew(),
-    audit: auditMethods(client),
+    ...erasing(client),
     count: (name, table) =>
       client.read(`counting ${name}.${table}`, async (connection) => {
         if ((await tableColumns(connection, name, table)).length === 0) return 0;
@@ -129,5 +121,20 @@ async function connect(config: DuckdbConfig, context: WarehouseContext): Promise
       client.read('running the query', (connection) => runQuery(connection, sql, rowsMax)),
     export: (sql, path) => client.read('exporting', (connection) => runExport(connection, sql, path)),
     close: () => client.close(),
+  };
+}
+
+function erasing(client: Client): Pick<Warehouse, 'purge' | 'olderThan' | 'scrub'> {
+  return {
+    purge: (request, { dryRun }) =>
+      dryRun
+        ? client.read('counting what belongs to a subject', (connection) =>
+            purgeSubject(connection, request, true),
+          )
+        : client.write('removing a subject', (connection) => purgeSubject(connection, request, false)),
+    olderThan: (table) =>
+      client.read('looking for old rows', (connection) => keysOlderThan(connection, table)),
+    scrub: () => client.renew(),
+    audit: auditMethods(client),
   };
 }
