@@ -144,7 +144,7 @@ function identifiersOf(
     if (kind === undefined || typeof value !== 'string' || value === '') continue;
     // A number that is not valid in its region stays a value, but it is no identifier.
     if (entity.fields[name]?.normal === 'phone' && !value.startsWith('+')) continue;
-    if (!found.some((one) => one.kind === kind && one.value === value)) found.push({ kind, value });
+    found.push({ kind, value, field: name });
   }
   return found;
 }

@@ -29,8 +29,15 @@ export type ClaimKind = z.infer<typeof claimKindSchema>;
 export const viaSchema = z.enum(['poll', 'webhook', 'backfill', 'api', 'operator']);
 export type Via = z.infer<typeof viaSchema>;
 
-/** A value that finds a person or a company: normalised already, see rules/identity. */
-export const identifierSchema = z.object({ kind: z.string(), value: z.string() });
+/**
+ * A value that finds a person or a company: normalised already, see mapping/normalise.ts. `field`: the field that it is the value of;
+ * once a newer version of the record reads another value there, it no longer finds the record.
+ */
+export const identifierSchema = z.object({
+  kind: z.string(),
+  value: z.string(),
+  field: z.string().optional(),
+});
 export type Identifier = z.infer<typeof identifierSchema>;
 
 /** One version of one source record, mapped to its entity. The same content has the same id, whatever the road (I1). */

@@ -103,6 +103,11 @@ function foldOne(ref: RecordRef, version: Version, maxSkewMs: number): RecordSta
   };
 }
 
+/** Oldest first, each id once: the order in which a record's versions count. */
+export function orderVersions(versions: readonly Version[], maxSkewMs: number): Version[] {
+  return order(versions, maxSkewMs).map(({ version }) => version);
+}
+
 /** Oldest first, each id once. */
 function order(versions: readonly Version[], maxSkewMs: number): Placed[] {
   const byId = new Map<string, Version>();

@@ -2,10 +2,10 @@ import type { Observation } from '../../../schemas/observation.ts';
 import { CLUSTER_MAX } from '../../../rules/identity/guards.ts';
 import type { ApplyReceipt, Cause } from '../claims.ts';
 import type { Vault } from '../vault.ts';
-import { contentOf, parseContent, type Content } from './content.ts';
+import { contentOf, identifierOf, parseContent, type Content } from './content.ts';
 import type { Writes } from './draft.ts';
 import { versionOf } from './history.ts';
-import { identifiersOf, loadHolders } from './identifiers.ts';
+import { currentIdentifiers, identifiersOf, loadHolders } from './identifiers.ts';
 import { relink } from './links.ts';
 import { ask, type Program } from './program.ts';
 import { newReviews, settle } from './settle.ts';
@@ -132,19 +132,30 @@ function* land(world: World, one: Prepared, oid: number): Program<boolean> {
   const { observation, id } = one;
   const { entity, ref } = observation;
   const known = world.rec(oid, ref.record);
-  if (known !== undefined && isKnown(world, known, one)) return false;
+  if (known !== undefined && known.row.headId === id && isKnown(world, known, one)) return false;
+  if (known !== undefined && known.row.headId !== id) {
+    // A version that is confirmed later than another of the same moment becomes the one that counts.
+    const before = known.row.pid === 0 ? [] : currentIdentifiers(world, known);
+    if (isKnown(world, known, one)) {
+      if (known.row.pid !== 0)
+        yield* followIdentifiers(world, known, before, currentIdentifiers(world, known));
+      return false;
+    }
+  }
   const rec =
     known ?? world.newRecord({ oid, entity, source: ref.source, object: ref.object, record: ref.record });
   // A second observation of a record whose first was its newest version: its profile was not loaded before.
   if (!rec.isNew) yield* world.load([rec.row.pid]);
+  const first = rec.isNew && rec.added.length === 0;
+  const before = first ? [] : currentIdentifiers(world, rec);
   const content = parseContentOf(one);
   const confirmed = Date.parse(observation.confirmedAt);
   const kind = observation.deleted ? 'tombstone' : rec.row.deleted ? 'undelete' : 'observe';
   const seq = world.draft.event(kind, rec.row, id, one.text, world.keyOf(rec), confirmed);
   rec.added.push({ version: versionOf(id, seq, content, world.cause.at, observation.confirmedAt), content });
   raiseHead(world, rec, one, seq, confirmed);
-  const profile = linkByIdentifiers(world, rec, one.identifiers);
-  world.touched.add(profile);
+  const now = first ? one.identifiers : currentIdentifiers(world, rec);
+  world.touched.add(yield* followIdentifiers(world, rec, before, now));
   yield* stateMerges(world, rec, observation, oid);
   return true;
 }
@@ -157,7 +168,7 @@ function parseContentOf({ observation, text }: Prepared): Content {
   if (times !== undefined || inferred !== undefined || mergedFrom !== undefined) return parseContent(text);
   const content: Content = { f: fields, s: stamp, v: version };
   if (deleted) content.d = 1;
-  if (identifiers.length > 0) content.h = identifiers.map(({ kind, value }) => [kind, value]);
+  if (identifiers.length > 0) content.h = identifiers.map(identifierOf);
   if (mergedInto !== undefined) content.m = mergedInto;
   return content;
 }
@@ -244,7 +255,7 @@ function linkByIdentifiers(world: World, rec: Rec, identifiers: Prepared['identi
     const holders = holdersOf(world, hash);
     if (holders.has(row.rid)) continue;
     holders.add(row.rid);
-    world.draft.identifiers.push({ hash, rid: row.rid });
+    world.draft.holdIdentifier(hash, row.rid);
     const limit = world.limitOf(kind);
     if (holders.size > limit + 1) continue;
     if (holders.size === limit + 1) certain = false;
@@ -265,6 +276,46 @@ function linkByIdentifiers(world: World, rec: Rec, identifiers: Prepared['identi
   if (row.pid === 0) enter(rec, profile);
   for (const other of [...found, profile]) world.replan.add(other);
   return profile;
+}
+
+function* followIdentifiers(
+  world: World,
+  rec: Rec,
+  before: Prepared['identifiers'],
+  now: Prepared['identifiers'],
+): Program<Profile> {
+  yield* dropIdentifiers(world, rec, before, now);
+  const pids = new Set<number>();
+  yield* loadHolders(
+    world,
+    now.map(({ hash }) => hash),
+    pids,
+  );
+  yield* world.load(pids);
+  return linkByIdentifiers(world, rec, now);
+}
+
+/** I1: links follow what records say now. Whoever was found by a value that is gone is looked at anew, in all directions. */
+function* dropIdentifiers(
+  world: World,
+  rec: Rec,
+  before: Prepared['identifiers'],
+  now: Prepared['identifiers'],
+): Program<void> {
+  const gone = before.filter(({ hash }) => !now.some((one) => one.hash === hash)).map(({ hash }) => hash);
+  if (gone.length === 0) return;
+  const pids = new Set<number>();
+  yield* loadHolders(world, gone, pids);
+  yield* world.load(pids);
+  for (const hash of gone) {
+    const holders = holdersOf(world, hash);
+    for (const rid of holders) {
+      const other = world.byId.get(rid);
+      if (other !== undefined) world.replan.add(world.profileOf(other));
+    }
+    holders.delete(rec.row.rid);
+    world.draft.dropIdentifier(hash, rec.row.rid);
+  }
 }
 
 function holdersOf(world: World, hash: string): Set<number> {

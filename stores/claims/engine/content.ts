@@ -2,6 +2,9 @@ import { canonicalJson } from '../../../rules/golden/canonical.ts';
 import type { Instant } from '../../../schemas/instant.ts';
 import type { ClaimValue, Identifier, Observation } from '../../../schemas/observation.ts';
 
+/** The field is left out where the observation names none. */
+export type IdentifierText = [kind: string, value: string, field?: string];
+
 /** What the sealed body of a version says. Short names: there is one per event. */
 export interface Content {
   /** deleted */
@@ -10,8 +13,8 @@ export interface Content {
   f: Record<string, ClaimValue>;
   /** mergedFrom, sorted */
   g?: string[];
-  /** identifiers as [kind, value], sorted */
-  h?: [string, string][];
+  /** identifiers as [kind, value, field], sorted */
+  h?: IdentifierText[];
   /** inferred */
   i?: Record<string, number>;
   /** mergedInto */
@@ -47,8 +50,12 @@ export function parseContent(text: string): Content {
   return content;
 }
 
+export function identifierOf({ kind, value, field }: Identifier): IdentifierText {
+  return field === undefined ? [kind, value] : [kind, value, field];
+}
+
 function identifierText(identifiers: readonly Identifier[]): string {
-  const texts = identifiers.map(({ kind, value }) => JSON.stringify([kind, value]));
+  const texts = identifiers.map((identifier) => JSON.stringify(identifierOf(identifier)));
   if (texts.length > 1) texts.sort();
   return `[${texts.join(',')}]`;
 }

@@ -48,6 +48,8 @@ export interface Writes {
   newProfiles: ProfileRow[];
   profiles: ProfileRow[];
   identifiers: { hash: string; rid: number }[];
+  /** Those that no longer find their record. */
+  dropped: { hash: string; rid: number }[];
   confirmations: { seq: number; confirmed: number }[];
   outbox: { position: number; pid: number; version: number; seq: number; at: number }[];
   reviews: ReviewRow[];
@@ -82,6 +84,7 @@ export class Draft {
   readonly newProfiles: ProfileRow[] = [];
   readonly profiles = new Set<ProfileRow>();
   readonly identifiers: Writes['identifiers'] = [];
+  readonly dropped: Writes['dropped'] = [];
   readonly confirmations: Writes['confirmations'] = [];
   readonly outbox: Writes['outbox'] = [];
   readonly reviews: ReviewRow[] = [];
@@ -147,6 +150,16 @@ export class Draft {
     );
   }
 
+  holdIdentifier(hash: string, rid: number): void {
+    take(this.dropped, hash, rid);
+    this.identifiers.push({ hash, rid });
+  }
+
+  dropIdentifier(hash: string, rid: number): void {
+    // Where it is new in this transaction there is nothing to remove.
+    if (!take(this.identifiers, hash, rid)) this.dropped.push({ hash, rid });
+  }
+
   count(name: string, by: number): void {
     this.counts.set(name, (this.counts.get(name) ?? 0) + by);
   }
@@ -156,7 +169,7 @@ export class Draft {
     const link = this.#link();
     this.head.edges += this.newEdges.length;
     this.head.suppressed += this.suppress.length;
-    const { cause, newRecords, newProfiles, identifiers, confirmations, outbox, reviews } = this;
+    const { cause, newRecords, newProfiles, identifiers, dropped, confirmations, outbox, reviews } = this;
     const fresh = new Set<unknown>([...newRecords, ...newProfiles]);
     const records = [...this.records].filter((row) => !fresh.has(row));
     const profiles = [...this.profiles].filter((row) => !fresh.has(row));
@@ -183,6 +196,7 @@ export class Draft {
       newProfiles,
       profiles,
       identifiers,
+      dropped,
       confirmations,
       outbox,
       reviews,
@@ -217,4 +231,12 @@ export class Draft {
     this.head.hash = linkHash(this.head.hash, link);
     return { ...link, hash: this.head.hash };
   }
+}
+
+/** Both lists are about one transaction; what is dropped is rare, so they are looked through. */
+function take(list: { hash: string; rid: number }[], hash: string, rid: number): boolean {
+  if (list.length === 0) return false;
+  const at = list.findLastIndex((one) => one.hash === hash && one.rid === rid);
+  if (at !== -1) list.splice(at, 1);
+  return at !== -1;
 }

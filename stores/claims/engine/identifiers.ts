@@ -1,8 +1,10 @@
+import { orderVersions } from '../../../rules/golden/fold.ts';
 import { isBlocked } from '../../../rules/identity/guards.ts';
 import type { Identifier } from '../../../schemas/observation.ts';
 import type { Vault } from '../vault.ts';
 import { ask, type Program } from './program.ts';
-import type { Context, World } from './world.ts';
+import type { IdentifierText } from './content.ts';
+import type { Context, Rec, World } from './world.ts';
 
 /** How many holders of an identifier are read; beyond its limit it links nothing, so more need not be known. */
 export const HOLDERS_MAX = 200;
@@ -20,6 +22,28 @@ export function identifiersOf(
     if (!found.some((other) => other.hash === hash)) found.push({ hash, kind: identifier.kind });
   }
   return found;
+}
+
+/**
+ * What finds a record now: per field what the newest version says that read it (I1). A corrected value no longer links; a field
+ * that is hidden, deleted with the record, or not part of a partial read keeps what it said.
+ */
+export function currentIdentifiers(world: World, rec: Rec): { hash: string; kind: string }[] {
+  const { versions } = world.opened(rec);
+  const contents = world.contents(rec);
+  const all = [...versions, ...rec.added.map(({ version }) => version)];
+  const byId = new Map(all.map(({ id }, at) => [id, contents[at]]));
+  const { vault } = world.context;
+  const said = new Map<string, IdentifierText[]>();
+  const { maxSkewMs } = world.compiled(rec.row.entity).rules.clock;
+  for (const { id, fields } of orderVersions(all, maxSkewMs)) {
+    const { h = [] } = byId.get(id) ?? {};
+    for (const field of said.keys()) if (field in fields) said.set(field, []);
+    const named = Map.groupBy(h, ([kind, , field]) => field ?? kind);
+    for (const [field, texts] of named) said.set(field, texts);
+  }
+  const now = [...said.values()].flat().map(([kind, value]): Identifier => ({ kind, value }));
+  return identifiersOf(vault, world.context, rec.row.entity, now).slice(0, HOLDERS_MAX);
 }
 
 /** The identifiers' records; the profiles that have to be loaded for them are added to `pids`. */

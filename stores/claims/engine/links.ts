@@ -9,7 +9,7 @@ import {
 import { HeadwaterError } from '../../../rules/errors.ts';
 import type { RecordRef } from '../../../schemas/observation.ts';
 import { refOf } from './history.ts';
-import { HOLDERS_MAX, identifiersOf, loadHolders } from './identifiers.ts';
+import { currentIdentifiers, loadHolders } from './identifiers.ts';
 import { ask, type Edge, type Program, type ReviewRow } from './program.ts';
 import type { Profile, Rec, World } from './world.ts';
 
@@ -143,7 +143,7 @@ function* closureOf(world: World, seeds: ReadonlySet<Profile>): Program<Closure>
     const recs = [...wave].filter((rec) => !records.has(rec) && rec.row.record !== null);
     wave = new Set();
     if (recs.length === 0) break;
-    for (const rec of recs) records.set(rec, allIdentifiers(world, rec));
+    for (const rec of recs) records.set(rec, currentIdentifiers(world, rec));
     if (records.size > CLOSURE_RECORDS_MAX) {
       throw new HeadwaterError('INTERNAL', `more than ${CLOSURE_RECORDS_MAX} records hang together`);
     }
@@ -179,20 +179,4 @@ function* edgesOf(world: World, recs: readonly Rec[]): Program<Edge[]> {
   const fresh = newEdges.filter(({ a, b }) => rids.includes(a) || rids.includes(b));
   const gone = new Set(goneEdges.map(({ a, b, kind }) => `${a} ${b} ${kind}`));
   return [...stored, ...fresh].filter(({ a, b, kind }) => !gone.has(`${a} ${b} ${kind}`));
-}
-
-function allIdentifiers(world: World, rec: Rec): { hash: string; kind: string }[] {
-  const found = new Map<string, string>();
-  for (const { h = [] } of world.contents(rec)) {
-    const identifiers = h.map(([kind, value]) => ({ kind, value }));
-    for (const { hash, kind } of identifiersOf(
-      world.context.vault,
-      world.context,
-      rec.row.entity,
-      identifiers,
-    )) {
-      found.set(hash, kind);
-    }
-  }
-  return [...found].map(([hash, kind]) => ({ hash, kind })).slice(0, HOLDERS_MAX);
 }

@@ -28,6 +28,7 @@ export function scriptOf(writes: Writes): Script {
   copyProfiles(script, writes.newProfiles);
   updateProfiles(script, writes.profiles);
   insertIdentifiers(script, writes.identifiers);
+  dropIdentifiers(script, writes.dropped);
   confirm(script, writes.confirmations);
   copyOutbox(script, writes.outbox);
   writeRare(statements, writes);
@@ -115,6 +116,14 @@ function updateProfiles({ statements }: Script, profiles: Writes['profiles']): v
     merged_into = v.merged_into, contested = v.contested, guarded = v.guarded
     FROM unnest(${columns.join(', ')}) AS v (pid, version, seq, at, deleted, merged_into, contested, guarded)
     WHERE p.pid = v.pid`);
+}
+
+function dropIdentifiers({ statements }: Script, dropped: Writes['dropped']): void {
+  if (dropped.length === 0) return;
+  const columns = [texts(dropped.map(({ hash }) => hash)), numbers(dropped.map(({ rid }) => rid))];
+  statements.push(
+    `DELETE FROM identifiers i USING unnest(${columns.join(', ')}) AS d (hash, rid) WHERE i.hash = d.hash AND i.rid = d.rid`,
+  );
 }
 
 function insertIdentifiers({ statements }: Script, identifiers: Writes['identifiers']): void {

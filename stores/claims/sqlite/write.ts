@@ -12,6 +12,7 @@ const INSERT_PROFILE = `INSERT INTO profiles (pid, entity, version, seq, at, del
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 const UPDATE_PROFILE = `UPDATE profiles SET version = ?, seq = ?, at = ?, deleted = ?, merged_into = ?, contested = ?, guarded = ?
   WHERE pid = ?`;
+const DELETE_IDENTIFIER = 'DELETE FROM identifiers WHERE hash = ? AND rid = ?';
 const INSERT_IDENTIFIER = 'INSERT OR IGNORE INTO identifiers (hash, rid) VALUES (?, ?)';
 const CONFIRM = `INSERT INTO confirmations (seq, confirmed) VALUES (?, ?)
   ON CONFLICT (seq) DO UPDATE SET confirmed = max(confirmed, excluded.confirmed)`;
@@ -38,6 +39,7 @@ export function write(db: SqliteFile, writes: Writes): void {
   for (const row of writes.newProfiles) insertProfile(db, row);
   for (const row of writes.profiles) updateProfile(db, row);
   for (const { hash, rid } of writes.identifiers) db.run(INSERT_IDENTIFIER, hash, rid);
+  for (const { hash, rid } of writes.dropped) db.run(DELETE_IDENTIFIER, hash, rid);
   for (const { seq, confirmed } of writes.confirmations) db.run(CONFIRM, seq, confirmed);
   for (const { position, pid, version, seq, at } of writes.outbox) {
     db.run(INSERT_OUTBOX, position, pid, version, seq, at);
@@ -76,7 +78,7 @@ function writeRare(db: SqliteFile, writes: Writes): void {
       'UPDATE records SET record = NULL, salt = NULL, head_id = NULL, row_hash = NULL, deleted = 1 WHERE rid = ?',
       rid,
     );
-    for (const hash of identifiers) db.run('DELETE FROM identifiers WHERE hash = ? AND rid = ?', hash, rid);
+    for (const hash of identifiers) db.run(DELETE_IDENTIFIER, hash, rid);
     db.run('DELETE FROM edges WHERE a = ?1 OR b = ?1', rid);
   }
 }
