@@ -1,12 +1,13 @@
-import { existsSync } from 'node:fs';
 import { customRules } from '../config/conflicts.ts';
 import { entitiesOf, rulesOf, type ProfilesConfig } from '../config/profiles.ts';
+import { ledgerPlace } from '../config/ledger.ts';
 import type { Config } from '../config/schema.ts';
 import { normaliseDomain, normaliseEmail, phoneNormaliser } from '../mapping/normalise.ts';
 import { HeadwaterError } from '../rules/errors.ts';
 import type { Claims } from '../stores/claims/claims.ts';
 import { openClaims } from '../stores/claims/open.ts';
 import type { Call } from './command.ts';
+import { mayHaveClaims } from './open.ts';
 
 /** Candidates that a refusal names when an identifier means several profiles. */
 const NAMED_MAX = 10;
@@ -26,13 +27,15 @@ export async function withClaims<T>(
 ): Promise<T> {
   const { config } = await call.load();
   const profiles = profilesConfig(config);
-  if (!existsSync(profiles.path)) {
+  if (!mayHaveClaims(config)) {
     throw new HeadwaterError('INPUT_INVALID', 'there are no profiles yet', {
       remedy: 'Run `npx headwater sync <connection>` with the worker running.',
     });
   }
   const claims = await openClaims({
     ...profiles,
+    place: ledgerPlace(config),
+    existing: true,
     rules: rulesOf(profiles, config.conflicts),
     custom: customRules(),
   });

@@ -1,11 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { existsSync } from 'node:fs';
 import { sourceConfig } from '../config/connection-config.ts';
 import type { Config, ConnectionConfig } from '../config/schema.ts';
 import { HeadwaterError } from '../rules/errors.ts';
 import type { Source, SourceDefinition } from '../sources/source.ts';
 import type { Ledger } from '../stores/ledger/ledger.ts';
-import { openLedger } from './open.ts';
+import { ledgerIfAny } from './open.ts';
 
 const TOKEN_WAIT_MS_MAX = 5_000;
 
@@ -31,7 +30,7 @@ export async function withSource<T>(
   if (definition === undefined)
     throw new HeadwaterError('CONFIG_INVALID', `${connection.kind} is no kind of source`);
   const settings = sourceConfig(definition, connection);
-  const ledger = existsSync(config.ledger.path) ? await openLedger(config) : undefined;
+  const ledger = await ledgerIfAny(config);
   const source = definition.connect(settings, {
     connection: connection.name,
     now: Date.now,

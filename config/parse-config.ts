@@ -69,7 +69,7 @@ export function parseConfig(
       connections: Object.fromEntries(connections),
       warehouse: { kind: warehouse.kind, options: own },
       stage: { ...stage, path: absolute(stage.path, home) },
-      ledger: { ...ledger, path: absolute(ledger.path, home) },
+      ledger: ledgerPart(ledger, home),
       ...(profiles && {
         profiles: {
           ...profiles,
@@ -146,6 +146,13 @@ function absolutePaths(part: Record<string, unknown>, home: string): Record<stri
     return [key, key === 'path' && typeof withFiles === 'string' ? absolute(withFiles, home) : withFiles];
   });
   return Object.fromEntries(entries);
+}
+
+function ledgerPart(ledger: Config['ledger'], home: string): Config['ledger'] {
+  if (ledger.kind === 'sqlite') return { ...ledger, path: absolute(ledger.path, home) };
+  const { $secret } = ledger.url;
+  const url = 'file' in $secret ? { $secret: { file: absolute($secret.file, home) } } : ledger.url;
+  return { ...ledger, url };
 }
 
 function absolute(path: string, home: string): string {

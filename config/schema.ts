@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { FACTS_AGE_MS_MAX } from '../rules/retention.ts';
 import { allConflictsSchema } from './conflicts.ts';
+import { ledgerSchema } from './ledger.ts';
 import { profilesSchema } from './profiles.ts';
 import { durationSchema, sizeSchema } from './quantities.ts';
 
@@ -194,12 +195,8 @@ export const configSchema = z.strictObject({
       freeBytesMin: freeMin,
     }))
     .prefault({}),
-  ledger: z
-    .strictObject({
-      kind: z.literal('sqlite').default('sqlite'),
-      path: z.string().min(1).default('ledger.db'),
-    })
-    .prefault({}),
+  /** Coverage, windows and receipts; the claims are kept in the same kind of place. */
+  ledger: ledgerSchema.prefault({}),
   /** Windows, receipts, runs and batches are told this long; coverage and data are kept for ever. Default '90d'. */
   retention: durationSchema({ msMin: DAY_MS }).default(FACTS_AGE_MS_MAX),
   temporal: z

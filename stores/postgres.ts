@@ -256,16 +256,18 @@ function checked(url: string): string {
   );
 }
 
-/** Brings `store`'s tables to the newest version, one process at a time; several stores share a schema. */
+/** Brings `store`'s tables to the newest version, one process at a time; several stores share a schema. `existing`: INPUT_INVALID for one that nobody has made. */
 export async function migrate(
   pool: PostgresPool,
   store: string,
   migrations: readonly string[],
+  existing = false,
 ): Promise<void> {
   const { schema } = pool;
   await pool.transact(async (tx) => {
     await tx.several(`SELECT pg_advisory_xact_lock(hashtext('headwater migrations'), hashtext('${schema}'))`);
     const [[found] = []] = await tx.list('SELECT to_regnamespace($1) IS NOT NULL', schema);
+    if (existing && !(found === true && (await hasStore(tx, store)))) throw nothingYet(store, schema);
     if (found !== true) await tx.several(`CREATE SCHEMA ${schema}`);
     await tx.several(
       'CREATE TABLE IF NOT EXISTS migrations (store text PRIMARY KEY, version integer NOT NULL)',
@@ -286,4 +288,20 @@ export async function migrate(
       ...[store, migrations.length],
     );
   });
+}
+
+async function hasStore(tx: Transaction, store: string): Promise<boolean> {
+  const [table] = (await tx.one("SELECT to_regclass('migrations') IS NOT NULL")) ?? [];
+  if (table !== true) return false;
+  return (await tx.one('SELECT 1 FROM migrations WHERE store = $1', store)) !== undefined;
+}
+
+function nothingYet(store: string, schema: string): HeadwaterError {
+  return new HeadwaterError(
+    'INPUT_INVALID',
+    `there are no tables of the ${store} in schema ${schema}: nothing has run yet`,
+    {
+      remedy: 'Start with `npx headwater start`, or set ledger.schema to the one of the installation.',
+    },
+  );
 }

@@ -6,6 +6,7 @@ import type { ConnectionSettings, Dependencies, Log, Profiles } from '../activit
 import { sinkOf, sourceConfig, warehouseConfig } from '../config/connection-config.ts';
 import type { LoadedConfig } from '../config/load-config.ts';
 import { customRules } from '../config/conflicts.ts';
+import { ledgerPlace } from '../config/ledger.ts';
 import { entitiesOf, mappingsOf, rulesOf } from '../config/profiles.ts';
 import type { Config, ConnectionConfig } from '../config/schema.ts';
 import { phoneNormaliser } from '../mapping/normalise.ts';
@@ -17,7 +18,7 @@ import { sourceDefinition } from '../sources/registry.ts';
 import type { Source } from '../sources/source.ts';
 import { openClaims } from '../stores/claims/open.ts';
 import type { Ledger } from '../stores/ledger/ledger.ts';
-import { openSqliteLedger } from '../stores/ledger/sqlite.ts';
+import { openLedgerAt } from '../stores/ledger/open.ts';
 import { openDiskStage } from '../stores/stage/disk.ts';
 import { warehouseDefinition } from '../warehouses/registry.ts';
 
@@ -39,7 +40,7 @@ export async function wire(loaded: LoadedConfig, log: Log, client: () => Client)
   mkdirSync(tempDirectory, { recursive: true, mode: 0o700 });
   const opened: { close(): Promise<void> }[] = [];
   try {
-    const ledger = await openSqliteLedger({ path: config.ledger.path });
+    const ledger = await openLedgerAt(ledgerPlace(config));
     opened.push(ledger);
     const stage = await openDiskStage({ root: config.stage.path });
     await claimStage(ledger, await stage.id());
@@ -118,7 +119,7 @@ async function openProfiles(config: Config): Promise<Profiles | undefined> {
   if (profiles === undefined) return undefined;
   const rules = rulesOf(profiles, conflicts);
   return {
-    claims: await openClaims({ ...profiles, rules, custom: customRules() }),
+    claims: await openClaims({ ...profiles, place: ledgerPlace(config), rules, custom: customRules() }),
     rules,
     entities: entitiesOf(profiles),
     phone: phoneNormaliser(profiles.region),

@@ -2,6 +2,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { sinkOf } from '../../config/connection-config.ts';
+import { ledgerWords } from '../../config/ledger.ts';
 import type { LoadedConfig } from '../../config/load-config.ts';
 import { formatDuration } from '../../config/quantities.ts';
 import { formatCount } from '../../rules/report.ts';
@@ -11,7 +12,7 @@ import { looking, printChecks, type Check } from '../checks.ts';
 import type { Call, Command } from '../command.ts';
 import { askWorker } from '../control-socket.ts';
 import { readLivingRun } from '../dev/run-file.ts';
-import { openLedger } from '../open.ts';
+import { ledgerIfAny, mayHaveLedger } from '../open.ts';
 import { overdue } from '../overdue.ts';
 import { readPackage } from '../package-file.ts';
 import type { Pruned } from '../../stores/ledger/ledger.ts';
@@ -129,7 +130,7 @@ async function ledger({ config }: LoadedConfig): Promise<CheckResult[]> {
 
 /** What sweeps are about to erase; nothing to say where no entity has a retention. */
 async function overdueRecords(loaded: LoadedConfig): Promise<CheckResult[]> {
-  if (!existsSync(loaded.config.ledger.path)) return [];
+  if (!mayHaveLedger(loaded.config)) return [];
   return (await overdue(loaded)).map(({ entity, object, keepMs, records }) => ({
     check: 'retention',
     ok: true,

@@ -1,10 +1,10 @@
-import { existsSync } from 'node:fs';
 import type { LoadedConfig } from '../../config/load-config.ts';
 import { withClaims } from '../claims.ts';
 import { showDisagreements, type Example } from './disagreements.ts';
 import { formatCount } from '../../rules/report.ts';
 import type { RunSummary } from '../../schemas/run.ts';
 import type { TemporalTarget } from '../dev/temporal-target.ts';
+import { mayHaveClaims } from '../open.ts';
 import type { Output } from '../output.ts';
 import { printRun } from '../words.ts';
 
@@ -50,7 +50,7 @@ export async function showReady(
 
 /** Where systems disagree; nothing where the configuration asks for no profiles, or none was made. */
 async function customers(output: Output, loaded: LoadedConfig): Promise<Example | undefined> {
-  if (loaded.config.profiles === undefined || !existsSync(loaded.config.profiles.path)) return undefined;
+  if (!mayHaveClaims(loaded.config)) return undefined;
   const call = { load: () => Promise.resolve(loaded) };
   return withClaims(call, (claims, config) => showDisagreements(output, claims, config));
 }

@@ -39,6 +39,8 @@ export interface PostgresClaimsOptions extends ClaimsOptions {
   headPath: string;
   /** 32 bytes; see stores/claims/master-key.ts. CONFIG_INVALID when the store was written with another one. */
   masterKey: Buffer;
+  /** INPUT_INVALID instead of making it. */
+  existing?: boolean;
 }
 
 /** The store for several machines: tables of one schema, beside the ledger's. */
@@ -50,7 +52,7 @@ export async function openPostgresClaims(options: PostgresClaimsOptions): Promis
   const readers = new PostgresPool({ url, schema, connectionsMax: READERS_MAX, settings });
   const backend = new PostgresBackend(writer, readers, new HeadFile(headPath.replace(/\.head$/, '')));
   try {
-    await migrate(writer, 'claims', MIGRATIONS);
+    await migrate(writer, 'claims', MIGRATIONS, options.existing);
     await writer.transact(async (tx) => await begin(tx, vault));
     return await claimsOn(backend, vault, options);
   } catch (error) {

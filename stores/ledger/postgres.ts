@@ -16,6 +16,8 @@ export interface PostgresLedgerOptions {
   url: string;
   /** Made when it is missing and the user may; tables are migrated when they are older. */
   schema: string;
+  /** INPUT_INVALID instead of making it. */
+  existing?: boolean;
 }
 
 /** How the methods come to their transactions. */
@@ -32,10 +34,11 @@ interface Database {
 }
 
 /** The ledger of several machines. CONFIG_INVALID for one of a newer version, LEDGER_UNAVAILABLE while it does not answer. */
-export async function openPostgresLedger({ url, schema }: PostgresLedgerOptions): Promise<Ledger> {
+export async function openPostgresLedger(options: PostgresLedgerOptions): Promise<Ledger> {
+  const { url, schema, existing = false } = options;
   const pool = new PostgresPool({ url, schema, connectionsMax: CONNECTIONS_MAX });
   try {
-    await migrate(pool, 'ledger', MIGRATIONS);
+    await migrate(pool, 'ledger', MIGRATIONS, existing);
   } catch (error) {
     await pool.close();
     throw error;

@@ -43,7 +43,9 @@ test('the options of the warehouse are DuckDB’s', () => {
 });
 
 test.each(['stage', 'ledger', 'temporal', 'worker'])('the options of %s are those of its schema', (part) => {
-  expect(documented(`\`${part}\``).toSorted()).toEqual(leaves(configSchema, [part], 1).toSorted());
+  // A secret is one option, wherever it lies.
+  const ours = leaves(configSchema, [part], 1).map((name) => name.replace(/\.\$secret\..*/, ''));
+  expect(documented(`\`${part}\``).toSorted()).toEqual([...new Set(ours)].toSorted());
 });
 
 test('each part of a configuration has its heading', () => {
@@ -58,7 +60,7 @@ test('the defaults that the page names are the real ones', () => {
   expect(written('bytesMax')).toBe(`\`'${stage.bytesMax / 1e9}GB'\``);
   expect(written('freeMin')).toBe(`\`'${stage.freeBytesMin / 1e9}GB'\``);
   expect(written('objectsInParallel')).toBe(`\`${worker.objectsInParallel}\``);
-  expect(ledger.path).toBe('ledger.db');
+  expect(ledger).toEqual({ kind: 'sqlite', path: 'ledger.db' });
   const { thresholds, apiVersion } = salesforceConfigSchema.parse({
     kind: 'salesforce',
     auth: { grant: 'client_credentials', clientId: 'id', clientSecret: 'secret' },
