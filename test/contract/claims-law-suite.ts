@@ -9,7 +9,8 @@ const VIAS: Via[] = ['poll', 'webhook', 'backfill', 'api'];
 const SEEN_AT = 1_000;
 
 const value = fc.constantFrom('x', 'y', 'z', '', null, 3, true);
-const address = fc.constantFrom('p@x.org', 'p@x.org', 'q@x.org', 'r@x.org', null);
+/** null: read, and empty; undefined: not read. */
+const address = fc.constantFrom('p@x.org', 'p@x.org', 'q@x.org', 'r@x.org', null, undefined);
 
 /** Few records, stamps and values, so that they meet often. */
 const observation: fc.Arbitrary<Observation> = fc
@@ -28,7 +29,7 @@ const observation: fc.Arbitrary<Observation> = fc
     confirmed: fc.integer({ min: 0, max: 3 }),
   })
   .map(({ source, record, stamp, version, fields, email, deleted, mergedInto, confirmed }) => {
-    const given = deleted ? {} : { ...fields, ...(email === null ? {} : { email }) };
+    const given = deleted ? {} : { ...fields, ...(email === undefined ? {} : { email }) };
     return seen(source, record, stamp, given, {
       version,
       deleted,

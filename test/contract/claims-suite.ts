@@ -171,6 +171,27 @@ function identityTests(get: () => Claims): void {
     expect(await claims.find('contact', { kind: 'email', value: 'q@x.org' })).toEqual([]);
   });
 
+  test('a corrected address no longer links; one that was not read still does', async () => {
+    const claims = get();
+    const together = async () =>
+      (await claims.profileOf(ref('a', '1'))) === (await claims.profileOf(ref('b', '9')));
+    await applyAll(claims, [
+      seen('a', '1', 1, { email: 'p@x.org', name: 'Ada' }),
+      seen('b', '9', 2, { email: 'p@x.org' }),
+    ]);
+    await applyAll(claims, [seen('a', '1', 3, { name: 'Ada L.' })]);
+    expect(await together()).toBe(true);
+    await applyAll(claims, [seen('a', '1', 5, { email: 'q@x.org', name: 'Ada L.' })]);
+    expect(await together()).toBe(false);
+    // A version that came late is older than the correction.
+    await applyAll(claims, [seen('a', '1', 4, { email: 'p@x.org', name: 'Ada' })]);
+    expect(await together()).toBe(false);
+    await applyAll(claims, [seen('a', '1', 6, { email: 'p@x.org', name: 'Ada' })]);
+    expect(await together()).toBe(true);
+    await applyAll(claims, [seen('a', '1', 7, { email: null, name: 'Ada' })]);
+    expect(await together()).toBe(false);
+  });
+
   test('a record that knows both merges two profiles; the older id stays, the other is an alias', async () => {
     const claims = get();
     await applyAll(claims, [seen('a', '1', 1, { email: 'p@x.org' })]);
