@@ -8,8 +8,8 @@ import {
   type QueryArrayResult,
 } from 'pg';
 import { HeadwaterError } from '../rules/errors.ts';
-import { Script } from './postgres/copy.ts';
-import { explained, isGone, isRaced } from './postgres/errors.ts';
+import { Script } from './postgres-copy.ts';
+import { explained, isGone, isRaced } from './postgres-errors.ts';
 
 /** A value as this driver gives it here: numbers for every whole number, text for times. */
 export type Value = string | number | boolean | null | Buffer;

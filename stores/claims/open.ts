@@ -1,7 +1,7 @@
 import { dirname, join } from 'node:path';
 import type { CustomRule } from '../../rules/golden/compile.ts';
 import type { ConflictRules } from '../../schemas/conflicts.ts';
-import type { LedgerPlace } from '../ledger/open.ts';
+import type { LedgerPlace } from '../place.ts';
 import type { Claims } from './claims.ts';
 import { masterKeyFrom } from './master-key.ts';
 import { openPostgresClaims } from './postgres.ts';

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { HeadwaterError } from '../../rules/errors.ts';
 import type { SinkState } from '../../schemas/sink.ts';
 import { migrate, PostgresPool, type Transaction } from '../postgres.ts';
-import { explained, isGone } from '../postgres/errors.ts';
+import { explained, isGone } from '../postgres-errors.ts';
 import { GENESIS, type Link } from './chain.ts';
 import type { Claims } from './claims.ts';
 import type { Writes } from './engine/draft.ts';

@@ -1,13 +1,9 @@
 import { existsSync } from 'node:fs';
 import { HeadwaterError } from '../../rules/errors.ts';
+import type { LedgerPlace } from '../place.ts';
 import type { Ledger } from './ledger.ts';
 import { openPostgresLedger } from './postgres.ts';
 import { openSqliteLedger } from './sqlite.ts';
-
-/** Where a configuration has its ledger; the address is a secret (I5). */
-export type LedgerPlace =
-  | { kind: 'sqlite'; path: string }
-  | { kind: 'postgres'; url: string; schema: string };
 
 /** `existing`: never makes one, since an empty ledger would look like lost data; INPUT_INVALID when there is none. */
 export async function openLedgerAt(

@@ -1,4 +1,4 @@
-import { literal, numbers, texts } from '../../postgres/literal.ts';
+import { literal, numbers, texts } from '../../postgres-literal.ts';
 import type { Writes } from '../engine/draft.ts';
 import type { ReviewRow } from '../engine/program.ts';
 

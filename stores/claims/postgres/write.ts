@@ -1,5 +1,5 @@
-import { CopyRows } from '../../postgres/copy.ts';
-import { booleans, literal, numbers, texts } from '../../postgres/literal.ts';
+import { CopyRows } from '../../postgres-copy.ts';
+import { booleans, literal, numbers, texts } from '../../postgres-literal.ts';
 import type { CauseRow, Writes } from '../engine/draft.ts';
 import type { RecordRow } from '../engine/program.ts';
 import { writeRare } from './write-rare.ts';

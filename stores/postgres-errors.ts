@@ -1,5 +1,5 @@
 import { DatabaseError } from 'pg';
-import { HeadwaterError } from '../../rules/errors.ts';
+import { HeadwaterError } from '../rules/errors.ts';
 
 /** The server is starting, ending or gone; see "PostgreSQL Error Codes". */
 const GONE = new Set(['57P01', '57P02', '57P03', '53300']);
