@@ -289,7 +289,8 @@ test(
     const linked = await pipeline.rows(
       `SELECT DISTINCT a.record AS id FROM golden.identities AS a JOIN golden.identities AS b USING (profile)
        WHERE a.source = '${CRM}' AND a.object = 'Contact' AND list_contains([${old.map((id) => `'${String(id)}'`).join()}], a.record)
-         AND (b.source <> '${CRM}' OR list_contains([${young.map((id) => `'${String(id)}'`).join()}], b.record))`,
+         AND (b.source = '${CRM}' AND b.record IN (SELECT id FROM ${CRM}.contact WHERE _version >= ${limit})
+           OR b.source = 'hubspot' AND b.record IN (SELECT id FROM hubspot.contacts WHERE _version >= ${limit}))`,
     );
     const staying = [...young, ...linked.map(({ id }) => id)].toSorted();
     const [gone] = old.filter((id) => !staying.includes(id));
