@@ -29,6 +29,7 @@ export function scriptOf(writes: Writes): Script {
   updateProfiles(script, writes.profiles);
   insertIdentifiers(script, writes.identifiers);
   dropIdentifiers(script, writes.dropped);
+  deleteIdentifiers(script, writes.dropped);
   confirm(script, writes.confirmations);
   copyOutbox(script, writes.outbox);
   writeRare(statements, writes);
@@ -132,6 +133,13 @@ function insertIdentifiers({ statements }: Script, identifiers: Writes['identifi
   statements.push(
     `INSERT INTO identifiers (hash, rid) SELECT * FROM unnest(${columns.join(', ')}) ON CONFLICT DO NOTHING`,
   );
+}
+
+function deleteIdentifiers({ statements }: Script, dropped: Writes['dropped']): void {
+  if (dropped.length === 0) return;
+  const columns = [texts(dropped.map(({ hash }) => hash)), numbers(dropped.map(({ rid }) => rid))];
+  statements.push(`DELETE FROM identifiers i USING unnest(${columns.join(', ')}) AS v (hash, rid)
+    WHERE i.hash = v.hash AND i.rid = v.rid`);
 }
 
 /** One statement cannot change a row twice, so each version comes with its newest time alone. */
