@@ -305,7 +305,7 @@ test(
     expect(left.map((row) => row['record'])).toEqual(staying);
     pipeline.sandbox.data.update('Contact', String(gone), { Department: 'After all' });
     pipeline.pass();
-    expect(lineOf(await pipeline.sync()).verdict).toBe('proven');
+    expect(lineOf(await pipeline.sync()).state).toBe('landed');
     expect(await ids('true')).toEqual(staying);
     expect(await claims((store) => store.verify())).toMatchObject({ ok: true });
   },
