@@ -108,6 +108,7 @@ async function connect(config: DuckdbConfig, context: WarehouseContext): Promise
     setAside: (rows) =>
       client.write('setting records aside', (connection) => setAsideRows(connection, rows, now())),
     ...erasing(client),
+    audit: auditMethods(client),
     count: (name, table) =>
       client.read(`counting ${name}.${table}`, async (connection) => {
         if ((await tableColumns(connection, name, table)).length === 0) return 0;
@@ -135,6 +136,5 @@ function erasing(client: Client): Pick<Warehouse, 'purge' | 'olderThan' | 'scrub
     olderThan: (table) =>
       client.read('looking for old rows', (connection) => keysOlderThan(connection, table)),
     scrub: () => client.renew(),
-    audit: auditMethods(client),
   };
 }
