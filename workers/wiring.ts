@@ -184,7 +184,10 @@ function settingsOf(connection: ConnectionConfig, ledger: Ledger, log: Log): Con
           connection: connection.name,
           now: Date.now,
           acquire: (calls, signal) => acquire(ledger, connection.name, callClass, bucket, calls, signal),
-          reportQuota: (quota) => void ledger.reportQuota(connection.name, quota, Date.now()),
+          reportQuota: (quota) => {
+            // A ledger that is away for a moment misses one report; the next call brings another.
+            ledger.reportQuota(connection.name, quota, Date.now()).catch(() => {});
+          },
           log: (message, fields) => log('info', message, { connection: connection.name, ...fields }),
         }),
       ),

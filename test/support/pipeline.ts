@@ -14,13 +14,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection, WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { query } from '../../cli/warehouse.ts';
+import { ledgerPlace } from '../../config/ledger.ts';
 import { loadConfig, type LoadedConfig } from '../../config/load-config.ts';
 import { startSalesforceSandbox, type SalesforceSandbox } from '../../sandbox/salesforce/server.ts';
 import type { SandboxOptions } from '../../sandbox/salesforce/options.ts';
 import type { SyncConnectionInput, Tuning } from '../../schemas/inputs.ts';
 import { runSummarySchema, type ObjectSummary, type RunSummary } from '../../schemas/run.ts';
 import type { Ledger } from '../../stores/ledger/ledger.ts';
-import { openSqliteLedger } from '../../stores/ledger/sqlite.ts';
+import { openLedgerAt } from '../../stores/ledger/open.ts';
 import { differences } from './oracle.ts';
 import type { TestTemporal } from './temporal.ts';
 import { startWorker, type TestWorker } from './worker-process.ts';
@@ -42,7 +43,12 @@ export interface PipelineOptions {
   /** Joined into the connection's configuration. */
   connection?: Record<string, unknown>;
   /** Joined into the configuration itself; `connections` beside the first one. */
-  more?: { connections?: Record<string, unknown>; profiles?: object; conflicts?: object };
+  more?: {
+    connections?: Record<string, unknown>;
+    profiles?: object;
+    conflicts?: object;
+    ledger?: object;
+  };
   /** For the worker: secrets of the further connections. */
   env?: NodeJS.ProcessEnv;
   /** A run that takes longer fails the test; 40 s by default. */
@@ -145,7 +151,7 @@ export async function openPipeline(temporal: TestTemporal, options: PipelineOpti
     pass: (ms = 60_000) => sandbox.clock.advance(ms),
     rows,
     async ledger(work) {
-      const ledger = await openSqliteLedger({ path: join(home, 'ledger.db') });
+      const ledger = await openLedgerAt(ledgerPlace(loaded.config, env));
       try {
         return await work(ledger);
       } finally {
