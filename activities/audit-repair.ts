@@ -32,8 +32,10 @@ export interface Repaired {
   repaired: number;
   /** Still different, or refused. */
   left: number;
-  /** Profiles that were made or changed: they lacked what a record says. */
-  claimed: number;
+  /** Profiles that were made or changed by these records. */
+  profiles: number;
+  /** Of them, by records that differed in nothing else. */
+  unclaimed: number;
 }
 
 export function auditOf({ warehouse }: Dependencies): WarehouseAudit {
@@ -62,7 +64,8 @@ export async function repairDrift(
   const { connection, object, findings, until } = input;
   const settings = connectionSettings(dependencies, connection);
   const schema = await knownSchema(dependencies, connection, object);
-  if (schema === null || findings.length === 0) return { repaired: 0, left: findings.length, claimed: 0 };
+  if (schema === null || findings.length === 0)
+    return { repaired: 0, left: findings.length, profiles: 0, unclaimed: 0 };
   await guardKept(dependencies, connection, schema, input.keptTotal);
   const ofKinds = (wanted: (kind: Finding['kind']) => boolean) =>
     findings.filter(({ kind }) => wanted(kind)).map(({ record }) => record);
@@ -79,10 +82,11 @@ export async function repairDrift(
     purpose: `repair ${input.part}`,
   };
   const back = new Set<string>();
-  let claimed = 0;
+  const known = { profiles: 0, unclaimed: 0 };
   const first = await withRecords(dependencies, asked, async (read) => {
     const { repaired } = await land(dependencies, settings, read, { doubt: differing, back });
-    claimed += await claim(dependencies, read, findings);
+    known.unclaimed = await claim(dependencies, read, unclaimed);
+    known.profiles = known.unclaimed + (await claim(dependencies, read, [...differing, ...gone]));
     return repaired;
   });
   const erased = gone.filter((record) => !back.has(record));
@@ -91,7 +95,7 @@ export async function repairDrift(
     const tombs = { ...asked, ids: [], gone: { ids: erased, at: until }, purpose: `remove ${input.part}` };
     await withRecords(dependencies, tombs, async (read) => {
       await land(dependencies, settings, read, { doubt: [], back });
-      await claim(dependencies, read, findings);
+      known.profiles += await claim(dependencies, read, erased);
     });
     const held = await dependencies.lanes('warehouse', () =>
       auditOf(dependencies).held(connection, schema, erased),
@@ -99,7 +103,7 @@ export async function repairDrift(
     repaired += held.filter(({ deleted }) => deleted).length;
   }
   const left = differing.length + gone.length - repaired;
-  return { repaired, left, claimed };
+  return { repaired, left, ...known };
 }
 
 /** I6: a source that lacks a large part is more likely broken than empty. */
@@ -145,12 +149,12 @@ export async function land(
 async function claim(
   dependencies: Dependencies,
   { window, request, batch }: ReadRecords,
-  findings: readonly Finding[],
+  records: readonly string[],
 ): Promise<number> {
   const { profiles } = dependencies;
-  if (profiles === undefined) return 0;
+  if (profiles === undefined || records.length === 0) return 0;
   const summary = { ...NO_GOLDEN };
-  const only = new Set(findings.map(({ record }) => record));
+  const only = new Set(records);
   const given = { window, schema: request.schema, batches: [batch], summary, only, quiet: true };
   const cause = auditCause(dependencies, 'drift: found by an audit');
   await dependencies.lanes('claims', () => reconcileBatches(dependencies, profiles, { ...given, cause }));

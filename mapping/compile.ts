@@ -161,8 +161,10 @@ function reasonOf(error: { issues: { message: string }[] }): string {
 
 /** Functions by their text: a changed function is a changed mapping, whether or not anybody says so. */
 function hashOf(mapping: Mapping, absent: readonly string[]): string {
-  const text = JSON.stringify([mapping, absent], (_key, value: unknown) =>
-    typeof value === 'function' ? String(value) : value,
-  );
+  const text = JSON.stringify([mapping, absent], (_key, value: unknown) => {
+    if (typeof value === 'function') return String(value);
+    // A zod schema keeps what it has computed beside its definition, so its text changes with its first use.
+    return typeof value === 'object' && value !== null && '_zod' in value ? 'schema' : value;
+  });
   return createHash('sha256').update(text).digest('hex').slice(0, 16);
 }

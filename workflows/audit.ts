@@ -127,7 +127,7 @@ async function repairAll(
   object: string,
   { findings, until }: AuditedObject,
 ): Promise<Result> {
-  const total = { repaired: 0, profiles: 0 };
+  const total = { repaired: 0, profiles: 0, unclaimed: 0 };
   const keptTotal = findings.filter(({ kind }) => kind === 'kept').length;
   for (let at = 0; at < findings.length; at += FINDINGS_PER_REPAIR) {
     const some = findings.slice(at, at + FINDINGS_PER_REPAIR);
@@ -136,13 +136,12 @@ async function repairAll(
       ...{ connection, object, findings: some, keptTotal, until, part },
     });
     total.repaired += done.repaired;
-    total.profiles += done.claimed;
+    total.profiles += done.profiles;
+    total.unclaimed += done.unclaimed;
   }
-  // Profiles that follow a row which was repaired are no finding of their own.
-  const alone = Math.min(total.profiles, findings.length - told(findings).length);
-  const line = withClaims(findings, alone);
+  const line = withClaims(findings, total.unclaimed);
   return {
-    line: { ...line, repaired: total.repaired + alone, left: line.left - total.repaired },
+    line: { ...line, repaired: total.repaired + total.unclaimed, left: line.left - total.repaired },
     profiles: total.profiles,
   };
 }

@@ -34,6 +34,20 @@ function mapped(mapping: Mapping, row: Record<string, string | number | boolean 
 }
 
 describe('mapping', () => {
+  test('a mapping that was used has the hash of before: no record is observed again for nothing', () => {
+    for (const [kind, { mappings = {} }] of Object.entries(sources)) {
+      for (const [object, ready] of Object.entries(mappings)) {
+        for (const one of ready) {
+          const compiled = () => compileMapping(one, kind, schemaOf(object, ['Id', 'Email', 'email']), phone);
+          const before = compiled();
+          for (const { value } of Object.values(one.entity.fields)) value.safeParse('text');
+          before.map(before.reads.map(() => '2001-02-03'));
+          expect([object, compiled().hash]).toEqual([object, before.hash]);
+        }
+      }
+    }
+  });
+
   test('writes equal facts alike and finds identifiers', () => {
     const { result } = mapped(
       mapTo(contact, {
