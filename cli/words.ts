@@ -1,7 +1,7 @@
 import type { Verdict } from '../schemas/receipt.ts';
 import type { ObjectSummary, Outcome, RunSummary } from '../schemas/run.ts';
 import { withNames } from '../rules/errors.ts';
-import { formatCount, formatWindow, named } from '../rules/report.ts';
+import { countOf, formatCount, formatWindow, named } from '../rules/report.ts';
 import { tableLines, type Column, type Output } from './output.ts';
 
 const VERDICT_WORDS: Record<Verdict, string> = {
@@ -88,10 +88,6 @@ export function progressLines(run: RunSummary): string[] {
   const table = run.objects.length === 0 ? [] : tableLines(RUN_COLUMNS, run.objects.map(runRow));
   const since = ago(Date.now() - Date.parse(run.startedAt));
   return [...table, `${run.connection}: ${run.objects.length} objects done, ${since} …`];
-}
-
-export function countOf(count: number, what: string): string {
-  return `${formatCount(count)} ${what}${count === 1 ? '' : 's'}`;
 }
 
 /** `✗ CODE Object: what → remedy`; what goes on by itself, and a note on what has landed, have no cross. */

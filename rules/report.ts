@@ -16,8 +16,8 @@ const VERDICT_TEXT: Record<string, string> = {
 };
 
 /** `1 value`, `2,000 values`. */
-export function countOf(count: number, noun: string): string {
-  return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
+export function countOf(count: number, noun: string, nouns = `${noun}s`): string {
+  return `${formatCount(count)} ${count === 1 ? noun : nouns}`;
 }
 
 export function formatCount(count: number): string {

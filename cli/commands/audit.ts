@@ -1,5 +1,5 @@
 import { foundWords, passWords } from '../../rules/audit-report.ts';
-import { formatCount, named } from '../../rules/report.ts';
+import { countOf, formatCount, named } from '../../rules/report.ts';
 import { auditRunSchema, type AuditRun } from '../../schemas/audit.ts';
 import { checkObjects, oneConnection } from '../chosen.ts';
 import { MANY, type Call, type Command } from '../command.ts';
@@ -8,7 +8,6 @@ import type { Output } from '../output.ts';
 import { runAttributes } from '../search-attributes.ts';
 import { withTemporal, workflowUrl } from '../temporal-client.ts';
 import { failureOf, watchWorkflow, type Ended } from '../watch.ts';
-import { countOf } from '../words.ts';
 
 const RECORDS_SHOWN_MAX = 20;
 

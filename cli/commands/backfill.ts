@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { HeadwaterError } from '../../rules/errors.ts';
-import { formatCalls, formatCount, formatInstant, formatWindow } from '../../rules/report.ts';
+import { countOf, formatCalls, formatCount, formatInstant, formatWindow } from '../../rules/report.ts';
 import { ORIGIN } from '../../schemas/instant.ts';
 import { BEGINNING, backfillInputSchema, type BackfillRequest } from '../../schemas/inputs.ts';
 import { runSummarySchema } from '../../schemas/run.ts';
@@ -10,7 +10,6 @@ import { MANY, type Call, type Command } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { followRun } from '../follow.ts';
 import { withTemporal, workflowUrl, type TemporalClient } from '../temporal-client.ts';
-import { countOf } from '../words.ts';
 
 const HASH_CHARACTERS = 12;
 

@@ -1,5 +1,5 @@
 import { replayRunSchema, type ReplayRun } from '../../schemas/audit.ts';
-import { formatCount, named } from '../../rules/report.ts';
+import { countOf, formatCount, named } from '../../rules/report.ts';
 import { oneConnection, oneOf, wholeNumber } from '../chosen.ts';
 import type { Call, Command } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -8,7 +8,6 @@ import { runAttributes } from '../search-attributes.ts';
 import { withTemporal, workflowUrl } from '../temporal-client.ts';
 import { query } from '../warehouse.ts';
 import { failureOf, watchWorkflow } from '../watch.ts';
-import { countOf } from '../words.ts';
 import { printAnswer } from './sql.ts';
 
 const ROWS_MAX = 10_000;

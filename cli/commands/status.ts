@@ -3,7 +3,7 @@ import type { Config, ConnectionConfig } from '../../config/schema.ts';
 import { sinkOf } from '../../config/connection-config.ts';
 import { auditKey } from '../../rules/drift.ts';
 import { freshnessLimits, freshnessOf, isStale, STALE_INTERVALS } from '../../rules/freshness.ts';
-import { formatCount, formatInstant } from '../../rules/report.ts';
+import { countOf, formatCount, formatInstant } from '../../rules/report.ts';
 import { refreshKey } from '../../rules/refresh.ts';
 import { resyncDue, resyncText } from '../../rules/resync.ts';
 import { objectAuditSchema, type ObjectAudit } from '../../schemas/audit.ts';
@@ -19,7 +19,7 @@ import { knownObjects } from '../objects.ts';
 import { openLedger } from '../open.ts';
 import type { Output } from '../output.ts';
 import { checkpointOf, RUNS_READ_MAX, troubleOf, type Trouble } from '../troubles.ts';
-import { ago, countOf, failureLine, outcomeWords } from '../words.ts';
+import { ago, failureLine, outcomeWords } from '../words.ts';
 
 export interface ObjectStatus {
   connection: string;
