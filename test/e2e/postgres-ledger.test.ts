@@ -70,7 +70,7 @@ test(
     }
     const end = await pipeline.ended(handle);
     expect([end.outcome, end.message]).toEqual(['ok', '']);
-    expect(lineOf(end)).toMatchObject({ outcome: 'ok' });
+    expect(lineOf(end)).toMatchObject({ state: 'landed', verdict: 'proven', rows: CONTACTS });
     expect(await pipeline.oracle('Contact')).toEqual([]);
     expect(await pipeline.ledger((ledger) => ledger.coverage('crm', 'Contact'))).toHaveLength(1);
 
@@ -79,8 +79,8 @@ test(
     const rules = rulesOf(config.profiles, config.conflicts);
     const place = ledgerPlace(config, pipeline.env);
     const claims = await openClaims({ ...config.profiles, place, rules, custom: new Map(), existing: true });
-    const counts = await claims.counts();
-    expect(counts.records).toBe(CONTACTS);
+    // A contact and its consent.
+    expect((await claims.counts()).records).toBe(2 * CONTACTS);
     expect(await claims.verify()).toMatchObject({ ok: true, brokenAt: null });
     await claims.close();
     // I5: the address holds a password.
