@@ -156,7 +156,10 @@ function failureOf(run: AuditRun, failing: readonly ObjectAudit[]): ApplicationF
   const lines = failing.map(({ object, left, code, message = '' }) =>
     isTrouble(code)
       ? `${object} ${code ?? ''}: ${message}`
-      : named(object, `${left} records differ from the source and were not repaired`),
+      : named(
+          object,
+          `${left === 1 ? '1 record differs' : `${left} records differ`} from the source, not repaired`,
+        ),
   );
   return ApplicationFailure.create({
     type: 'PARTIAL',

@@ -76,7 +76,7 @@ test(
     const history = await pipeline.rows(
       "SELECT count(*)::INTEGER AS n FROM golden.profile_events WHERE cause LIKE 'drift%'",
     );
-    expect(Number(history[0]?.['n'])).toBe(2);
+    expect(Number(history[0]?.['n'])).toBeGreaterThanOrEqual(2);
     const status = await headwater(pipeline, 'npx headwater status crm');
     expect(status.stdout).toContain('✓ 2 repaired');
     const fresh = await headwater(pipeline, 'npx headwater freshness crm --json');
