@@ -86,14 +86,12 @@ export async function openClient(config: DuckdbConfig, context: WarehouseContext
         await givingBack;
       }),
     renew: () =>
-      mutex(async () => {
-        const swapped = swap();
-        givingBack = swapped.catch(() => undefined);
-        try {
-          return await swapped;
-        } catch (error) {
+      mutex(() => {
+        const swapped = swap().catch((error: unknown) => {
           throw wrapped('writing the file anew', error);
-        }
+        });
+        givingBack = swapped.catch(() => undefined);
+        return swapped;
       }),
     close: () =>
       mutex(async () => {

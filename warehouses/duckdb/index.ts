@@ -109,18 +109,7 @@ async function connect(config: DuckdbConfig, context: WarehouseContext): Promise
       client.write('setting records aside', (connection) => setAsideRows(connection, rows, now())),
     ...erasing(client),
     audit: auditMethods(client),
-    count: (name, table) =>
-      client.read(`counting ${name}.${table}`, async (connection) => {
-        if ((await tableColumns(connection, name, table)).length === 0) return 0;
-        const [row] = await rowsOf(
-          connection,
-          `SELECT count(*) AS rows FROM ${qualified(name, table)} WHERE NOT coalesce(_deleted, false)`,
-        );
-        return Number(row?.['rows'] ?? 0);
-      }),
-    query: (sql, rowsMax) =>
-      client.read('running the query', (connection) => runQuery(connection, sql, rowsMax)),
-    export: (sql, path) => client.read('exporting', (connection) => runExport(connection, sql, path)),
+    ...reading(client),
     close: () => client.close(),
   };
 }
@@ -136,5 +125,22 @@ function erasing(client: Client): Pick<Warehouse, 'purge' | 'olderThan' | 'scrub
     olderThan: (table) =>
       client.read('looking for old rows', (connection) => keysOlderThan(connection, table)),
     scrub: () => client.renew(),
+  };
+}
+
+function reading(client: Client): Pick<Warehouse, 'count' | 'query' | 'export'> {
+  return {
+    count: (name, table) =>
+      client.read(`counting ${name}.${table}`, async (connection) => {
+        if ((await tableColumns(connection, name, table)).length === 0) return 0;
+        const [row] = await rowsOf(
+          connection,
+          `SELECT count(*) AS rows FROM ${qualified(name, table)} WHERE NOT coalesce(_deleted, false)`,
+        );
+        return Number(row?.['rows'] ?? 0);
+      }),
+    query: (sql, rowsMax) =>
+      client.read('running the query', (connection) => runQuery(connection, sql, rowsMax)),
+    export: (sql, path) => client.read('exporting', (connection) => runExport(connection, sql, path)),
   };
 }
