@@ -1,7 +1,7 @@
 // Puts changed conflict rules into force: previewed, approved, then applied to every profile without reading a source again.
 import { setCurrentDetails, upsertMemo, upsertSearchAttributes } from '@temporalio/workflow';
 import type { ChangePreview } from '../activities/steward.ts';
-import { changeReport } from '../rules/report.ts';
+import { changeReport, countOf } from '../rules/report.ts';
 import type { ApplyRulesInput } from '../schemas/inputs.ts';
 import { approval } from './approval.ts';
 import { OUTCOME, PHASE } from './attributes.ts';
@@ -47,6 +47,6 @@ export async function applyRules(input: ApplyRulesInput): Promise<ApplyRulesResu
     request,
     approver: approver ?? request.actor,
   });
-  await calls.publish(`publish ${changed} profiles`, {});
+  await calls.publish(`publish ${countOf(changed, 'profile')}`, {});
   return end('applied', changed);
 }

@@ -6,7 +6,7 @@ import {
   startChild,
 } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import { runReport } from '../rules/report.ts';
+import { countOf, runReport } from '../rules/report.ts';
 import { unmoved } from '../rules/summary.ts';
 import type { RunSummary } from '../schemas/run.ts';
 import { troubleOf } from './failures.ts';
@@ -27,7 +27,9 @@ export async function resolveProfiles(calls: Calls, run: RunSummary): Promise<vo
     run.golden = golden;
     setCurrentDetails(runReport(run, 'publishing'));
     const changed = golden.created + golden.changed + golden.merged;
-    const published = await calls.publish(`publish ${connection} · ${changed} profiles`, { connection });
+    const published = await calls.publish(`publish ${connection} · ${countOf(changed, 'profile')}`, {
+      connection,
+    });
     run.golden = { ...golden, published };
     if (golden.reviews > 0) await openReview();
   } catch (error) {

@@ -1,7 +1,7 @@
 // Takes values back: previewed, approved, then written as events that the next poll cannot undo.
 import { setCurrentDetails, upsertMemo, upsertSearchAttributes } from '@temporalio/workflow';
 import type { ChangePreview } from '../activities/steward.ts';
-import { changeReport } from '../rules/report.ts';
+import { changeReport, countOf } from '../rules/report.ts';
 import type { RollbackInput, RollbackRequest } from '../schemas/inputs.ts';
 import { approval } from './approval.ts';
 import { OUTCOME, PHASE } from './attributes.ts';
@@ -38,11 +38,11 @@ export async function rollback(input: RollbackInput): Promise<RollbackResult> {
   if (preview.values === 0) return end('nothing to do');
   const approver = await agreed(request, preview, about, approved);
   if (approver.actor === null) return end(approver.how === 'rejected' ? 'rejected' : 'expired');
-  const done = await calls.rollback(`take back ${preview.values} values`, {
+  const done = await calls.rollback(`take back ${countOf(preview.values, 'value')}`, {
     request,
     approver: approver.actor,
   });
-  await calls.publish(`publish ${done.profiles} profiles`, {});
+  await calls.publish(`publish ${countOf(done.profiles, 'profile')}`, {});
   return end('applied', done);
 }
 
