@@ -12,6 +12,8 @@ export const none = { inserted: 0, updated: 0, unchanged: 0, stale: 0 };
 /** What the suite needs: an empty warehouse that keeps its data in the given folder. */
 export interface WarehouseFixture {
   open(folder: string): Promise<Warehouse>;
+  /** False while the warehouse has no `audit`. */
+  audit?: false;
 }
 
 export const T = (second: number): string => `2026-01-01T00:00:${String(second).padStart(2, '0')}.000Z`;

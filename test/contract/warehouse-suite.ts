@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { auditTests } from './warehouse-audit-suite.ts';
 import { T, useWarehouse } from './warehouse-harness.ts';
 import type { WarehouseFixture } from './warehouse-harness.ts';
 import { attemptTests, deletionTests, intervalTests, loadTests } from './warehouse-load-suite.ts';
@@ -19,6 +20,8 @@ export function warehouseSuite(name: string, fixture: WarehouseFixture): void {
     partialTests(h);
     queryTests(h);
     pruneTests(h);
+    if (fixture.audit !== false) auditTests(h);
+    else test.skip(`${name} cannot be audited`, () => {});
 
     test('a run has one row, the last summary', async () => {
       const run = {

@@ -26,7 +26,7 @@ function documented(heading: string): string[] {
   return names.filter(
     (name) =>
       !names.some((other) => other.startsWith(`${name}.`)) &&
-      !['schedule', 'limits', 'policy', 'badRows'].includes(name),
+      !['schedule', 'limits', 'policy', 'badRows', 'audit'].includes(name),
   );
 }
 
