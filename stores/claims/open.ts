@@ -1,5 +1,6 @@
 import { dirname, join } from 'node:path';
 import type { CustomRule } from '../../rules/golden/compile.ts';
+import type { LinkGuards } from '../../rules/identity/guards.ts';
 import type { ConflictRules } from '../../schemas/conflicts.ts';
 import type { LedgerPlace } from '../place.ts';
 import type { Claims } from './claims.ts';
@@ -16,6 +17,7 @@ export interface ClaimsConfig {
   keyPath: string;
   rules: readonly ConflictRules[];
   custom: ReadonlyMap<string, CustomRule>;
+  links?: LinkGuards;
   /** In Postgres: INPUT_INVALID instead of making it. */
   existing?: boolean;
 }
@@ -26,6 +28,7 @@ export async function openClaims(config: ClaimsConfig): Promise<Claims> {
     masterKey: await masterKeyFrom(config.keyPath),
     rules: new Map(config.rules.map((one) => [one.profile, one])),
     custom,
+    ...(config.links && { guards: config.links }),
     now: () => new Date().toISOString(),
   };
   if (place === undefined || place.kind === 'sqlite') return await openSqliteClaims({ ...options, path });

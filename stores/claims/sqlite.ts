@@ -7,6 +7,7 @@ import type { Claims } from './claims.ts';
 import type { Writes } from './engine/draft.ts';
 import { runNow, type Program } from './engine/program.ts';
 import { Checkpointer } from './sqlite/checkpointer.ts';
+import { num } from './sqlite/columns.ts';
 import { HeadFile } from './sqlite/head-file.ts';
 import { SqliteReads } from './sqlite/reads.ts';
 import { MIGRATIONS } from './sqlite/schema.ts';
@@ -16,7 +17,7 @@ import { claimsOn, type Backend, type ClaimsOptions } from './store.ts';
 import { Vault } from './vault.ts';
 
 const BUSY_TIMEOUT_MS = 10_000;
-const CACHE_KB = 64 * 1024;
+const CACHE_KB = 128 * 1024;
 const MAP_BYTES = 1024 ** 3;
 
 /**
@@ -24,7 +25,7 @@ const MAP_BYTES = 1024 ** 3;
  * of the Checkpointer do not keep up.
  */
 const PRAGMAS = `PRAGMA secure_delete = ON; PRAGMA cache_size = -${CACHE_KB}; PRAGMA mmap_size = ${MAP_BYTES};
-  PRAGMA wal_autocheckpoint = 65536; PRAGMA temp_store = MEMORY`;
+  PRAGMA wal_autocheckpoint = 131072; PRAGMA temp_store = MEMORY`;
 
 export interface SqliteClaimsOptions extends ClaimsOptions {
   /** `claims.db` in Headwater's home; the end of the chain is kept in `claims.head` beside it. */
@@ -87,7 +88,10 @@ class SqliteBackend implements Backend {
     this.#db = db;
     this.#reads = new SqliteReads(db);
     this.#headFile = new HeadFile(path);
-    this.#checkpointer = new Checkpointer(path);
+    this.#checkpointer = new Checkpointer(path, () => {
+      const [, frames, moved] = db.one('PRAGMA wal_checkpoint(NOOP)') ?? [];
+      return { frames: num(frames), moved: num(moved) };
+    });
   }
 
   async change<T>(

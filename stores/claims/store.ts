@@ -4,10 +4,10 @@ import { compileRules, type CompiledRules, type CustomRule } from '../../rules/g
 import type { LinkGuards } from '../../rules/identity/guards.ts';
 import { conflictRulesSchema, type ConflictRules } from '../../schemas/conflicts.ts';
 import type { Instant } from '../../schemas/instant.ts';
-import type { Observation } from '../../schemas/observation.ts';
 import type { SinkState } from '../../schemas/sink.ts';
 import type { ApplyReceipt, Cause, Claims, ObservationBatch, Verification } from './claims.ts';
-import { applyObservations, NOTHING_APPLIED, prepare, type Prepared } from './engine/apply.ts';
+import { Ahead, type Batch } from './ahead/ahead.ts';
+import { applyObservations, NOTHING_APPLIED } from './engine/apply.ts';
 import type { Writes } from './engine/draft.ts';
 import { ask, type Program } from './engine/program.ts';
 import { firstRules } from './engine/rule-change.ts';
@@ -65,6 +65,7 @@ export interface Store {
   backend: Backend;
   context: Context;
   custom: ReadonlyMap<string, CustomRule>;
+  ahead: Ahead;
 }
 
 export async function claimsOn(backend: Backend, vault: Vault, options: ClaimsOptions): Promise<Claims> {
@@ -87,7 +88,7 @@ export async function claimsOn(backend: Backend, vault: Vault, options: ClaimsOp
     },
     nowMs: () => Date.parse(options.now()),
   };
-  const store: Store = { backend, context, custom };
+  const store: Store = { backend, context, custom, ahead: new Ahead(context) };
   await storeFirstRules(store, options);
   return { ...applyMethods(store), ...readMethods(store), ...commandMethods(store) };
 }
@@ -101,7 +102,7 @@ async function storeFirstRules({ backend, context }: Store, { rules, now }: Clai
 }
 
 function applyMethods(store: Store): Pick<Claims, 'apply'> {
-  const { backend } = store;
+  const { backend, ahead } = store;
   let rowsNext = ROWS_FIRST;
   return {
     apply: async (batch) => {
@@ -113,15 +114,12 @@ function applyMethods(store: Store): Pick<Claims, 'apply'> {
       const total = { ...NOTHING_APPLIED };
       let causeNumber: number | null = null;
       const sound = backend.takenBack();
-      const ahead = new Ahead(store.context, batch.observations);
-      for (let from = 0; from < batch.observations.length || from === 0;) {
-        const until = Math.min(batch.observations.length, from + rowsNext);
-        const isLast = until === batch.observations.length;
-        const started = performance.now();
-        causeNumber = await applyPart(store, batch, { until, isLast, sound, ahead }, causeNumber, total);
-        const rows = until - from;
-        rowsNext = rowsWithin(rowsNext, rows, performance.now() - started);
-        from = until;
+      const rows = ahead.batch(batch.observations);
+      for (;;) {
+        const part = { rows, rowsMax: rowsNext, sound };
+        const { done, tookMs, isLast, number } = await applyPart(store, batch, part, causeNumber, total);
+        causeNumber = number;
+        rowsNext = rowsWithin(rowsNext, done, tookMs);
         if (isLast) break;
         await turn();
       }
@@ -138,46 +136,16 @@ function rowsWithin(rows: number, done: number, tookMs: number): number {
   return Math.round(Math.min(ROWS_MAX, Math.max(ROWS_MIN, smooth)));
 }
 
-/** Observations with what can be computed of them, in their order; the next ones while the database is busy. */
-class Ahead {
-  readonly #context: Context;
-  readonly #observations: readonly Observation[];
-  #prepared: Prepared[] = [];
-  /** Prepared so far. */
-  #until = 0;
-
-  constructor(context: Context, observations: readonly Observation[]) {
-    this.#context = context;
-    this.#observations = observations;
-  }
-
-  prepareUntil(until: number): void {
-    for (const observation of this.#observations.slice(this.#until, until)) {
-      this.#prepared.push(prepare(this.#context.vault, this.#context, observation));
-      this.#until += 1;
-    }
-  }
-
-  /** Those up to here that were not taken before. */
-  take(until: number): Prepared[] {
-    this.prepareUntil(until);
-    const left = this.#until - until;
-    const taken = this.#prepared.slice(0, this.#prepared.length - left);
-    this.#prepared = this.#prepared.slice(taken.length);
-    return taken;
-  }
-}
-
 /** Adds its counts to `total` once they are written. The number of the batch's cause, once it has one. */
 async function applyPart(
   { backend, context }: Store,
   { id, cause }: ObservationBatch,
-  { until, isLast, sound, ahead }: { until: number; isLast: boolean; sound: number; ahead: Ahead },
+  { rows, rowsMax, sound }: { rows: Batch; rowsMax: number; sound: number },
   causeNumber: number | null,
   total: ApplyReceipt,
-): Promise<number | null> {
-  const prepared = ahead.take(until);
-  const meanwhile = () => ahead.prepareUntil(until + prepared.length);
+): Promise<{ done: number; tookMs: number; isLast: boolean; number: number | null }> {
+  const prepared = await rows.take(rowsMax);
+  const isLast = rows.isEmpty;
   function* program() {
     requireSound(backend, sound);
     const { writes, receipt } = yield* applyObservations(prepared, cause, causeNumber, context);
@@ -187,9 +155,13 @@ async function applyPart(
     }
     return { writes, result: { receipt, written: writes.empty ? null : cause, number: writes.head.cause } };
   }
+  const started = performance.now();
+  const meanwhile = () => rows.askOn();
   const { receipt, written, number } = await backend.change(program, { durable: isLast, meanwhile });
+  const tookMs = performance.now() - started;
   Object.assign(total, sum(total, receipt));
-  return written === null ? causeNumber : (causeNumber ?? number);
+  const numbered = written === null ? causeNumber : (causeNumber ?? number);
+  return { done: prepared.length, tookMs, isLast, number: numbered };
 }
 
 /** I2: what a crash of the database took from the earlier transactions of a series must not be acknowledged by its last. */

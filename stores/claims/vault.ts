@@ -13,10 +13,10 @@ export const SALT_BYTES = 16;
 
 const BLOCK_BYTES = 64;
 const DIGEST_BYTES = 32;
-const NONCE_RANDOM_BYTES = 4;
+const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 /** 128 bits of a keyed hash as text; what ids and look-ups store. */
-const ID_CHARACTERS = 22;
+export const ID_CHARACTERS = 22;
 const SCRATCH_BYTES = 64 * 1024;
 const PUBLIC_ID = /^p_([0-9a-f]{32})$/;
 
@@ -60,9 +60,6 @@ export class KeyedHash {
   }
 }
 
-/** Distinguishes the bodies of one transaction from those of one that was rolled back and had the same seqs. */
-export type NoncePrefix = Buffer;
-
 /**
  * I5: what makes personal values unreadable without the master key, and those of one record for ever once its salt is gone.
  * Record key = HMAC(master, salt); a body is AES-256-GCM under it; ids and look-ups are keyed hashes.
@@ -74,7 +71,8 @@ export class Vault {
   readonly #subjects: KeyedHash;
   readonly #conceal;
   readonly #reveal;
-  readonly #nonce = Buffer.alloc(8 + NONCE_RANDOM_BYTES);
+  readonly #nonce = Buffer.alloc(NONCE_BYTES);
+  readonly #master: Buffer;
   readonly #block = Buffer.alloc(16);
   #epoch = 0n;
   /** Proves that a store belongs to this key, and tells nothing else. */
@@ -86,6 +84,7 @@ export class Vault {
         remedy: 'Restore claims.key, or give a secret of 32 bytes.',
       });
     }
+    this.#master = master;
     const root = new KeyedHash(master);
     const derived = (purpose: string) => Buffer.from(root.hex(purpose), 'hex');
     this.#recordKeys = new KeyedHash(derived('record keys'));
@@ -104,31 +103,33 @@ export class Vault {
     return createSecretKey(this.#recordKeys.hex(salt), 'hex');
   }
 
-  newNoncePrefix(): NoncePrefix {
-    return randomBytes(NONCE_RANDOM_BYTES);
+  /** For a thread of this process, which makes a vault of its own of it. */
+  masterCopy(): Uint8Array {
+    return new Uint8Array(this.#master);
   }
 
-  /** The nonce is the event's seq, unique in the log, and a random number per transaction. */
-  seal(key: KeyObject, text: string, seq: number, prefix: NoncePrefix): Buffer {
-    this.#nonce.writeBigUInt64BE(BigInt(seq));
-    prefix.copy(this.#nonce, 8);
+  /**
+   * `id`: of the event. It is a keyed hash of all that the text says, so its first 96 bits are a nonce that no other text has
+   * under this key: a transaction that is rolled back and decided anew gives no text the nonce of another one.
+   */
+  seal(key: KeyObject, text: string, id: string): Buffer {
+    this.#nonce.write(id, 0, NONCE_BYTES, 'base64url');
     const cipher = createCipheriv('aes-256-gcm', key, this.#nonce);
     const body = cipher.update(text, 'utf8');
     cipher.final();
-    return Buffer.concat([prefix, cipher.getAuthTag(), body]);
+    return Buffer.concat([cipher.getAuthTag(), body]);
   }
 
-  /** Throws INTERNAL for a body that this key did not write: the store was tampered with. */
-  open(key: KeyObject, sealed: Uint8Array, seq: number): string {
-    this.#nonce.writeBigUInt64BE(BigInt(seq));
-    this.#nonce.set(sealed.subarray(0, NONCE_RANDOM_BYTES), 8);
+  /** Throws INTERNAL for a body that this key did not write for this event: the store was tampered with. */
+  open(key: KeyObject, sealed: Uint8Array, id: string): string {
+    this.#nonce.write(id, 0, NONCE_BYTES, 'base64url');
     const decipher = createDecipheriv('aes-256-gcm', key, this.#nonce);
-    decipher.setAuthTag(sealed.subarray(NONCE_RANDOM_BYTES, NONCE_RANDOM_BYTES + TAG_BYTES));
-    const text = decipher.update(sealed.subarray(NONCE_RANDOM_BYTES + TAG_BYTES), undefined, 'utf8');
+    decipher.setAuthTag(sealed.subarray(0, TAG_BYTES));
+    const text = decipher.update(sealed.subarray(TAG_BYTES), undefined, 'utf8');
     try {
       decipher.final();
     } catch (error) {
-      throw new HeadwaterError('INTERNAL', `event ${seq} is not what was written`, { cause: error });
+      throw new HeadwaterError('INTERNAL', `event ${id} is not what was written`, { cause: error });
     }
     return text;
   }
@@ -138,7 +139,12 @@ export class Vault {
   }
 
   identifierHash(entity: string, kind: string, value: string): string {
-    return this.#identifiers.id(`${entity}\0${kind}\0${value}`);
+    return this.identifierHashOf(`${entity}\0${kind}\0${value}`);
+  }
+
+  /** `said`: entity, kind and value, as above. */
+  identifierHashOf(said: string): string {
+    return this.#identifiers.id(said);
   }
 
   /** Of a record, to know an erased one again. */

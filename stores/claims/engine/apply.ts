@@ -1,4 +1,5 @@
 import type { Observation } from '../../../schemas/observation.ts';
+import type { Instant } from '../../../schemas/instant.ts';
 import { CLUSTER_MAX } from '../../../rules/identity/guards.ts';
 import type { ApplyReceipt, Cause } from '../claims.ts';
 import type { Vault } from '../vault.ts';
@@ -9,7 +10,7 @@ import { currentIdentifiers, identifiersOf, loadHolders } from './identifiers.ts
 import { relink } from './links.ts';
 import { ask, type Program } from './program.ts';
 import { newReviews, settle } from './settle.ts';
-import { newWorld, type Context, type Profile, type Rec, type World } from './world.ts';
+import { newWorld, type Context, type Profile, type Rec, type RecordName, type World } from './world.ts';
 
 /** An observation with all that can be computed before the store is asked. */
 export interface Prepared {
@@ -18,16 +19,24 @@ export interface Prepared {
   text: string;
   id: string;
   identifiers: { hash: string; kind: string }[];
+  /** Sealed for a record that is new with it, under this salt. */
+  ahead: { salt: string; body: Uint8Array } | null;
+}
+
+/** What the observation's id is a hash of, before its text. */
+export function idPrefix({ entity, ref }: Observation): string {
+  return `${entity}\0${ref.source}\0${ref.object}\0${ref.record}\0`;
 }
 
 export function prepare(vault: Vault, context: Context, observation: Observation): Prepared {
-  const { entity, ref, identifiers } = observation;
+  const { entity, identifiers } = observation;
   const text = contentOf(observation);
   return {
     observation,
     text,
-    id: vault.observationId(`${entity}\0${ref.source}\0${ref.object}\0${ref.record}\0${text}`),
+    id: vault.observationId(idPrefix(observation) + text),
     identifiers: identifiersOf(vault, context, entity, identifiers),
+    ahead: null,
   };
 }
 
@@ -132,32 +141,33 @@ function* land(world: World, one: Prepared, oid: number): Program<boolean> {
   const { observation, id } = one;
   const { entity, ref } = observation;
   const known = world.rec(oid, ref.record);
-  if (known !== undefined && known.row.headId === id && isKnown(world, known, one)) return false;
-  if (known !== undefined && known.row.headId !== id) {
-    // A version that is confirmed later than another of the same moment becomes the one that counts.
-    const before = known.row.pid === 0 ? [] : currentIdentifiers(world, known);
-    if (isKnown(world, known, one)) {
-      if (known.row.pid !== 0)
-        yield* followIdentifiers(world, known, before, currentIdentifiers(world, known));
-      return false;
-    }
-  }
-  const rec =
-    known ?? world.newRecord({ oid, entity, source: ref.source, object: ref.object, record: ref.record });
   // A second observation of a record whose first was its newest version: its profile was not loaded before.
-  if (!rec.isNew) yield* world.load([rec.row.pid]);
-  const first = rec.isNew && rec.added.length === 0;
-  const before = first ? [] : currentIdentifiers(world, rec);
+  if (known !== undefined && !known.isNew && known.row.headId !== id) yield* world.load([known.row.pid]);
+  if (known !== undefined && hasVersion(known, id)) {
+    yield* repeat(world, known, one);
+    return false;
+  }
+  const { source, object, record } = ref;
+  const rec = known ?? world.newRecord({ oid, entity, source, object, record }, one.ahead?.salt);
   const content = parseContentOf(one);
+  const first = rec.isNew && rec.added.length === 0;
+  const same = !first && saysTheSame(world, rec, content);
+  const before = first ? [] : same ? one.identifiers : currentIdentifiers(world, rec);
   const confirmed = Date.parse(observation.confirmedAt);
   const kind = observation.deleted ? 'tombstone' : rec.row.deleted ? 'undelete' : 'observe';
-  const seq = world.draft.event(kind, rec.row, id, one.text, world.keyOf(rec), confirmed);
+  const seq = world.draft.event(kind, rec.row, id, bodyOf(world, rec, one), confirmed);
   rec.added.push({ version: versionOf(id, seq, content, world.cause.at, observation.confirmedAt), content });
   raiseHead(world, rec, one, seq, confirmed);
-  const now = first ? one.identifiers : currentIdentifiers(world, rec);
+  const now = first || same ? one.identifiers : currentIdentifiers(world, rec);
   world.touched.add(yield* followIdentifiers(world, rec, before, now));
   yield* stateMerges(world, rec, observation, oid);
   return true;
+}
+
+/** What was sealed ahead is of use only under the salt that its record has. */
+function bodyOf(world: World, rec: Rec, { ahead, text, id }: Prepared): Uint8Array {
+  if (ahead !== null && ahead.salt === rec.row.salt) return ahead.body;
+  return world.context.vault.seal(world.keyOf(rec), text, id);
 }
 
 /** Times are compared as texts in the fold, so the fields can be shared with the observation. */
@@ -173,33 +183,55 @@ function parseContentOf({ observation, text }: Prepared): Content {
   return content;
 }
 
-function isKnown(world: World, rec: Rec, { id, observation }: Prepared): boolean {
+function hasVersion({ row, added, events }: Rec, id: string): boolean {
+  return (
+    row.headId === id ||
+    added.some(({ version }) => version.id === id) ||
+    events.some((event) => event.id === id)
+  );
+}
+
+/** A version that is there already: at most its confirmation moves. */
+function* repeat(world: World, rec: Rec, one: Prepared): Program<void> {
   const { row } = rec;
+  const { id, observation } = one;
   const confirmed = Date.parse(observation.confirmedAt);
   if (row.headId === id) {
     // I1: the newest time at which a read returned this version, by a join, so order and repetition change nothing.
     const news = confirmed > row.confirmed || (observation.rowHash ?? row.rowHash) !== row.rowHash;
-    if (!news) return true;
+    if (!news) return;
     row.confirmed = Math.max(row.confirmed, confirmed);
     row.rowHash = observation.rowHash ?? row.rowHash;
     world.draft.records.add(row);
     if (world.profiles.has(row.pid)) world.touched.add(world.profileOf(rec));
-    return true;
+    return;
   }
+  // A version that is confirmed later than another of the same moment becomes the one that counts.
+  const before = currentIdentifiers(world, rec);
+  confirmOlder(world, rec, id, observation.confirmedAt);
+  yield* followIdentifiers(world, rec, before, currentIdentifiers(world, rec));
+}
+
+function confirmOlder(world: World, rec: Rec, id: string, confirmedAt: Instant): void {
+  const confirmed = Date.parse(confirmedAt);
   const added = rec.added.find(({ version }) => version.id === id);
   const event = rec.events.find((candidate) => candidate.id === id);
-  if (added === undefined && event === undefined) return false;
   const seq = added?.version.seq ?? event?.seq ?? 0;
   world.draft.confirmations.push({ seq, confirmed });
-  if (added !== undefined && observation.confirmedAt > added.version.confirmedAt) {
-    added.version.confirmedAt = observation.confirmedAt;
+  if (added !== undefined && confirmedAt > added.version.confirmedAt) {
+    added.version.confirmedAt = confirmedAt;
   }
   if (event !== undefined && confirmed > (event.confirmed ?? 0)) {
     // What was so before this transaction stays; the record is resolved again with the later time.
-    rec.added.push(...laterConfirmed(world, rec, id, observation.confirmedAt));
+    rec.added.push(...laterConfirmed(world, rec, id, confirmedAt));
     world.touched.add(world.profileOf(rec));
   }
-  return true;
+}
+
+/** Versions that all name the same identifiers have these, whichever of them counts. */
+function saysTheSame(world: World, rec: Rec, { h: said }: Content): boolean {
+  const text = JSON.stringify(said);
+  return world.contents(rec).every(({ h }) => JSON.stringify(h) === text);
 }
 
 /** The fold joins versions of one id by their latest confirmation. */
@@ -359,10 +391,7 @@ function* stateMerges(world: World, rec: Rec, observation: Observation, oid: num
 }
 
 /** A record by its name, made when nothing is known of it yet. */
-function* named(
-  world: World,
-  key: { oid: number; entity: string; source: string; object: string; record: string },
-): Program<Rec> {
+function* named(world: World, key: RecordName): Program<Rec> {
   const known = world.rec(key.oid, key.record);
   if (known !== undefined) {
     if (!known.isNew) yield* world.load([known.row.pid]);

@@ -217,7 +217,7 @@ export function* erase(
     draft.suppress.push(vault.subjectHash(row.source, row.object, row.record));
     if (keepOut === 'subject') draft.suppress.push(...(yield* exclusive(context, row.entity, said, own)));
     draft.forget.push({ rid: row.rid, identifiers: hashes });
-    draft.event('erase', row, vault.observationId(`erase\0${row.rid}`), null, null);
+    draft.event('erase', row, vault.observationId(`erase\0${row.rid}`), null);
   }
   const aliases = yield* aliasesOf(profile.row.pid);
   const gone = [profile.row, ...(yield* ask((reads) => reads.profiles(aliases)))];

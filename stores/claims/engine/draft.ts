@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { ApplyReceipt, Cause } from '../claims.ts';
 import { batchRoot, linkHash, type ChainedEvent, type Link } from '../chain.ts';
-import type { NoncePrefix, Vault } from '../vault.ts';
+import type { Vault } from '../vault.ts';
 import type { EventKind } from '../../../schemas/event.ts';
 import type { Edge, Head, ProfileRow, RecordRow, ReviewRow, RulesRow } from './program.ts';
 
@@ -76,7 +76,6 @@ export class Draft {
   readonly at: number;
   readonly cause: CauseRow;
   readonly #newCause: boolean;
-  #prefix: NoncePrefix | null = null;
   readonly events: ChainedEvent[] = [];
   readonly #owners: (RecordRow | null)[] = [];
   readonly newRecords: RecordRow[] = [];
@@ -108,22 +107,16 @@ export class Draft {
     if (number === null) head.cause += 1;
   }
 
-  /** I4: the log only grows. `key`: of the record that the text is about. Returns the event's seq. */
+  /** I4: the log only grows. `body`: sealed under the key of the record that it is about. Returns the event's seq. */
   event(
     kind: EventKind,
     owner: RecordRow | null,
     id: string,
-    text: string | null,
-    key: KeyObject | null,
+    body: Uint8Array | null,
     confirmed: number | null = null,
   ): number {
     this.head.seq += 1;
     const { seq } = this.head;
-    let body: Buffer | null = null;
-    if (text !== null && key !== null) {
-      this.#prefix ??= this.vault.newNoncePrefix();
-      body = this.vault.seal(key, text, seq, this.#prefix);
-    }
     this.#owners.push(owner);
     this.events.push({
       seq,
@@ -141,13 +134,8 @@ export class Draft {
   /** An event that is no observation: its id is a keyed hash of what it says and where it stands. */
   statement(kind: EventKind, owner: RecordRow, key: KeyObject, content: Record<string, unknown>): number {
     const text = JSON.stringify(content);
-    return this.event(
-      kind,
-      owner,
-      this.vault.observationId(`${kind}\0${this.head.seq + 1}\0${text}`),
-      text,
-      key,
-    );
+    const id = this.vault.observationId(`${kind}\0${this.head.seq + 1}\0${text}`);
+    return this.event(kind, owner, id, this.vault.seal(key, text, id));
   }
 
   holdIdentifier(hash: string, rid: number): void {

@@ -80,7 +80,7 @@ export function openHistory(
   for (const event of events) {
     if (event.body === null) continue;
     if (event.kind <= VERSION_CODE_MAX) {
-      const content = parseContent(vault.open(key, event.body, event.seq));
+      const content = parseContent(vault.open(key, event.body, event.id));
       const newest = event.seq === row.head ? row.confirmed : -Infinity;
       const confirmed = Math.max(event.confirmed ?? -Infinity, newest);
       opened.contents.push(content);
@@ -97,7 +97,7 @@ export function openHistory(
 function addStatement(opened: Opened, event: EventRow, vault: Vault, key: KeyObject): void {
   const { kind, seq, id, body } = event;
   if (body === null || ![RETRACT, UNRETRACT, OVERRIDE, RELEASE].includes(kind)) return;
-  const statement: Statement = JSON.parse(vault.open(key, body, seq));
+  const statement: Statement = JSON.parse(vault.open(key, body, id));
   const { field, value = null, retraction } = statement;
   if (kind === RETRACT && retraction !== undefined) opened.retractions.push(retraction);
   if (kind === OVERRIDE) {

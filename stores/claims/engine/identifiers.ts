@@ -9,19 +9,31 @@ import type { Context, Rec, World } from './world.ts';
 /** How many holders of an identifier are read; beyond its limit it links nothing, so more need not be known. */
 export const HOLDERS_MAX = 200;
 
+/** What an identifier's hash is made of; one per hash, blocked values left out. */
+export function linkingOf(
+  context: Context,
+  entity: string,
+  identifiers: readonly Identifier[],
+): { said: string; kind: string }[] {
+  const found: { said: string; kind: string }[] = [];
+  for (const identifier of identifiers) {
+    if (isBlocked(identifier, context.guards)) continue;
+    const said = `${entity}\0${identifier.kind}\0${identifier.value}`;
+    if (!found.some((other) => other.said === said)) found.push({ said, kind: identifier.kind });
+  }
+  return found;
+}
+
 export function identifiersOf(
   vault: Vault,
   context: Context,
   entity: string,
   identifiers: readonly Identifier[],
 ): { hash: string; kind: string }[] {
-  const found: { hash: string; kind: string }[] = [];
-  for (const identifier of identifiers) {
-    if (isBlocked(identifier, context.guards)) continue;
-    const hash = vault.identifierHash(entity, identifier.kind, identifier.value);
-    if (!found.some((other) => other.hash === hash)) found.push({ hash, kind: identifier.kind });
-  }
-  return found;
+  return linkingOf(context, entity, identifiers).map(({ said, kind }) => ({
+    hash: vault.identifierHashOf(said),
+    kind,
+  }));
 }
 
 /**

@@ -219,14 +219,14 @@ function outside(context: Context, event: EventRow, cause: CauseOf | undefined) 
 /** The sealed part; nothing of an erased record. */
 function inside(
   context: Context,
-  { body, kind, seq }: EventRow,
+  { body, kind, id }: EventRow,
   record: RecordRow | undefined,
   keys: Map<number, KeyObject>,
 ): Pick<ProfileEvent, 'fields' | 'stamp'> {
   if (body === null || record === undefined || record.salt === null) return { fields: null, stamp: null };
   const key = keys.get(record.rid) ?? context.vault.recordKey(record.salt);
   keys.set(record.rid, key);
-  const text = context.vault.open(key, body, seq);
+  const text = context.vault.open(key, body, id);
   if (kind <= VERSION_CODE_MAX) {
     const { f, s } = parseContent(text);
     return { fields: f, stamp: s };
@@ -282,6 +282,6 @@ function valueOf(
 ) {
   const event = events.find(({ id }) => id === claim);
   if (event === undefined || event.body === null || record.salt === null || field === null) return null;
-  const text = context.vault.open(context.vault.recordKey(record.salt), event.body, event.seq);
+  const text = context.vault.open(context.vault.recordKey(record.salt), event.body, event.id);
   return parseContent(text).f[field] ?? null;
 }

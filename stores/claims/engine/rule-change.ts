@@ -48,7 +48,7 @@ export function* firstRules(context: Context, rules: ConflictRules, cause: Cause
 function setRules(context: Context, draft: Draft, rules: ConflictRules): void {
   const hash = rulesHash(rules);
   const id = context.vault.observationId(`rule_change\0${rules.profile}\0${hash}\0${draft.head.seq + 1}`);
-  const seq = draft.event('rule_change', null, id, null, null);
+  const seq = draft.event('rule_change', null, id, null);
   draft.rules = { entity: rules.profile, hash, rules, seq, at: draft.at };
 }
 

@@ -28,6 +28,15 @@ export interface Context {
   nowMs(): number;
 }
 
+/** How a record is called. `oid`: the number of its entity, source and object. */
+export interface RecordName {
+  oid: number;
+  entity: string;
+  source: string;
+  object: string;
+  record: string;
+}
+
 /** A record while a program works on it. */
 export interface Rec {
   row: RecordRow;
@@ -104,7 +113,7 @@ export class World {
     return rec;
   }
 
-  newRecord(of: { oid: number; entity: string; source: string; object: string; record: string }): Rec {
+  newRecord(of: RecordName, salt: string = this.context.salts.next()): Rec {
     const { head } = this.draft;
     head.rid += 1;
     const row: RecordRow = {
@@ -116,7 +125,7 @@ export class World {
       record: of.record,
       pid: 0,
       home: 0,
-      salt: this.context.salts.next(),
+      salt,
       head: null,
       headId: null,
       stamp: -Infinity,

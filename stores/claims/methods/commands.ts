@@ -131,10 +131,13 @@ function* confirm(
   return { writes: draft.finish(), result: undefined };
 }
 
-function sinkMethods({ backend }: Store): Pick<Claims, 'moveCursor' | 'closeWindow' | 'close'> {
+function sinkMethods({ backend, ahead }: Store): Pick<Claims, 'moveCursor' | 'closeWindow' | 'close'> {
   return {
     moveCursor: async (consumer, position) => await backend.moveCursor(consumer, position),
     closeWindow: async (window, batches) => await backend.closeWindow(window, batches),
-    close: async () => await backend.close(),
+    close: async () => {
+      await ahead.close();
+      await backend.close();
+    },
   };
 }

@@ -1,9 +1,12 @@
-import { statSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 
-/** Moving pages from the log into the file begins at this size of the log, and bulk work waits for it at the second. */
-const BEGIN_BYTES = 16 * 1024 ** 2;
-const WAIT_BYTES = 128 * 1024 ** 2;
+/**
+ * Moving pages from the log into the file begins when so many of the log's pages are not in it yet, and bulk work waits for it
+ * when the log has grown to the second: at most 192 MB of disk. A page that many transactions changed is moved once, so a
+ * longer log is less work.
+ */
+const BEGIN_FRAMES = 16 * 1024;
+const WAIT_FRAMES = 48 * 1024;
 
 /** As text, so that it runs the same in a checkout and in the package. PASSIVE: neither waits for others nor makes them wait. */
 const PROGRAM = `
@@ -17,25 +20,32 @@ const PROGRAM = `
   });
 `;
 
+/** Pages in the log since it was last used from its start, and how many of them are in the file already. */
+export interface LogFill {
+  frames: number;
+  moved: number;
+}
+
 /**
  * Checkpoints of bulk work in a thread of their own: on the main thread each would stop a webhook for as long as the disk takes,
  * and cost an eighth of the time. Started at the first need; SQLite's own checkpoints remain behind it for a far larger log.
  */
 export class Checkpointer {
   readonly #path: string;
+  readonly #fill: () => LogFill;
   #worker: Worker | null = null;
   #running: Promise<void> | null = null;
 
-  constructor(path: string) {
+  constructor(path: string, fill: () => LogFill) {
     this.#path = path;
+    this.#fill = fill;
   }
 
   /** After a commit. Resolves at once unless the log has become so long that writers must let it be emptied. */
   async relieve(): Promise<void> {
-    const bytes = this.#logBytes();
-    if (bytes < BEGIN_BYTES) return;
-    this.#running ??= this.#checkpoint();
-    if (bytes < WAIT_BYTES) return;
+    const { frames, moved } = this.#fill();
+    if (frames - moved >= BEGIN_FRAMES) this.#running ??= this.#checkpoint();
+    if (frames < WAIT_FRAMES) return;
     await this.#running;
     // What was written meanwhile; with nobody writing, the log is then used from its start again.
     this.#running ??= this.#checkpoint();
@@ -57,10 +67,6 @@ export class Checkpointer {
     });
     worker.unref();
     this.#running = null;
-  }
-
-  #logBytes(): number {
-    return statSync(`${this.#path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
   }
 
   async close(): Promise<void> {
