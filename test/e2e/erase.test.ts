@@ -261,6 +261,13 @@ test(
     expect(readFileSync(join(pipeline.home, 'logs', 'worker.ndjson'), 'utf8')).not.toContain(
       String(row?.['email']),
     );
+    const erased = await headwater(pipeline, `erase ${CRM}:Contact:${id} --reason request --yes`);
+    expect([erased.code, erased.stderr]).toEqual([0, '']);
+    expect(erased.stdout).toContain(`${CRM}.contact`);
+    expect(erased.stdout).toContain('Erased, and kept out from now on.');
+    expect(await pipeline.rows(`SELECT id FROM ${CRM}.contact WHERE id = '${id}'`)).toEqual([]);
+    const nobody = await headwater(pipeline, `export --subject ${CRM}:Contact:${id}`);
+    expect(nobody.stderr).toContain('no profile has this record');
   },
   TEST_MS_MAX,
 );
