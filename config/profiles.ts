@@ -5,6 +5,7 @@ import type { ConflictRules } from '../schemas/conflicts.ts';
 import { entities } from '../schemas/entities/index.ts';
 import type { Entity } from '../schemas/entities/entity.ts';
 import { STANDARD_RULES } from './standard-rules.ts';
+import { CLUSTER_MAX, type LinkGuards } from '../rules/identity/guards.ts';
 import { nearest } from './nearest.ts';
 import { durationSchema } from './quantities.ts';
 import type { Mistake } from './mistakes.ts';
@@ -46,6 +47,18 @@ export const profilesSchema = z.strictObject({
       mappingSchema,
     )
     .default({}),
+  /** What keeps one bad value from making one customer of many; applies to links that are decided from then on. */
+  links: z
+    .strictObject({
+      /** Normalised values that identify nobody, such as 'info@example.com'. */
+      blocked: z.array(z.string().min(1)).default([]),
+      /** An identifier of this kind that more records share links none of them. Default 10. */
+      recordsMax: z.record(z.string(), z.number().int().min(2)).default({}),
+      /** A link that would make a larger profile waits for a person. Default 50. */
+      clusterMax: z.number().int().min(2).max(1_000).default(CLUSTER_MAX),
+    })
+    .prefault({})
+    .transform((links): LinkGuards => ({ ...links, blocked: new Set(links.blocked) })),
   /** How long records of an entity are kept after their newest version; then sweeps erase them. Default: for ever. */
   retention: z.record(z.string(), durationSchema({ msMin: DAY_MS })).default({}),
   /** Where claims and the event log lie, and the key that seals them (made at first use). */

@@ -1,4 +1,6 @@
 import { entitiesOf } from '../../config/profiles.ts';
+import type { Config } from '../../config/schema.ts';
+import type { Entity } from '../../schemas/entities/entity.ts';
 import type { GoldenProfile } from '../../schemas/profile.ts';
 import { oneOf, wholeNumber } from '../chosen.ts';
 import { profileNamed, profilesConfig, withClaims } from '../claims.ts';
@@ -34,7 +36,7 @@ export const profiles: Command = {
         : await claims.profiles(filter);
       if (call.json) call.output.json({ counts: await claims.counts(), profiles: found });
       else {
-        print(call, found);
+        print(call, found, config);
         const counts = await claims.counts();
         const lines = Object.entries(counts.profiles).map(
           ([entity, count]) => `${formatCount(count)} ${entity}`,
@@ -47,7 +49,7 @@ export const profiles: Command = {
     }),
 };
 
-function print({ output }: Call, found: readonly GoldenProfile[]): void {
+function print({ output }: Call, found: readonly GoldenProfile[], config: Config): void {
   output.table(
     [
       { title: 'profile' },
@@ -63,14 +65,16 @@ function print({ output }: Call, found: readonly GoldenProfile[]): void {
       nameOf(profile),
       String(profile.records.filter(({ deleted }) => !deleted).length),
       String(profile.version),
-      contestedFields(profile).join(', '),
+      contestedFields(profile, entitiesOf(profilesConfig(config))).join(', '),
     ]),
   );
 }
 
-function contestedFields({ fields }: GoldenProfile): string[] {
+/** Each system names its own records, so references to them always differ. */
+function contestedFields({ entity, fields }: GoldenProfile, entities: ReadonlyMap<string, Entity>): string[] {
+  const references = entities.get(entity)?.references ?? {};
   return Object.entries(fields)
-    .filter(([, { contested }]) => contested)
+    .filter(([field, { contested }]) => contested && !(field in references))
     .map(([field]) => field);
 }
 
