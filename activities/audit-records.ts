@@ -9,6 +9,7 @@ import type { ObjectSchema } from '../schemas/object-schema.ts';
 import type { StagedPage } from '../schemas/page.ts';
 import type { Window } from '../schemas/window.ts';
 import type { RawPage, Source } from '../sources/source.ts';
+import type { ShapeResult } from '../shaper/shaper.ts';
 import { BY_ID_WINDOW, type LoadRequest } from '../warehouses/warehouse.ts';
 import type { ConnectionSettings, Dependencies } from './dependencies.ts';
 import { batchId } from './shape.ts';
@@ -83,54 +84,13 @@ async function readRecords(
   asked: RecordsRequest,
   window: Window,
 ): Promise<ReadRecords> {
-  const { stage, lanes, shaper } = dependencies;
-  const { schema, source, settings, ids, gone } = asked;
-  const signal = Context.current().cancellationSignal;
+  const { stage } = dependencies;
+  const { schema } = asked;
   await stage.assertRoom(dependencies.freeBytesMin);
   // The source's clock may be behind ours; what it confirms now is at least as old as this.
   const readAt = fromMs(dependencies.now());
-  const pages: StagedPage[] = [];
-  const keep = async (page: RawPage) => {
-    if (page.body === undefined || pages.length >= PAGES_MAX) return;
-    const extension = page.format === 'csv' ? 'csv' : page.format === 'json' ? 'json' : 'ndjson';
-    const file = await stage.write(`${window.id}/0/page-${pages.length}`, extension, page.body, {
-      stripNul: true,
-      signal,
-    });
-    pages.push({ ...file, slice: 0, page: pages.length, format: page.format, rowsSent: page.rowsSent() });
-    Context.current().heartbeat({ pages: pages.length });
-  };
-  if (ids.length > 0) {
-    await lanes('api', async () => {
-      for await (const page of source.fetch(schema, [...ids], signal)) await keep(page);
-    });
-  }
-  if (gone !== undefined && gone.ids.length > 0) await keep(tombstones(gone.ids, gone.at));
-  const out = {
-    rows: await stage.reserve(`${window.id}/0/rows`, 'parquet'),
-    tombstones: await stage.reserve(`${window.id}/0/tombstones`, 'parquet'),
-    quarantine: await stage.reserve(`${window.id}/0/quarantine`, 'parquet'),
-  };
-  const files = await Promise.all(
-    pages.map(async ({ key, format, rowsSent }) => ({ path: await stage.path(key), format, rowsSent })),
-  );
-  const raw = await lanes('shape', () =>
-    shaper.shape(
-      {
-        schema,
-        pages: files,
-        jsonRecords: settings.capabilities.jsonRecords,
-        window: { id: window.id, from: window.from, until: window.until },
-        confirmedAt: readAt,
-        // Records that were asked for one by one may all be bad.
-        badShareMax: 1,
-        badRowsMax: ids.length,
-        out,
-      },
-      signal,
-    ),
-  );
-  const { shaped } = await leaveOutErased(dependencies, window, 0, schema, raw);
+  const pages = await stagePages(dependencies, asked, window);
+  const shaped = await shapePages(dependencies, asked, window, pages, readAt);
   const adopt = async (path: string) => (await stage.adopt(path)).key;
   const maybe = async (path: string | null) => (path === null ? null : adopt(path));
   const batch: Batch = {
@@ -143,17 +103,68 @@ async function readRecords(
     counts: shaped.counts,
   };
   const path = async (key: string | null) => (key === null ? null : await stage.path(key));
-  const request: LoadRequest = {
-    window,
-    schema,
-    batch,
-    files: {
-      rows: await Promise.all(batch.rows.map((key) => stage.path(key))),
-      tombstones: await path(batch.tombstones),
-      quarantine: await path(batch.quarantine),
-    },
+  const files = {
+    rows: await Promise.all(batch.rows.map((key) => stage.path(key))),
+    tombstones: await path(batch.tombstones),
+    quarantine: await path(batch.quarantine),
   };
-  return { window, batch, request, readAt };
+  return { window, batch, request: { window, schema, batch, files }, readAt };
+}
+
+async function stagePages(
+  { stage, lanes }: Dependencies,
+  { schema, source, ids, gone }: RecordsRequest,
+  window: Window,
+): Promise<StagedPage[]> {
+  const signal = Context.current().cancellationSignal;
+  const pages: StagedPage[] = [];
+  const keep = async (page: RawPage) => {
+    if (page.body === undefined || pages.length >= PAGES_MAX) return;
+    const extension = page.format === 'csv' ? 'csv' : page.format === 'json' ? 'json' : 'ndjson';
+    const prefix = `${window.id}/0/page-${pages.length}`;
+    const file = await stage.write(prefix, extension, page.body, { stripNul: true, signal });
+    pages.push({ ...file, slice: 0, page: pages.length, format: page.format, rowsSent: page.rowsSent() });
+    Context.current().heartbeat({ pages: pages.length });
+  };
+  if (ids.length > 0) {
+    await lanes('api', async () => {
+      for await (const page of source.fetch(schema, [...ids], signal)) await keep(page);
+    });
+  }
+  if (gone !== undefined && gone.ids.length > 0) await keep(tombstones(gone.ids, gone.at));
+  return pages;
+}
+
+async function shapePages(
+  dependencies: Dependencies,
+  { schema, settings, ids }: RecordsRequest,
+  window: Window,
+  staged: readonly StagedPage[],
+  confirmedAt: Instant,
+): Promise<ShapeResult> {
+  const { stage, lanes, shaper } = dependencies;
+  const out = {
+    rows: await stage.reserve(`${window.id}/0/rows`, 'parquet'),
+    tombstones: await stage.reserve(`${window.id}/0/tombstones`, 'parquet'),
+    quarantine: await stage.reserve(`${window.id}/0/quarantine`, 'parquet'),
+  };
+  const pages = await Promise.all(
+    staged.map(async ({ key, format, rowsSent }) => ({ path: await stage.path(key), format, rowsSent })),
+  );
+  const raw = await lanes('shape', () =>
+    shaper.shape(
+      {
+        ...{ schema, pages, confirmedAt, out, jsonRecords: settings.capabilities.jsonRecords },
+        window: { id: window.id, from: window.from, until: window.until },
+        // Records that were asked for one by one may all be bad.
+        badShareMax: 1,
+        badRowsMax: ids.length,
+      },
+      Context.current().cancellationSignal,
+    ),
+  );
+  const { shaped } = await leaveOutErased(dependencies, window, 0, schema, raw);
+  return shaped;
 }
 
 function tombstones(ids: readonly string[], at: Instant): RawPage {

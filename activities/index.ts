@@ -4,15 +4,7 @@ import { withNames } from '../rules/errors.ts';
 import { runOutcome } from '../rules/outcome.ts';
 import { fromMs } from '../rules/time.ts';
 import type { ObjectSummary, RunSummary } from '../schemas/run.ts';
-import {
-  applyRulesInputSchema,
-  backfillInputSchema,
-  decisionSchema,
-  rollbackInputSchema,
-  type RollbackRequest,
-  type RulesRequest,
-  syncConnectionInputSchema,
-} from '../schemas/inputs.ts';
+import { backfillInputSchema, syncConnectionInputSchema } from '../schemas/inputs.ts';
 import { auditSteps } from './audit-steps.ts';
 import { openSources } from './connections.ts';
 import type { Dependencies } from './dependencies.ts';
@@ -25,14 +17,7 @@ import { createSteps, type Steps } from './move-slice.ts';
 import { sweeper } from './sweep.ts';
 import { publish } from './publish.ts';
 import { reconcile, reconcileOwed, type ReconcileInput } from './reconcile.ts';
-import {
-  applyRules,
-  openReviews,
-  previewRollback,
-  previewRules,
-  resolveReview,
-  rollback,
-} from './steward.ts';
+import { stewardSteps } from './steward-steps.ts';
 import { plan, undeliveredWindows, type PlanInput, type PlanOutput } from './plan.ts';
 import type { BackfillPlan } from '../schemas/backfill.ts';
 import { planBackfill, type PlanBackfillInput } from './plan-backfill.ts';
@@ -95,26 +80,9 @@ export function createActivities(dependencies: Dependencies) {
       dependencies.lanes('claims', () => reconcile(dependencies, input)),
     ),
     publish: step(failing, 'publish', () => dependencies.lanes('claims', () => publish(dependencies))),
-    previewRollback: step(failing, 'preview rollback', async ({ given }: { given: unknown }) => {
-      const request = checkInput(rollbackInputSchema, given);
-      return { request, preview: await previewRollback(dependencies, request) };
-    }),
-    rollback: step(failing, 'rollback', (input: { request: RollbackRequest; approver: string }) =>
-      rollback(dependencies, input.request, input.approver),
-    ),
-    previewRules: step(failing, 'preview rules', async ({ given }: { given: unknown }) => {
-      const request = checkInput(applyRulesInputSchema, given);
-      return { request, preview: await previewRules(dependencies, request.entity) };
-    }),
-    applyRules: step(failing, 'apply rules', (input: { request: RulesRequest; approver: string }) =>
-      applyRules(dependencies, input.request, input.approver),
-    ),
+    ...stewardSteps(dependencies, failing),
     ...eraseSteps(dependencies, failing),
     ...auditSteps(dependencies, sources, failing),
-    openReviews: step(failing, 'open reviews', () => openReviews(dependencies)),
-    resolveReview: step(failing, 'resolve review', ({ given }: { given: unknown }) =>
-      resolveReview(dependencies, checkInput(decisionSchema, given)),
-    ),
     finish: step(failing, 'finish', async (run: RunSummary) => {
       await finishRun(dependencies, run);
       await sweep();

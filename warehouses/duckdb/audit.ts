@@ -38,6 +38,12 @@ async function placeOf(
 }
 
 export function auditMethods(client: Client): WarehouseAudit {
+  return { ...comparing(client), ...mending(client) };
+}
+
+type Mending = 'doubt' | 'quarantined' | 'resolve';
+
+function comparing(client: Client): Omit<WarehouseAudit, Mending> {
   /** Reads with a table, or gives `none` where there is none yet. */
   const reading = <T>(
     name: string,
@@ -94,6 +100,11 @@ export function auditMethods(client: Client): WarehouseAudit {
       client.read(`comparing ${request.schema.table}`, (connection) =>
         compareBatch(connection, request, except),
       ),
+  };
+}
+
+function mending(client: Client): Pick<WarehouseAudit, Mending> {
+  return {
     doubt: (name, schema, records) =>
       client.write(`preparing a repair of ${name}.${schema.table}`, async (connection) => {
         const place = await placeOf(connection, name, schema);
