@@ -80,7 +80,7 @@ export function* applyObservations(
     else receipt.known += 1;
   }
   yield* relink(world);
-  settle(world, receipt);
+  yield* settle(world, receipt);
   receipt.reviews = yield* newReviews(world);
   return { writes: world.draft.finish(), receipt };
 }
@@ -120,7 +120,7 @@ function* loadFor(
     record: observation.ref.record,
   }));
   const rows = yield* ask((reads) => reads.records(keys));
-  const pids = new Set<number>();
+  const [changed, pids] = [new Set<number>(), new Set<number>()];
   const hashes = new Set<string>();
   for (const [index, one] of landing.entries()) {
     const row = rows[index] ?? null;
@@ -129,11 +129,12 @@ function* loadFor(
       world.addLoaded(row);
       continue;
     }
-    if (row !== null) pids.add(row.pid);
+    if (row !== null) changed.add(row.pid);
     for (const { hash } of one.identifiers) hashes.add(hash);
   }
   yield* loadHolders(world, hashes, pids);
-  yield* world.load(pids);
+  yield* world.loadMembers([...changed, ...pids]);
+  yield* world.load(changed);
 }
 
 /** False for a version that is there already. */
@@ -323,7 +324,7 @@ function* followIdentifiers(
     now.map(({ hash }) => hash),
     pids,
   );
-  yield* world.load(pids);
+  yield* world.loadMembers(pids);
   return linkByIdentifiers(world, rec, now);
 }
 
@@ -338,7 +339,7 @@ function* dropIdentifiers(
   if (gone.length === 0) return;
   const pids = new Set<number>();
   yield* loadHolders(world, gone, pids);
-  yield* world.load(pids);
+  yield* world.loadMembers(pids);
   for (const hash of gone) {
     const holders = holdersOf(world, hash);
     for (const rid of holders) {
@@ -394,12 +395,12 @@ function* stateMerges(world: World, rec: Rec, observation: Observation, oid: num
 function* named(world: World, key: RecordName): Program<Rec> {
   const known = world.rec(key.oid, key.record);
   if (known !== undefined) {
-    if (!known.isNew) yield* world.load([known.row.pid]);
+    if (!known.isNew) yield* world.loadMembers([known.row.pid]);
     return known;
   }
   const [row = null] = yield* ask((reads) => reads.records([{ oid: key.oid, record: key.record }]));
   if (row !== null) {
-    yield* world.load([row.pid]);
+    yield* world.loadMembers([row.pid]);
     return world.addLoaded(row);
   }
   const rec = world.newRecord(key);

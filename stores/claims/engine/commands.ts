@@ -23,7 +23,7 @@ const GENERATIONS_MAX = 64;
 export function* finish<T>(world: World, result: T): Program<Done<T>> {
   const receipt: ApplyReceipt = { ...NOTHING_APPLIED };
   yield* relink(world);
-  settle(world, receipt);
+  yield* settle(world, receipt);
   yield* newReviews(world);
   return { writes: world.draft.finish(), result };
 }

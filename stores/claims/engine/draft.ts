@@ -34,6 +34,11 @@ export interface CauseRow extends Cause {
   number: number;
 }
 
+/** `previous`: the event before it of the same record; as an index, it is no part of the chain. */
+export interface DraftedEvent extends ChainedEvent {
+  previous: number | null;
+}
+
 /** What one transaction writes, decided in full before anything is written. */
 export interface Writes {
   /** Null when an earlier transaction of the same call wrote it. */
@@ -41,7 +46,7 @@ export interface Writes {
   head: Head;
   /** As the head was when this was decided: the write fails if it has moved since. */
   before: Head;
-  events: ChainedEvent[];
+  events: DraftedEvent[];
   link: Link | null;
   newRecords: RecordRow[];
   records: RecordRow[];
@@ -76,7 +81,7 @@ export class Draft {
   readonly at: number;
   readonly cause: CauseRow;
   readonly #newCause: boolean;
-  readonly events: ChainedEvent[] = [];
+  readonly events: DraftedEvent[] = [];
   readonly #owners: (RecordRow | null)[] = [];
   readonly newRecords: RecordRow[] = [];
   readonly records = new Set<RecordRow>();
@@ -117,6 +122,12 @@ export class Draft {
   ): number {
     this.head.seq += 1;
     const { seq } = this.head;
+    const previous = owner?.last ?? null;
+    if (owner !== null) {
+      if (kind !== 'link' && kind !== 'unlink') owner.events += 1;
+      owner.last = seq;
+      this.records.add(owner);
+    }
     this.#owners.push(owner);
     this.events.push({
       seq,
@@ -127,6 +138,7 @@ export class Draft {
       cause: this.cause.number,
       confirmed,
       body,
+      previous,
     });
     return seq;
   }

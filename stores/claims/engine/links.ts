@@ -91,7 +91,7 @@ function* follow(world: World, decision: LinkDecision, byRef: ReadonlyMap<string
 function* homeOf(world: World, recs: readonly Rec[]): Program<Profile> {
   const [first] = recs.toSorted((left, right) => left.row.rid - right.row.rid);
   if (first === undefined) throw new HeadwaterError('INTERNAL', 'a profile of no records was to be made');
-  yield* world.load([first.row.home]);
+  yield* world.loadMembers([first.row.home]);
   const home = world.profiles.get(first.row.home);
   if (home !== undefined && home.row.mergedInto !== null && home.members.size === 0) {
     home.row.mergedInto = null;
@@ -143,6 +143,7 @@ function* closureOf(world: World, seeds: ReadonlySet<Profile>): Program<Closure>
     const recs = [...wave].filter((rec) => !records.has(rec) && rec.row.record !== null);
     wave = new Set();
     if (recs.length === 0) break;
+    yield* world.loadLogs(recs);
     for (const rec of recs) records.set(rec, currentIdentifiers(world, rec));
     if (records.size > CLOSURE_RECORDS_MAX) {
       throw new HeadwaterError('INTERNAL', `more than ${CLOSURE_RECORDS_MAX} records hang together`);
@@ -163,9 +164,9 @@ function* closureOf(world: World, seeds: ReadonlySet<Profile>): Program<Closure>
     }
     const unknown = [...rids].filter((rid) => !world.byId.has(rid));
     for (const row of yield* ask((reads) => reads.recordsById(unknown))) pids.add(row.pid);
-    yield* world.load(pids);
+    yield* world.loadMembers(pids);
     const reached = [...rids].flatMap((rid) => world.byId.get(rid) ?? []);
-    yield* world.load(reached.map(({ row }) => row.pid).filter((pid) => pid !== 0));
+    yield* world.loadMembers(reached.map(({ row }) => row.pid).filter((pid) => pid !== 0));
     // A profile is one decision: with one of its records, all of them are looked at.
     for (const rec of reached) for (const member of world.profileOf(rec).members) wave.add(member);
   }

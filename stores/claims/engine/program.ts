@@ -22,6 +22,10 @@ export interface RecordRow {
   confirmed: number;
   deleted: boolean;
   rowHash: string | null;
+  /** How many events say what it holds: versions, and what operators say. Links are none. */
+  events: number;
+  /** The newest event about it, where the store finds the others through it; null elsewhere. */
+  last: number | null;
 }
 
 export interface ProfileRow {

@@ -9,7 +9,6 @@ import {
 } from '../../../rules/golden/resolve.ts';
 import type { RecordState } from '../../../rules/golden/state.ts';
 import type { ApplyReceipt } from '../claims.ts';
-import { codeOf, VERSION_CODE_MAX } from './draft.ts';
 import { instantOf } from './history.ts';
 import { reviewId } from './links.ts';
 import { ask, type Program } from './program.ts';
@@ -19,7 +18,8 @@ import type { Profile, Rec, World } from './world.ts';
  * Versions and outbox rows, once per profile and transaction: only where the golden values, the links or the deletion are
  * other than before.
  */
-export function settle(world: World, receipt: ApplyReceipt): void {
+export function* settle(world: World, receipt: ApplyReceipt): Program<void> {
+  yield* loadToSettle(world);
   for (const profile of world.touched) {
     if (profile.row.mergedInto !== null) {
       if (profile.isNew) continue;
@@ -36,11 +36,30 @@ export function settle(world: World, receipt: ApplyReceipt): void {
   }
 }
 
+/** The logs of profiles that cannot be settled by what is stored beside the logs. */
+function* loadToSettle(world: World): Program<void> {
+  const recs: Rec[] = [];
+  for (const profile of world.touched) {
+    if (profile.row.mergedInto !== null) continue;
+    const settled = profile.prior === null && (profile.isNew || isLinked(profile));
+    if (settled && isPlain(profile.members, world.compiled(profile.row.entity))) continue;
+    for (const rec of profile.members) if (!rec.isLoaded) recs.push(rec);
+    for (const rec of profile.before) if (!rec.isLoaded) recs.push(rec);
+  }
+  if (recs.length > 0) yield* world.loadLogs(new Set(recs));
+}
+
+function isLinked({ before, members }: Profile): boolean {
+  if (before.size !== members.size) return true;
+  for (const rec of before) if (!members.has(rec)) return true;
+  return false;
+}
+
 function begin(world: World, profile: Profile): void {
   const { row, members } = profile;
   const [only] = members;
   const compiled = world.compiled(row.entity);
-  const simple = members.size === 1 && only?.added.length === 1 && only.events.length === 0;
+  const simple = members.size === 1 && only?.row.events === 1;
   if (simple) row.deleted = only.row.deleted;
   else if (isPlain(members, compiled)) noteLinked(world, profile, compiled);
   else note(world, profile, world.resolved(profile));
@@ -66,8 +85,8 @@ export function raise(world: World, { row, isNew }: Profile): void {
 }
 
 function isChanged(world: World, profile: Profile): boolean {
-  const { before, members, prior: kept } = profile;
-  const linked = before.size !== members.size || [...before].some((rec) => !members.has(rec));
+  const { members, prior: kept } = profile;
+  const linked = isLinked(profile);
   const compiled = world.compiled(profile.row.entity);
   const [only] = members;
   if (kept === null && !linked && members.size === 1 && only !== undefined)
@@ -84,14 +103,10 @@ function isChanged(world: World, profile: Profile): boolean {
   return diffGolden(prior.fields, after.fields).length > 0;
 }
 
-const TOMBSTONE = codeOf('tombstone');
-
 /** Records of one version each, in which nobody asked to be told of ties: what is noted of them can be seen without opening. */
 function isPlain(members: ReadonlySet<Rec>, compiled: CompiledRules): boolean {
   if (asksAnyReview(compiled)) return false;
-  for (const { events, added } of members) {
-    if (events.length + added.length !== 1 || (events[0]?.kind ?? 0) > VERSION_CODE_MAX) return false;
-  }
+  for (const { row } of members) if (row.events !== 1 || row.head === null) return false;
   return true;
 }
 
@@ -104,9 +119,7 @@ function asksAnyReview({ defaults, fields }: CompiledRules): boolean {
 function noteLinked(world: World, profile: Profile, compiled: CompiledRules): void {
   const { row, members } = profile;
   let gone = 0;
-  for (const { events, added } of members) {
-    if (added[0]?.version.deleted ?? events[0]?.kind === TOMBSTONE) gone += 1;
-  }
+  for (const rec of members) if (rec.row.deleted) gone += 1;
   row.deleted = compiled.rules.deletes.golden === 'any' ? gone > 0 : gone === members.size;
   row.contested = mayContest(members) && !row.deleted;
   if (!profile.isNew) world.draft.profiles.add(row);

@@ -41,7 +41,9 @@ export interface RecordName {
 export interface Rec {
   row: RecordRow;
   isNew: boolean;
+  /** Its log, ascending; as long as it is not loaded, nothing of it can be opened. */
   events: EventRow[];
+  isLoaded: boolean;
   opened: Opened | null;
   /** Versions that this transaction adds. */
   added: { version: Version; content: Content }[];
@@ -104,7 +106,16 @@ export class World {
   addLoaded(row: RecordRow): Rec {
     const known = this.byId.get(row.rid);
     if (known !== undefined) return known;
-    return this.#add({ row, isNew: false, events: [], opened: null, added: [], key: null, apart: false });
+    return this.#add({
+      row,
+      isNew: false,
+      events: [],
+      isLoaded: false,
+      opened: null,
+      added: [],
+      key: null,
+      apart: false,
+    });
   }
 
   #add(rec: Rec): Rec {
@@ -132,12 +143,15 @@ export class World {
       confirmed: 0,
       deleted: false,
       rowHash: null,
+      events: 0,
+      last: null,
     };
     this.draft.newRecords.push(row);
     return this.#add({
       row,
       isNew: true,
       events: [],
+      isLoaded: true,
       opened: NOTHING_OPENED,
       added: [],
       key: null,
@@ -187,6 +201,7 @@ export class World {
 
   opened(rec: Rec): Opened {
     if (rec.opened === null) {
+      if (!rec.isLoaded) throw new Error(`the log of record ${rec.row.rid} was not loaded`);
       rec.opened =
         rec.row.salt === null
           ? NOTHING_OPENED
@@ -242,8 +257,28 @@ export class World {
     this.touched.add(profile);
   }
 
-  /** Profiles, all of their records and the records' logs. Profiles that are there already are not loaded again. */
+  /** Profiles, all of their records and the records' logs. What is there already is not loaded again. */
   *load(pids: Iterable<number>): Program<void> {
+    const wanted = new Set(pids);
+    yield* this.loadMembers(wanted);
+    const recs: Rec[] = [];
+    for (const pid of wanted) recs.push(...(this.profiles.get(pid)?.members ?? []));
+    yield* this.loadLogs(recs);
+  }
+
+  /** Only the logs of these records, oldest first. */
+  *loadLogs(recs: Iterable<Rec>): Program<void> {
+    const missing = [...recs].filter((rec) => !rec.isLoaded);
+    if (missing.length === 0) return;
+    const rids = missing.map(({ row }) => row.rid);
+    for (const rec of missing) rec.isLoaded = true;
+    for (const event of yield* ask((reads) => reads.events(rids))) {
+      if (event.rid !== null) this.byId.get(event.rid)?.events.push(event);
+    }
+  }
+
+  /** Profiles and their records: enough to link them. */
+  *loadMembers(pids: Iterable<number>): Program<void> {
     const missing = [...new Set(pids)].filter((pid) => !this.profiles.has(pid));
     if (missing.length === 0) return;
     const rows = yield* ask((reads) => reads.profiles(missing));
@@ -255,11 +290,8 @@ export class World {
       const profile = this.profiles.get(row.pid);
       if (profile !== undefined) profile.before = new Set(profile.members);
     }
-    const rids = recs.map(({ row }) => row.rid);
-    for (const event of yield* ask((reads) => reads.events(rids))) {
-      if (event.rid !== null) this.byId.get(event.rid)?.events.push(event);
-    }
     if (this.draft.head.edges === 0) return;
+    const rids = recs.map(({ row }) => row.rid);
     for (const edge of yield* ask((reads) => reads.edges(rids))) {
       if (edge.kind !== 'apart') continue;
       for (const rid of [edge.a, edge.b]) {

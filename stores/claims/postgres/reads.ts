@@ -35,7 +35,7 @@ import {
 import * as pages from './pages.ts';
 
 const RECORD =
-  'r.rid, r.oid, r.record, r.pid, r.home, r.salt, r.head, r.head_id, r.stamp, r.confirmed, r.deleted, r.row_hash';
+  'r.rid, r.oid, r.record, r.pid, r.home, r.salt, r.head, r.head_id, r.stamp, r.confirmed, r.deleted, r.row_hash, r.events';
 const BY_REF = `SELECT k.n, ${RECORD} FROM unnest($1::int[], $2::text[]) WITH ORDINALITY AS k (oid, record, n)
   JOIN records r ON r.oid = k.oid AND r.record = k.record`;
 const BY_NAME = `SELECT k.n, ${RECORD} FROM unnest($3::text[]) WITH ORDINALITY AS k (record, n)
@@ -323,7 +323,8 @@ export class PostgresReads implements Reads {
 }
 
 function recordRow(values: Values, names: Known['objects']): RecordRow {
-  const [rid, oid, record, pid, home, salt, head, headId, stamp, confirmed, deleted, rowHash] = values;
+  const [rid, oid, record, pid, home, salt, head, headId, stamp, confirmed, deleted, rowHash, events] =
+    values;
   const name = names.get(num(oid));
   if (name === undefined) throw new HeadwaterError('INTERNAL', `the claims have no object ${String(oid)}`);
   return {
@@ -342,5 +343,7 @@ function recordRow(values: Values, names: Known['objects']): RecordRow {
     confirmed: num(confirmed),
     deleted: deleted === true,
     rowHash: strOrNull(rowHash),
+    events: num(events),
+    last: null,
   };
 }

@@ -22,7 +22,8 @@ export const MIGRATIONS: readonly string[] = [
   -- stays on its page and no index is touched.
   CREATE TABLE records (
     rid bigint PRIMARY KEY, oid integer NOT NULL, record text COLLATE "C", pid bigint NOT NULL, home bigint NOT NULL,
-    salt text, head bigint, head_id text, stamp bigint, confirmed bigint NOT NULL, deleted boolean NOT NULL, row_hash text
+    salt text, head bigint, head_id text, stamp bigint, confirmed bigint NOT NULL, deleted boolean NOT NULL, row_hash text,
+    events integer NOT NULL
   ) WITH (fillfactor = 75);
   CREATE UNIQUE INDEX records_by_ref ON records (oid, record);
   CREATE INDEX records_by_profile ON records (pid);

@@ -59,12 +59,12 @@ function copyRecords({ statements, rows }: Script, records: readonly RecordRow[]
   if (records.length === 0) return;
   const copy = new CopyRows();
   for (const row of records) {
-    copy.row(12).int8(row.rid).int4(row.oid).text(row.record).int8(row.pid).int8(row.home).text(row.salt);
+    copy.row(13).int8(row.rid).int4(row.oid).text(row.record).int8(row.pid).int8(row.home).text(row.salt);
     copy.int8(row.head).text(row.headId).int8(stampOf(row)).int8(row.confirmed).bool(row.deleted);
-    copy.text(row.rowHash);
+    copy.text(row.rowHash).int4(row.events);
   }
   statements.push(
-    'COPY records (rid, oid, record, pid, home, salt, head, head_id, stamp, confirmed, deleted, row_hash) FROM STDIN (FORMAT binary)',
+    'COPY records (rid, oid, record, pid, home, salt, head, head_id, stamp, confirmed, deleted, row_hash, events) FROM STDIN (FORMAT binary)',
   );
   rows.push(copy.end());
 }
@@ -81,10 +81,11 @@ function updateRecords({ statements }: Script, records: readonly RecordRow[]): v
     numbers(records.map(({ confirmed }) => confirmed)),
     booleans(records.map(({ deleted }) => deleted)),
     texts(records.map(({ rowHash }) => rowHash)),
+    numbers(records.map(({ events }) => events)),
   ];
   statements.push(`UPDATE records r SET pid = v.pid, home = v.home, head = v.head, head_id = v.head_id, stamp = v.stamp,
-    confirmed = v.confirmed, deleted = v.deleted, row_hash = v.row_hash
-    FROM unnest(${columns.join(', ')}) AS v (rid, pid, home, head, head_id, stamp, confirmed, deleted, row_hash)
+    confirmed = v.confirmed, deleted = v.deleted, row_hash = v.row_hash, events = v.events
+    FROM unnest(${columns.join(', ')}) AS v (rid, pid, home, head, head_id, stamp, confirmed, deleted, row_hash, events)
     WHERE r.rid = v.rid`);
 }
 

@@ -22,7 +22,7 @@ import { eventRow, num, numOrNull, str, strOrNull, type Values } from './columns
 import * as pages from './pages.ts';
 
 const RECORD =
-  'r.rid, r.oid, r.record, r.pid, r.home, r.salt, r.head, r.head_id, r.stamp, r.confirmed, r.deleted, r.row_hash';
+  'r.rid, r.oid, r.record, r.pid, r.home, r.salt, r.head, r.head_id, r.stamp, r.confirmed, r.deleted, r.row_hash, r.events, r.last';
 const BY_REF = `SELECT ${RECORD} FROM records r WHERE r.oid = ? AND r.record = ?`;
 const BY_RID = `SELECT ${RECORD} FROM records r WHERE r.rid = ?`;
 const BY_PID = `SELECT ${RECORD} FROM records r WHERE r.pid = ? AND r.rid > ? ORDER BY r.rid LIMIT 1`;
@@ -32,8 +32,9 @@ const PROFILE =
 const ALIASES = 'SELECT pid FROM profiles WHERE merged_into = ?';
 const HOLDER = 'SELECT rid FROM identifiers WHERE hash = ? AND rid > ? ORDER BY rid LIMIT 1';
 const PID = 'SELECT pid FROM records WHERE rid = ?';
-const NEXT_EVENT = `SELECT seq, id, kind, rid, pid, cause, 0, confirmed, body FROM events INDEXED BY events_by_record
-  WHERE rid = ? AND seq > ? ORDER BY seq LIMIT 1`;
+const LAST = 'SELECT last FROM records WHERE rid = ?';
+const EVENT_AT =
+  'SELECT seq, id, kind, rid, pid, cause, 0, confirmed, body, previous FROM events WHERE seq = ?';
 const CAUSE_AT = 'SELECT at FROM causes WHERE number = ?';
 const CONFIRMED = 'SELECT confirmed FROM confirmations WHERE seq = ?';
 const EDGES = 'SELECT a, b, kind FROM edges WHERE a = ?1 UNION SELECT a, b, kind FROM edges WHERE b = ?1';
@@ -159,21 +160,36 @@ export class SqliteReads implements Reads {
   events(rids: readonly number[]): EventRow[] {
     const rows: EventRow[] = [];
     for (const rid of rids) {
-      const first = rows.length;
-      let values = this.#db.one(NEXT_EVENT, rid, 0);
-      for (; values !== undefined; values = this.#db.one(NEXT_EVENT, rid, num(values[0]))) {
-        const row = eventRow(values);
-        row.at = this.#causeAt(row.cause);
+      const log = this.#log(rid);
+      for (let index = log.length - 1; index >= 0; index -= 1) {
+        const row = log[index];
+        if (row === undefined) continue;
         rows.push(row);
-      }
-      // A version that is not the newest any more keeps its last confirmation apart.
-      if (rows.length - first < 2) continue;
-      for (const row of rows.slice(first)) {
+        // A version that is not the newest any more keeps its last confirmation apart.
+        if (log.length < 2) break;
         const later = row.kind <= VERSION_CODE_MAX ? this.#db.one(CONFIRMED, row.seq)?.[0] : undefined;
         if (later !== undefined) row.confirmed = Math.max(row.confirmed ?? num(later), num(later));
       }
     }
     return rows;
+  }
+
+  /** Newest first. */
+  #log(rid: number): EventRow[] {
+    const log: EventRow[] = [];
+    let next = this.#db.one(LAST, rid)?.[0] ?? null;
+    while (next !== null) {
+      const values = this.#db.one(EVENT_AT, next);
+      // Each is older than the one before it, so the way has an end.
+      if (values?.[3] !== rid || num(values[0]) >= (log.at(-1)?.seq ?? Infinity)) {
+        throw new HeadwaterError('INTERNAL', `the log of record ${rid} is broken`);
+      }
+      const row = eventRow(values);
+      row.at = this.#causeAt(row.cause);
+      log.push(row);
+      next = values[9] ?? null;
+    }
+    return log;
   }
 
   #causeAt(number: number): number {
@@ -268,7 +284,22 @@ export class SqliteReads implements Reads {
 
   #record(values: Values | undefined): RecordRow | null {
     if (values === undefined) return null;
-    const [rid, oid, record, pid, home, salt, head, headId, stamp, confirmed, deleted, rowHash] = values;
+    const [
+      rid,
+      oid,
+      record,
+      pid,
+      home,
+      salt,
+      head,
+      headId,
+      stamp,
+      confirmed,
+      deleted,
+      rowHash,
+      events,
+      last,
+    ] = values;
     const { entity, source, object } = this.#object(num(oid));
     return {
       rid: num(rid),
@@ -286,6 +317,8 @@ export class SqliteReads implements Reads {
       confirmed: num(confirmed),
       deleted: deleted === 1,
       rowHash: strOrNull(rowHash),
+      events: num(events),
+      last: numOrNull(last),
     };
   }
 

@@ -20,7 +20,8 @@ export const MIGRATIONS: readonly string[] = [
   -- The salt makes the record's key: an erased record has none, nor a name.
   CREATE TABLE records (
     rid INTEGER PRIMARY KEY, oid INTEGER NOT NULL, record TEXT, pid INTEGER NOT NULL, home INTEGER NOT NULL, salt TEXT,
-    head INTEGER, head_id TEXT, stamp INTEGER, confirmed INTEGER NOT NULL, deleted INTEGER NOT NULL, row_hash TEXT
+    head INTEGER, head_id TEXT, stamp INTEGER, confirmed INTEGER NOT NULL, deleted INTEGER NOT NULL, row_hash TEXT,
+    events INTEGER NOT NULL, last INTEGER
   ) STRICT;
   CREATE UNIQUE INDEX records_by_ref ON records (oid, record);
   CREATE INDEX records_by_profile ON records (pid);
@@ -43,11 +44,11 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX causes_by_run ON causes (run) WHERE run IS NOT NULL;
   CREATE INDEX causes_by_time ON causes (at);
+  -- A record's events are found from its last one, each by the one after it: an index would scatter every write.
   CREATE TABLE events (
     seq INTEGER PRIMARY KEY, id TEXT NOT NULL, kind INTEGER NOT NULL, rid INTEGER, pid INTEGER, cause INTEGER NOT NULL,
-    confirmed INTEGER, body BLOB
+    confirmed INTEGER, previous INTEGER, body BLOB
   ) STRICT;
-  CREATE INDEX events_by_record ON events (rid, seq) WHERE rid IS NOT NULL;
   CREATE TABLE confirmations (seq INTEGER PRIMARY KEY, confirmed INTEGER NOT NULL) STRICT;
   CREATE TABLE batches (
     number INTEGER PRIMARY KEY, first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL, cause INTEGER NOT NULL,

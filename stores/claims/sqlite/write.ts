@@ -3,11 +3,11 @@ import type { CauseRow, Writes } from '../engine/draft.ts';
 import type { ProfileRow, RecordRow, ReviewRow, RulesRow } from '../engine/program.ts';
 
 const INSERT_EVENT =
-  'INSERT INTO events (seq, id, kind, rid, pid, cause, confirmed, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)';
-const INSERT_RECORD = `INSERT INTO records (rid, oid, record, pid, home, salt, head, head_id, stamp, confirmed, deleted, row_hash)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
-const UPDATE_RECORD = `UPDATE records SET pid = ?, home = ?, head = ?, head_id = ?, stamp = ?, confirmed = ?, deleted = ?, row_hash = ?
-  WHERE rid = ?`;
+  'INSERT INTO events (seq, id, kind, rid, pid, cause, confirmed, previous, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)';
+const INSERT_RECORD = `INSERT INTO records (rid, oid, record, pid, home, salt, head, head_id, stamp, confirmed, deleted, row_hash,
+  events, last) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+const UPDATE_RECORD = `UPDATE records SET pid = ?, home = ?, head = ?, head_id = ?, stamp = ?, confirmed = ?, deleted = ?, row_hash = ?,
+  events = ?, last = ? WHERE rid = ?`;
 const INSERT_PROFILE = `INSERT INTO profiles (pid, entity, version, seq, at, deleted, merged_into, contested, guarded)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 const UPDATE_PROFILE = `UPDATE profiles SET version = ?, seq = ?, at = ?, deleted = ?, merged_into = ?, contested = ?, guarded = ?
@@ -24,8 +24,8 @@ const HEAD = `UPDATE head SET seq = ?, rid = ?, pid = ?, position = ?, cause = ?
 export function write(db: SqliteFile, writes: Writes): void {
   if (writes.empty) return;
   if (writes.cause !== null) insertCause(db, writes.cause);
-  for (const { seq, id, kind, rid, profile, cause, confirmed, body } of writes.events) {
-    db.run(INSERT_EVENT, seq, id, kind, rid, profile, cause, confirmed, body);
+  for (const { seq, id, kind, rid, profile, cause, confirmed, previous, body } of writes.events) {
+    db.run(INSERT_EVENT, seq, id, kind, rid, profile, cause, confirmed, previous, body);
   }
   if (writes.link !== null) {
     const { number, firstSeq, lastSeq, cause, root, hash } = writes.link;
@@ -91,7 +91,22 @@ function insertCause(db: SqliteFile, { number, at, via, run, actor, reason }: Ca
 }
 
 function insertRecord(db: SqliteFile, row: RecordRow): void {
-  const { rid, oid, record, pid, home, salt, head, headId, stamp, confirmed, deleted, rowHash } = row;
+  const {
+    rid,
+    oid,
+    record,
+    pid,
+    home,
+    salt,
+    head,
+    headId,
+    stamp,
+    confirmed,
+    deleted,
+    rowHash,
+    events,
+    last,
+  } = row;
   const at = Number.isFinite(stamp) ? stamp : null;
   db.run(
     INSERT_RECORD,
@@ -107,13 +122,15 @@ function insertRecord(db: SqliteFile, row: RecordRow): void {
     confirmed,
     deleted ? 1 : 0,
     rowHash,
+    events,
+    last,
   );
 }
 
 function updateRecord(db: SqliteFile, row: RecordRow): void {
-  const { rid, pid, home, head, headId, stamp, confirmed, deleted, rowHash } = row;
+  const { rid, pid, home, head, headId, stamp, confirmed, deleted, rowHash, events, last } = row;
   const at = Number.isFinite(stamp) ? stamp : null;
-  db.run(UPDATE_RECORD, pid, home, head, headId, at, confirmed, deleted ? 1 : 0, rowHash, rid);
+  db.run(UPDATE_RECORD, pid, home, head, headId, at, confirmed, deleted ? 1 : 0, rowHash, events, last, rid);
 }
 
 function insertProfile(db: SqliteFile, row: ProfileRow): void {
