@@ -109,11 +109,45 @@ interface Measured {
   rssMb: number;
 }
 
-async function measure(total: number, withSingles: boolean, options: BenchOptions): Promise<Measured> {
-  const folder = await mkdtemp(join(tmpdir(), 'headwater-claims-'));
-  const path = join(folder, 'claims.db');
+/** A store of one kind, new and empty. */
+export interface ClaimsUnderTest {
+  name: string;
+  /** Observations per second that it is made for. */
+  rateMin: number;
+  open(options: { masterKey: Buffer; rules: Map<string, never>; now: () => string }): Promise<{
+    claims: Claims;
+    bytes: () => Promise<number>;
+    /** After the claims are closed. */
+    remove: () => Promise<void>;
+  }>;
+}
+
+const SQLITE: ClaimsUnderTest = {
+  name: 'claims',
+  rateMin: RATE_MIN,
+  async open(options) {
+    const folder = await mkdtemp(join(tmpdir(), 'headwater-claims-'));
+    const path = join(folder, 'claims.db');
+    return {
+      claims: await openSqliteClaims({ path, ...options }),
+      bytes: async () => (await stat(path)).size,
+      remove: async () => await rm(folder, { recursive: true }),
+    };
+  },
+};
+
+async function measure(
+  store: ClaimsUnderTest,
+  total: number,
+  withSingles: boolean,
+  options: BenchOptions,
+): Promise<Measured> {
   const now = () => new Date(FIRST_AT).toISOString();
-  const claims = await openSqliteClaims({ path, masterKey: randomBytes(32), rules: new Map(), now });
+  const { claims, bytes, remove } = await store.open({
+    masterKey: randomBytes(32),
+    rules: new Map<string, never>(),
+    now,
+  });
   try {
     let done = false;
     const waiting = withSingles ? singles(claims, () => done) : Promise.resolve([]);
@@ -144,39 +178,43 @@ async function measure(total: number, withSingles: boolean, options: BenchOption
     }
     done = true;
     const waits = await waiting;
-    const { size } = await stat(path);
     return {
       rate: (applied / appliedMs) * 1000,
       lastRate: (BATCH_ROWS / lastMs) * 1000,
       waits,
-      bytes: size,
+      bytes: await bytes(),
       rssMb,
     };
   } finally {
     await claims.close();
-    await rm(folder, { recursive: true });
+    await remove();
   }
 }
 
 const MIXED = '70 % new, 20 % changed, 10 % unchanged; two sources share half of the identifiers';
 
 export async function claims(options: BenchOptions): Promise<Figure[]> {
+  return await measureClaims(SQLITE, options);
+}
+
+export async function measureClaims(store: ClaimsUnderTest, options: BenchOptions): Promise<Figure[]> {
   const total = options.rows;
-  const bulk = await measure(total, false, options);
-  const mixed = await measure(Math.min(total, 300_000), true, options);
+  const { name } = store;
+  const bulk = await measure(store, total, false, options);
+  const mixed = await measure(store, Math.min(total, 300_000), true, options);
   const sorted = mixed.waits.toSorted((left, right) => left - right);
   const p99 = sorted[Math.floor(sorted.length * 0.99)] ?? Number.NaN;
   return [
     {
-      name: `claims: observations applied, ${total.toLocaleString('en')} records`,
+      name: `${name}: observations applied, ${total.toLocaleString('en')} records`,
       unit: 'rows/s',
       values: [bulk.rate],
-      target: { min: RATE_MIN },
+      target: { min: store.rateMin },
       note: `${MIXED}; ${Math.round(bulk.bytes / total)} bytes each`,
     },
-    { name: 'claims: peak memory', unit: 'MB', values: [bulk.rssMb] },
+    { name: `${name}: peak memory`, unit: 'MB', values: [bulk.rssMb] },
     {
-      name: 'claims: wait of a single record during bulk, p99',
+      name: `${name}: wait of a single record during bulk, p99`,
       unit: 'ms',
       values: Number.isNaN(p99) ? [] : [p99],
       target: { max: WAIT_MS_MAX },

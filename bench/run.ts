@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { backfill } from './backfill.ts';
 import { claims } from './claims.ts';
+import { claimsInPostgres } from './claims-postgres.ts';
 import { isMet, summarize, table, type Figure } from './figures.ts';
 import { firstLoad } from './first-load.ts';
 import { incremental } from './incremental.ts';
@@ -24,6 +25,7 @@ const MEASUREMENTS: Record<string, (options: BenchOptions) => Promise<Figure[]>>
   memory,
   peers,
   claims,
+  'claims-postgres': claimsInPostgres,
 };
 
 /** The table shows so much of an error; all of it was printed when it happened. */
