@@ -32,9 +32,7 @@ export interface Repaired {
   repaired: number;
   /** Still different, or refused. */
   left: number;
-  /** Profiles that were made or changed by these records. */
-  profiles: number;
-  /** Of them, by records that differed in nothing else. */
+  /** Profiles that were made or changed by records that differed in nothing else. */
   unclaimed: number;
 }
 
@@ -64,8 +62,7 @@ export async function repairDrift(
   const { connection, object, findings, until } = input;
   const settings = connectionSettings(dependencies, connection);
   const schema = await knownSchema(dependencies, connection, object);
-  if (schema === null || findings.length === 0)
-    return { repaired: 0, left: findings.length, profiles: 0, unclaimed: 0 };
+  if (schema === null || findings.length === 0) return { repaired: 0, left: findings.length, unclaimed: 0 };
   await guardKept(dependencies, connection, schema, input.keptTotal);
   const ofKinds = (wanted: (kind: Finding['kind']) => boolean) =>
     findings.filter(({ kind }) => wanted(kind)).map(({ record }) => record);
@@ -82,11 +79,11 @@ export async function repairDrift(
     purpose: `repair ${input.part}`,
   };
   const back = new Set<string>();
-  const known = { profiles: 0, unclaimed: 0 };
+  let profiles = 0;
   const first = await withRecords(dependencies, asked, async (read) => {
     const { repaired } = await land(dependencies, settings, read, { doubt: differing, back });
-    known.unclaimed = await claim(dependencies, read, unclaimed);
-    known.profiles = known.unclaimed + (await claim(dependencies, read, [...differing, ...gone]));
+    profiles = await claim(dependencies, read, unclaimed);
+    await claim(dependencies, read, [...differing, ...gone]);
     return repaired;
   });
   const erased = gone.filter((record) => !back.has(record));
@@ -95,7 +92,7 @@ export async function repairDrift(
     const tombs = { ...asked, ids: [], gone: { ids: erased, at: until }, purpose: `remove ${input.part}` };
     await withRecords(dependencies, tombs, async (read) => {
       await land(dependencies, settings, read, { doubt: [], back });
-      known.profiles += await claim(dependencies, read, erased);
+      await claim(dependencies, read, erased);
     });
     const held = await dependencies.lanes('warehouse', () =>
       auditOf(dependencies).held(connection, schema, erased),
@@ -103,7 +100,7 @@ export async function repairDrift(
     repaired += held.filter(({ deleted }) => deleted).length;
   }
   const left = differing.length + gone.length - repaired;
-  return { repaired, left, ...known };
+  return { repaired, left, unclaimed: profiles };
 }
 
 /** I6: a source that lacks a large part is more likely broken than empty. */

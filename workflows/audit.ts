@@ -46,15 +46,16 @@ export async function audit(input: AuditInput): Promise<AuditRun> {
       throw plainFailure(error);
     });
   const repair = input.repair ?? planned.policy.repair;
-  let claimed = 0;
+  let mended = false;
   await inParallel(planned.objects, OBJECTS_IN_PARALLEL, async (object) => {
-    const { line, profiles } = await auditOne(calls, run, object, planned.objects.length, repair);
-    claimed += profiles;
+    const { line, touched } = await auditOne(calls, run, object, planned.objects.length, repair);
+    mended ||= touched;
     run.objects.push(line);
     show('comparing');
   });
-  if (claimed > 0 && planned.profiles)
-    await calls.publish(`publish ${claimed} profiles`, { connection: run.connection });
+  // Whatever became of each try: a repair that died after its profiles had changed finds nothing new to change.
+  if (mended && planned.profiles)
+    await calls.publish('publish profiles that the repair changed', { connection: run.connection });
   run.endedAt = new Date().toISOString();
   const failing = run.objects.filter(({ left, code }) => left > 0 || isTrouble(code));
   const deferred = failing.length > 0 && failing.every(({ code }) => code === 'QUOTA_EXHAUSTED');
@@ -78,19 +79,17 @@ async function auditOne(
   object: string,
   objects: number,
   repair: boolean,
-): Promise<{ line: ObjectAudit; profiles: number }> {
+): Promise<{ line: ObjectAudit; touched: boolean }> {
   const { connection } = run;
   let audited: AuditedObject | undefined;
-  let profiles = 0;
   try {
     audited = await calls.auditObject(`compare ${object} with the source`, {
       ...{ connection, object, objects, seed: run.runId },
     });
     const { line, findings } = audited;
     line.records = told(findings).slice(0, RECORDS_TOLD_MAX);
-    const result = repair ? await repairAll(calls, connection, object, audited) : notRepaired(findings);
-    profiles = result.profiles;
-    Object.assign(line, result.line);
+    const result = repair ? await repairAll(calls, connection, object, audited) : withClaims(findings, 0);
+    Object.assign(line, result);
   } catch (error) {
     const trouble = troubleOf(error);
     if (trouble.state === 'cancelled') throw error;
@@ -99,20 +98,11 @@ async function auditOne(
     audited = { line, findings: audited?.findings ?? [], until: audited?.until ?? '' };
   }
   await calls.settleAudit(`note what was found in ${object}`, { connection, line: audited.line });
-  return { line: audited.line, profiles };
-}
-
-interface Result {
-  line: Partial<ObjectAudit>;
-  profiles: number;
+  return { line: audited.line, touched: repair && audited.findings.length > 0 };
 }
 
 /** Whether the profiles differ is known only once a record was added to them; without a repair that is not told. */
 const told = (findings: readonly Finding[]): Finding[] => findings.filter(({ kind }) => kind !== 'unclaimed');
-
-function notRepaired(findings: readonly Finding[]): Result {
-  return { line: withClaims(findings, 0), profiles: 0 };
-}
 
 function withClaims(findings: readonly Finding[], claimed: number): Pick<ObjectAudit, 'found' | 'left'> {
   const found: ObjectAudit['found'] = {};
@@ -126,8 +116,8 @@ async function repairAll(
   connection: string,
   object: string,
   { findings, until }: AuditedObject,
-): Promise<Result> {
-  const total = { repaired: 0, profiles: 0, unclaimed: 0 };
+): Promise<Partial<ObjectAudit>> {
+  const total = { repaired: 0, unclaimed: 0 };
   const keptTotal = findings.filter(({ kind }) => kind === 'kept').length;
   for (let at = 0; at < findings.length; at += FINDINGS_PER_REPAIR) {
     const some = findings.slice(at, at + FINDINGS_PER_REPAIR);
@@ -136,14 +126,10 @@ async function repairAll(
       ...{ connection, object, findings: some, keptTotal, until, part },
     });
     total.repaired += done.repaired;
-    total.profiles += done.profiles;
     total.unclaimed += done.unclaimed;
   }
   const line = withClaims(findings, total.unclaimed);
-  return {
-    line: { ...line, repaired: total.repaired + total.unclaimed, left: line.left - total.repaired },
-    profiles: total.profiles,
-  };
+  return { ...line, repaired: total.repaired + total.unclaimed, left: line.left - total.repaired };
 }
 
 function nothingCompared(object: string): ObjectAudit {

@@ -42,9 +42,8 @@ export async function replay(input: ReplayInput): Promise<ReplayRun> {
     }
     add(run, line);
   }
-  const landed = run.objects.reduce((sum, line) => sum + line.landed, 0);
-  if (!dryRun && profiles && landed > 0)
-    await calls.publish(`publish the profiles of ${landed} records`, { connection: run.connection });
+  if (!dryRun && profiles && parts.length > 0)
+    await calls.publish('publish profiles of records that landed', { connection: run.connection });
   const left = run.objects.reduce((sum, line) => sum + line.left, 0);
   const text = replayReport(run, left === 0 ? 'ok' : `${left} records still do not fit`);
   setCurrentDetails(text);

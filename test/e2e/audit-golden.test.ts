@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { auditRunSchema } from '../../schemas/audit.ts';
 import { headwater } from '../support/headwater.ts';
-import { lineOf, openPipeline, type Pipeline, type PipelineOptions } from '../support/pipeline.ts';
+import { lineOf, openPipeline, TUNING, type Pipeline, type PipelineOptions } from '../support/pipeline.ts';
 import { withTemporal, type TestTemporal } from '../support/temporal.ts';
 
 const CONTACTS = 80;
@@ -143,6 +143,37 @@ test(
     pipeline.pass();
     const next = await pipeline.sync();
     expect(JSON.stringify(next.run)).not.toContain('re-sync');
+  },
+  TEST_MS_MAX,
+);
+
+test(
+  'killed in the middle of a repair, the audit ends where an undisturbed one would',
+  async () => {
+    await loaded();
+    const { data } = pipeline.sandbox;
+    const silent = data.idOf('Contact', 5);
+    data.update('Contact', 5, { Title: 'Silently changed' }, { at: await versionOf(silent) });
+    pipeline.pass();
+    expect((await pipeline.sync()).outcome).toBe('ok');
+    const killed = await pipeline.start({ HEADWATER_FAILPOINT: 'reconcile:applied' });
+    const { taskQueue } = pipeline.loaded.config.temporal;
+    const handle = await pipeline.client.workflow.start('audit', {
+      workflowId: `audit/${taskQueue}/killed`,
+      taskQueue,
+      args: [{ connection: 'crm', tuning: TUNING }],
+    });
+    expect(await killed.ended).toBe('SIGKILL');
+    await pipeline.start();
+    expect(auditRunSchema.parse(await handle.result())).toMatchObject({
+      outcome: 'ok',
+      objects: [{ left: 0 }],
+    });
+    expect(await pipeline.oracle('Contact')).toEqual([]);
+    expect(await goldenOf(silent)).toMatchObject({ title: 'Silently changed' });
+    const doubled =
+      'SELECT count(*)::INTEGER AS n FROM (SELECT batch FROM _headwater.batches GROUP BY 1 HAVING count(*) > 1)';
+    expect(await pipeline.rows(doubled)).toEqual([{ n: 0 }]);
   },
   TEST_MS_MAX,
 );

@@ -78,7 +78,7 @@ test('what differs is repaired in parts of a bounded size, profiles are publishe
       auditObject: ({ object }) => Promise.resolve(audited(object, object === 'Contact' ? many : [])),
       repairDrift: (input) => {
         repairs.push(input);
-        return Promise.resolve({ repaired: input.findings.length, left: 0, profiles: 3, unclaimed: 0 });
+        return Promise.resolve({ repaired: input.findings.length, left: 0, unclaimed: 0 });
       },
       publish: () => {
         published += 1;
