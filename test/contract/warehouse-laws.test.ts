@@ -139,6 +139,19 @@ function newest(versions: Version[]): Map<string, Version[]> {
   );
 }
 
+test('the times of equal content move together, so no reading outranks a later one', async () => {
+  const one = { id: '1', value: 'a', deleted: false };
+  const rows = await landed(
+    [
+      [{ ...one, stamp: 1, confirmed: 11, gone: true }],
+      [{ ...one, stamp: 3, confirmed: 10, gone: true }],
+      [{ ...one, stamp: 3, confirmed: 11, gone: false }],
+    ],
+    `t${tables++}`,
+  );
+  expect(rows.map((row) => row.slice(0, 3))).toEqual([['1', 'a', false]]);
+});
+
 test('any order, slicing and repetition of versions gives the newest per key (I1, I2)', async () => {
   const runs = fc.array(version, { minLength: 1, maxLength: 12 }).chain((versions) =>
     fc.record({

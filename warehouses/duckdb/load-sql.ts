@@ -95,12 +95,16 @@ function orderSql(alias: string): string {
 
 export const PLAN_COUNTS = 'SELECT action, count(*) AS rows FROM load_plan GROUP BY action';
 
-/** Equal content was seen again: the times move forward, the row does not count as loaded anew. */
+/**
+ * Equal content was seen again: the times move forward, the row does not count as loaded anew. They move together, as one order
+ * tuple: the version of one reading with the confirmation of another would outrank what no reading outranked (I1).
+ */
 export function confirmSql(target: string): string {
+  const older = `(coalesce(t._version, ${OLD}), coalesce(t._confirmed_at, ${OLD}))`;
   return [
-    `UPDATE ${target} AS t SET _version = greatest(t._version, p._version), _confirmed_at = greatest(t._confirmed_at, p._confirmed_at)`,
+    `UPDATE ${target} AS t SET _version = p._version, _confirmed_at = p._confirmed_at`,
     "FROM load_plan AS p WHERE p.action = 'unchanged' AND t.rowid = p.row_id",
-    '  AND (p._confirmed_at > t._confirmed_at OR p._version > t._version)',
+    `  AND (coalesce(p._version, ${OLD}), coalesce(p._confirmed_at, ${OLD})) > ${older}`,
   ].join('\n');
 }
 
