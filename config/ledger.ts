@@ -3,7 +3,7 @@ import type { Config } from './schema.ts';
 import { resolveSecrets, secretReferenceSchema } from './secrets.ts';
 
 /** The ledger, and the claims beside it: one file each, or tables of one schema of a Postgres for several machines. */
-export const ledgerSchema = z.union([
+export const ledgerSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('sqlite').default('sqlite'),
     path: z.string().min(1).default('ledger.db'),

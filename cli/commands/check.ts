@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { ledgerWords } from '../../config/ledger.ts';
 import type { LoadedConfig } from '../../config/load-config.ts';
 import { resolveSecrets } from '../../config/secrets.ts';
 import type { Config, ConnectionConfig } from '../../config/schema.ts';
@@ -9,6 +10,7 @@ import { looking, printChecks, type Check } from '../checks.ts';
 import type { Call, Command } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { askWorker } from '../control-socket.ts';
+import { ledgerIfAny } from '../open.ts';
 import { withSource } from '../source.ts';
 import { withWarehouse } from '../warehouse.ts';
 
@@ -34,6 +36,9 @@ export const check: Command = {
       } else checks.push(...(await checkSource(call, config, connection)));
     }
     checks.push(...(await looking('warehouse', 'connect', () => checkWarehouse(loaded))));
+    if (config.ledger.kind === 'postgres') {
+      checks.push(...(await looking('ledger', 'connect', () => checkLedger(config))));
+    }
     const code = printChecks(call, checks);
     return secretsMissing ? EXIT.usage : code;
   },
@@ -49,6 +54,14 @@ async function checkWarehouse(loaded: LoadedConfig): Promise<CheckResult[]> {
     return [{ check: 'connect', ok: true, detail: `${path} is made by the first start` }];
   }
   return withWarehouse(loaded, (warehouse) => warehouse.check());
+}
+
+/** A file needs no check; a server may be away, or refuse the user. */
+async function checkLedger(config: Config): Promise<CheckResult[]> {
+  const ledger = await ledgerIfAny(config);
+  await ledger?.close();
+  const made = ledger === undefined ? '; its tables are made by the first start' : '';
+  return [{ check: 'connect', ok: true, detail: `${ledgerWords(config)}${made}` }];
 }
 
 function checkSource(call: Call, config: Config, connection: ConnectionConfig): Promise<Check[]> {

@@ -14,7 +14,8 @@ const ALL = 1_000;
 
 let postgres: TestPostgres;
 beforeAll(async () => {
-  postgres = await startPostgres();
+  // Nothing here is about power losses.
+  postgres = await startPostgres(['-c', 'fsync=off']);
 }, 60_000);
 afterAll(async () => {
   await postgres.stop();

@@ -9,7 +9,8 @@ import { claimsSuites } from './claims-suite.ts';
 
 let postgres: TestPostgres;
 beforeAll(async () => {
-  postgres = await startPostgres();
+  // Nothing here is about power losses.
+  postgres = await startPostgres(['-c', 'fsync=off']);
 }, 60_000);
 afterAll(async () => {
   await postgres.stop();

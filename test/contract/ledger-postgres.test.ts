@@ -7,7 +7,8 @@ import { ledgerSuite, type LedgerFactory } from './ledger-suite.ts';
 
 let postgres: TestPostgres;
 beforeAll(async () => {
-  postgres = await startPostgres();
+  // Nothing here is about power losses.
+  postgres = await startPostgres(['-c', 'fsync=off']);
 }, 60_000);
 afterAll(async () => {
   await postgres.stop();

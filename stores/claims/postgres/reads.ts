@@ -170,15 +170,16 @@ export class PostgresReads implements Reads {
     const [profiles, members, log] = await Promise.all([
       this.#tx.list(PROFILES, pids),
       this.#tx.list(BY_PID, pids),
-      this.#tx.list(EVENTS_OF, pids),
+      // Who changes something needs few of the logs, and says which.
+      this.#locked === null ? this.#tx.list(EVENTS_OF, pids) : null,
     ]);
     const { records, events } = this.#ahead;
     for (const pid of pids) records.set(pid, []);
     for (const row of await this.#records(members)) {
       records.get(row.pid)?.push(row);
-      events.set(row.rid, []);
+      if (log !== null) events.set(row.rid, []);
     }
-    for (const values of log) {
+    for (const values of log ?? []) {
       const event = eventRow(values);
       if (event.rid !== null) events.get(event.rid)?.push(event);
     }
