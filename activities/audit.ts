@@ -11,6 +11,7 @@ import {
   judge,
   looksBroken,
   NOT_ROTATED,
+  objectsPerRun,
   rotated,
   rowsPerRun,
 } from '../rules/drift.ts';
@@ -19,6 +20,7 @@ import { formatCount } from '../rules/report.ts';
 import { addMs, fromMs } from '../rules/time.ts';
 import {
   objectAuditSchema,
+  type AuditInput,
   type AuditPolicy,
   type Finding,
   type ObjectAudit,
@@ -50,6 +52,8 @@ const WITNESSED_MAX = 100;
 
 export interface AuditPlan {
   objects: string[];
+  /** Objects that wait for the next audits: the share of the quota does not reach for all at once. */
+  later: number;
   policy: AuditPolicy;
   profiles: boolean;
 }
@@ -74,7 +78,7 @@ export interface AuditedObject {
 export async function planAudit(
   dependencies: Dependencies,
   sources: OpenSources,
-  { connection, objects }: { connection: string; objects?: string[] | undefined },
+  { connection, objects, trigger }: AuditInput,
 ): Promise<AuditPlan> {
   auditOf(dependencies);
   const settings = connectionSettings(dependencies, connection);
@@ -88,7 +92,33 @@ export async function planAudit(
     const paused = await isPaused(dependencies.ledger, connection, object);
     if (gapFreeEnd(covered) !== null && !paused) ready.push(object);
   }
-  return { objects: ready, policy: settings.audit, profiles: dependencies.profiles !== undefined };
+  const chosen = trigger === 'schedule' ? await mostDue(dependencies, settings, ready) : ready;
+  return {
+    ...{ objects: chosen, later: ready.length - chosen.length, policy: settings.audit },
+    profiles: dependencies.profiles !== undefined,
+  };
+}
+
+/** Those that were looked at longest ago, as many as the share of the quota affords. */
+async function mostDue(
+  dependencies: Dependencies,
+  { name, audit }: ConnectionSettings,
+  objects: string[],
+): Promise<string[]> {
+  const quota = await dependencies.ledger.quota(name);
+  const limit = quota === null || quota.limit <= 0 ? null : quota.limit;
+  const most = objectsPerRun(objects.length, audit, limit);
+  if (most === objects.length) return objects;
+  const seen = await Promise.all(
+    objects.map(async (object) => ({
+      object,
+      at: (await lastAudit(dependencies, name, object))?.at ?? ORIGIN,
+    })),
+  );
+  return seen
+    .toSorted((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0))
+    .slice(0, most)
+    .map(({ object }) => object);
 }
 
 interface Look {

@@ -38,7 +38,7 @@ export function passWords({ rotation }: Pick<ObjectAudit, 'rotation'>): string {
 /** The table of an audit as the Temporal UI shows it: names, counts and ids of records, never a value. */
 export function auditReport(run: AuditRun, phase: string): string {
   const lines = run.objects.slice(0, LINES_MAX);
-  const head = `**Audit of ${run.connection}** · ${phase} · ${run.objects.length} objects`;
+  const head = `**Audit of ${run.connection}** · ${phase} · ${run.objects.length} objects${run.later === undefined ? '' : ` · ${run.later} more in the next audits`}`;
   if (lines.length === 0) return head;
   const records = lines.flatMap((line) => line.records.map((one) => ({ ...one, object: line.object })));
   const troubles = lines.filter(({ message }) => message !== undefined);

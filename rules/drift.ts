@@ -153,6 +153,20 @@ export function rowsPerRun(
   return { rowsMax, periodMs: Math.max(1, Math.ceil(rows / rowsMax)) * runMs };
 }
 
+/** Counts, changes since, and the records of a sample: what one object costs besides the comparison of ids. */
+const CALLS_PER_OBJECT = 15;
+
+/** How many objects an audit may look at within its share of a day's calls; the others come first in the next ones. */
+export function objectsPerRun(
+  objects: number,
+  { everyMs, quotaShareMax }: Pick<AuditPolicy, 'everyMs' | 'quotaShareMax'>,
+  limit: number | null,
+): number {
+  if (limit === null) return objects;
+  const calls = (limit * quotaShareMax * (everyMs ?? DAY_MS)) / DAY_MS;
+  return Math.min(objects, Math.max(1, Math.floor(calls / CALLS_PER_OBJECT)));
+}
+
 export const NOT_ROTATED: Rotation = { cursor: ORIGIN, passBegan: null, lastFullPass: null, periodMs: 0 };
 
 /** After `[cursor, until)` was compared; `whole`: nothing is left behind it. */

@@ -61,6 +61,8 @@ export const auditRunSchema = z.object({
   startedAt: instantSchema,
   endedAt: instantSchema.nullable(),
   objects: z.array(objectAuditSchema),
+  /** Objects that wait for the next audits, because the share of the quota does not reach for all. */
+  later: z.number().int().optional(),
 });
 export type AuditRun = z.infer<typeof auditRunSchema>;
 

@@ -45,6 +45,7 @@ export async function audit(input: AuditInput): Promise<AuditRun> {
     .catch((error: unknown) => {
       throw plainFailure(error);
     });
+  if (planned.later > 0) run.later = planned.later;
   const repair = input.repair ?? planned.policy.repair;
   let mended = false;
   await inParallel(planned.objects, OBJECTS_IN_PARALLEL, async (object) => {

@@ -75,7 +75,9 @@ test(
   async () => {
     await loaded();
     const before = await pipeline.rows('SELECT count(*)::INTEGER AS batches FROM _headwater.batches');
+    pipeline.sandbox.stats.reset();
     const run = await audit();
+    expect(pipeline.sandbox.stats.apiRequests).toBeLessThanOrEqual(15);
     expect(run.outcome).toBe('ok');
     expect(lineOf(run)).toMatchObject({
       ...{ found: {}, left: 0, rows: CONTACTS, bucketsOff: 0, sampled: CONTACTS, records: [] },

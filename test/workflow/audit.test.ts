@@ -44,7 +44,7 @@ const finding = (record: string, kind: Finding['kind'] = 'missing'): Finding => 
 /** What every audit here does alike; a test gives what it is about. */
 function auditing(more: Partial<Activities>, settled: ObjectAudit[] = []): Activities {
   return fakes({
-    planAudit: () => Promise.resolve({ objects: ['Contact', 'Account'], policy, profiles: true }),
+    planAudit: () => Promise.resolve({ objects: ['Contact', 'Account'], later: 3, policy, profiles: true }),
     settleAudit: ({ line }) => {
       settled.push(line);
       return Promise.resolve();

@@ -9,6 +9,7 @@ import {
   judge,
   looksBroken,
   NOT_ROTATED,
+  objectsPerRun,
   rotated,
   rowsPerRun,
   ROWS_PER_RUN_MAX,
@@ -233,6 +234,13 @@ describe('the rotation', () => {
     const slow = rowsPerRun(1_000_000, policy, { limit: 1_000, objects: 1 });
     expect(fast.periodMs).toBe(7 * DAY_MS);
     expect(slow.periodMs).toBeGreaterThan(fast.periodMs);
+  });
+
+  test('many objects share the quota: some now, the others in the next audits', () => {
+    expect(objectsPerRun(200, policy, 100_000)).toBe(13);
+    expect(objectsPerRun(7, policy, 100_000)).toBe(7);
+    expect(objectsPerRun(7, policy, 10)).toBe(1);
+    expect(objectsPerRun(200, policy, null)).toBe(200);
   });
 
   test('it goes round: the last piece ends the pass and begins the next one', () => {
