@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Config } from './schema.ts';
-import { resolveSecrets, secretReferenceSchema } from './secrets.ts';
+import { isSecretReference, resolveSecrets, type SecretReference } from './secrets.ts';
 
 /** The ledger, and the claims beside it: one file each, or tables of one schema of a Postgres for several machines. */
 export const ledgerSchema = z.discriminatedUnion('kind', [
@@ -11,7 +11,8 @@ export const ledgerSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('postgres'),
     /** postgres://user:password@host:5432/database?sslmode=verify-full, as a secret. */
-    url: secretReferenceSchema,
+    // I5: what is no reference may be an address with a password, and a mistake must not repeat it.
+    url: z.custom<SecretReference>(isSecretReference, "is no secret. Write env('HEADWATER_LEDGER_URL')."),
     schema: z
       .string()
       .regex(/^[a-z_][a-z0-9_]{0,62}$/, 'is no plain name of a schema. Write a to z, 0 to 9 and _.')
