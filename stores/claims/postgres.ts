@@ -29,6 +29,11 @@ const LOCK = `SELECT ${HEAD} FROM claims_head FOR UPDATE`;
 const KNOWN = `${LOCK}; ${OBJECTS}; ${RULES_NOW}`;
 const BEGIN = `BEGIN; ${KNOWN}`;
 const BEGIN_RELAXED = `BEGIN; SET LOCAL synchronous_commit = off; ${KNOWN}`;
+/** Up to the slowest consumer; what none has begun to read stays. */
+const PRUNE_UNTIL = `SELECT max(position) FROM (SELECT position FROM outbox WHERE position > $1 AND position <=
+  (SELECT min(position) FROM cursors WHERE strpos(consumer, '/') = 0) ORDER BY position LIMIT $2) AS next`;
+const PRUNE = `DELETE FROM outbox o USING profiles p WHERE o.position > $1 AND o.position <= $2 AND p.pid = o.pid
+  AND p.version > o.version RETURNING o.position`;
 const SCRUBBED = ['records', 'identifiers', 'edges'];
 
 export interface PostgresClaimsOptions extends ClaimsOptions {
@@ -103,6 +108,8 @@ async function readSinkState(tx: Transaction): Promise<SinkState> {
  * that decide at once could never both be right. Whoever waits is served in turn.
  */
 class PostgresBackend implements Backend {
+  /** Some 4 ms of it are round trips, whatever its size. */
+  readonly transactionMs = 20;
   readonly #writer: PostgresPool;
   readonly #readers: PostgresPool;
   readonly #headFile: HeadFile;
@@ -193,6 +200,14 @@ class PostgresBackend implements Backend {
           ...[consumer, position],
         ),
     );
+  }
+
+  async pruneOutbox(after: number, rows: number): Promise<{ last: number | null; removed: number }> {
+    return await this.#readers.transact(async (tx) => {
+      const [last] = (await tx.one(PRUNE_UNTIL, after, rows)) ?? [];
+      if (typeof last !== 'number') return { last: null, removed: 0 };
+      return { last, removed: (await tx.list(PRUNE, after, last)).length };
+    });
   }
 
   async sinkState(): Promise<SinkState> {

@@ -12,7 +12,7 @@ import { HeadFile } from './sqlite/head-file.ts';
 import { SqliteReads } from './sqlite/reads.ts';
 import { MIGRATIONS } from './sqlite/schema.ts';
 import { verify } from './sqlite/verify.ts';
-import { write } from './sqlite/write.ts';
+import { pruneOutbox, write } from './sqlite/write.ts';
 import { claimsOn, type Backend, type ClaimsOptions } from './store.ts';
 import { Vault } from './vault.ts';
 
@@ -77,6 +77,7 @@ function setMeta(db: SqliteFile, key: string, value: string): void {
 }
 
 class SqliteBackend implements Backend {
+  readonly transactionMs = 10;
   readonly #db: SqliteFile;
   readonly #reads: SqliteReads;
   readonly #headFile: HeadFile;
@@ -131,6 +132,10 @@ class SqliteBackend implements Backend {
         ...[consumer, position],
       ),
     );
+  }
+
+  async pruneOutbox(after: number, rows: number): Promise<{ last: number | null; removed: number }> {
+    return await this.#db.transact(() => pruneOutbox(this.#db, after, rows), { relaxed: true });
   }
 
   async sinkState(): Promise<SinkState> {

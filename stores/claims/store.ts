@@ -18,6 +18,8 @@ import { Salts, type Vault } from './vault.ts';
 
 /** What a database must do for the engine: SQLite and Postgres each fill this, and nothing else differs between them. */
 export interface Backend {
+  /** How long a transaction of a bulk load shall take; whoever waits for it has a limit of 20 ms. */
+  readonly transactionMs: number;
   /**
    * One transaction: runs the program and writes what it decided, all or nothing; runs it anew when another writer was faster.
    * `durable: false`: a later durable transaction of this store makes it safe, and until then a power loss may take it back.
@@ -35,6 +37,8 @@ export interface Backend {
   /** How often commits that were not durable yet may have been taken back while this process went on. */
   takenBack(): number;
   moveCursor(consumer: string, position: number): Promise<void>;
+  /** Looks at the next rows of the outbox, see `Claims.prune`. `last`: where it ended; null when no row was left. */
+  pruneOutbox(after: number, rows: number): Promise<{ last: number | null; removed: number }>;
   sinkState(): Promise<SinkState>;
   /** Durable, with all that was written before; the same window again changes nothing. */
   closeWindow(window: string, batches: readonly string[]): Promise<SinkState>;
@@ -52,12 +56,18 @@ export interface ClaimsOptions {
   now: () => Instant;
 }
 
-/** A transaction shall take so long; the limit for whoever waits is 20 ms. */
-const TRANSACTION_MS = 10;
+/**
+ * Transactions of bulk work shall take so long: the limit for whoever waits is 20 ms, with a transaction of its own. While single
+ * records come, and for a while after, they are shorter; the fewer there are, the less is written twice.
+ */
+const TRANSACTION_MS = { alone: 15, shared: 8 };
+const SHARED_FOR_MS = 5_000;
+/** Fewer rows are no bulk work. */
+const BULK_ROWS_MIN = 200;
 /** Below this a transaction costs more than its rows. */
-const ROWS_MIN = 200;
+const ROWS_MIN = 150;
 const ROWS_MAX = 2_000;
-const ROWS_FIRST = 250;
+const ROWS_PER_MS_FIRST = 20;
 const PACE = 0.2;
 
 /** Everything shared by the methods of one opened store. */
@@ -103,10 +113,17 @@ async function storeFirstRules({ backend, context }: Store, { rules, now }: Clai
 
 function applyMethods(store: Store): Pick<Claims, 'apply'> {
   const { backend, ahead } = store;
-  let rowsNext = ROWS_FIRST;
+  let rowsPerMs = ROWS_PER_MS_FIRST;
+  let sharedMs = -Infinity;
+  const rowsWithin = () => {
+    const isShared = performance.now() - sharedMs < SHARED_FOR_MS;
+    const rows = Math.round(rowsPerMs * (isShared ? TRANSACTION_MS.shared : TRANSACTION_MS.alone));
+    return Math.min(ROWS_MAX, Math.max(ROWS_MIN, rows));
+  };
   return {
     apply: async (batch) => {
       const { id } = batch;
+      if (batch.observations.length < BULK_ROWS_MIN) sharedMs = performance.now();
       if (id !== null) {
         const known = await backend.look(() => ask((reads) => reads.applied(id)));
         if (known !== null) return { ...known, alreadyApplied: true };
@@ -116,24 +133,18 @@ function applyMethods(store: Store): Pick<Claims, 'apply'> {
       const sound = backend.takenBack();
       const rows = ahead.batch(batch.observations);
       for (;;) {
-        const part = { rows, rowsMax: rowsNext, sound };
+        const rowsMax = rowsWithin();
+        const part = { rows, rowsMax, sound };
         const { done, tookMs, isLast, number } = await applyPart(store, batch, part, causeNumber, total);
         causeNumber = number;
-        rowsNext = rowsWithin(rowsNext, done, tookMs);
+        // By the last transactions together: one that met a busy disk or machine says little about the next.
+        if (done === rowsMax) rowsPerMs += (done / Math.max(tookMs, 0.1) - rowsPerMs) * PACE;
         if (isLast) break;
         await turn();
       }
       return total;
     },
   };
-}
-
-/** By the rows of the last transactions together: one that met a busy disk or machine says little about the next. */
-function rowsWithin(rows: number, done: number, tookMs: number): number {
-  if (done < rows) return rows;
-  const wanted = (done * TRANSACTION_MS) / Math.max(tookMs, 0.1);
-  const smooth = rows + (wanted - rows) * PACE;
-  return Math.round(Math.min(ROWS_MAX, Math.max(ROWS_MIN, smooth)));
 }
 
 /** Adds its counts to `total` once they are written. The number of the batch's cause, once it has one. */
