@@ -43,3 +43,35 @@ export async function unclaimed(
   }
   return [...found.values()];
 }
+
+/** Ids per look at the claims store: each is one short transaction. */
+const IDS_PER_LOOK = 2_000;
+
+/** Records that one look may find so: after a new mapping these are all, and later audits bring the others. */
+const UNKNOWN_MAX = 2_000;
+
+/** Living rows of which the profiles know nothing, as far as they can: what was set aside is not among them. */
+export async function unknownToProfiles(
+  { profiles, ledger }: Dependencies,
+  connection: string,
+  object: string,
+  records: readonly string[],
+  aside: ReadonlySet<string>,
+): Promise<string[]> {
+  if (profiles === undefined) return [];
+  const isMapped = profiles.mappings(connection, object).some(({ part }) => part === '');
+  const waiting = await ledger.undelivered(CLAIMS_SINK, connection);
+  if (!isMapped || waiting.some((one) => one.object === object)) return [];
+  const unknown: string[] = [];
+  for (let at = 0; at < records.length && unknown.length < UNKNOWN_MAX; at += IDS_PER_LOOK) {
+    const some = records.slice(at, at + IDS_PER_LOOK).filter((record) => !aside.has(record));
+    const known = await profiles.claims.rowHashes(connection, object, some);
+    for (const [index, record] of some.entries()) {
+      if (known[index] !== null) continue;
+      // Of a record without a hash only single fields were read since: it is known all the same.
+      if ((await profiles.claims.profileOf({ source: connection, object, record })) === null)
+        unknown.push(record);
+    }
+  }
+  return unknown;
+}

@@ -31,7 +31,7 @@ import type { ObjectSchema } from '../schemas/object-schema.ts';
 import type { Interval } from '../schemas/window.ts';
 import type { Source } from '../sources/source.ts';
 import type { WarehouseAudit } from '../warehouses/warehouse.ts';
-import { unclaimed } from './audit-claims.ts';
+import { unclaimed, unknownToProfiles } from './audit-claims.ts';
 import { changedIds, IDS_PER_BATCH_MAX, withRecords } from './audit-records.ts';
 import { auditOf, knownSchema } from './audit-repair.ts';
 import { connectionSettings, type OpenSources } from './connections.ts';
@@ -133,6 +133,8 @@ interface Look {
   line: ObjectAudit;
   /** Ids that need a closer look. */
   suspects: Set<string>;
+  /** Records that were set aside, and not resolved since. */
+  aside: Set<string>;
 }
 
 export async function auditObject(
@@ -160,7 +162,18 @@ export async function auditObject(
   }
   const audit = auditOf(dependencies);
   const look: Look = {
-    ...{ dependencies, settings, source, audit, schema, until, changed, line, suspects: new Set() },
+    ...{
+      dependencies,
+      settings,
+      source,
+      audit,
+      schema,
+      until,
+      changed,
+      line,
+      suspects: new Set(),
+      aside: new Set(),
+    },
   };
   await countBuckets(look);
   line.rotation = await compareVersions(look, input.objects, line.rotation ?? NOT_ROTATED);
@@ -196,6 +209,7 @@ async function countBuckets(look: Look): Promise<void> {
   const buckets = auditBuckets(until);
   const held = await lanes('warehouse', () => audit.counts(settings.name, schema, buckets));
   const aside = await lanes('warehouse', () => audit.quarantined(settings.name, schema.object, JUDGED_MAX));
+  for (const { record } of aside) look.aside.add(record);
   const slack = { changed: changed.size, aside: aside.length };
   const off: Interval[] = [];
   let total: number | 'unknown' = 0;
@@ -289,6 +303,10 @@ async function comparePiece(
     line.compared += Math.max(versions.length, held.length);
     for (const id of differingIds(versions, held)) look.suspects.add(id);
   });
+  const alive = held.flatMap(({ record, deleted }) => (deleted ? [] : [record]));
+  const { name } = settings;
+  for (const id of await unknownToProfiles(dependencies, name, schema.object, alive, look.aside))
+    look.suspects.add(id);
   return { until, whole };
 }
 

@@ -19,16 +19,27 @@ beforeAll(async () => {
 afterEach(() => pipeline.close());
 afterAll(() => temporal.stop());
 
-async function loaded(connection: PipelineOptions['connection'] = {}): Promise<void> {
+async function loaded(connection: PipelineOptions['connection'] = {}, profiles: object = {}): Promise<void> {
   pipeline = await openPipeline(temporal, {
     sandbox: { objects: { Contact: CONTACTS } },
     connection,
-    more: { profiles: {} },
+    more: { profiles },
   });
   await pipeline.start();
   pipeline.pass();
   const end = await pipeline.sync();
   expect([end.outcome, end.message]).toEqual(['ok', '']);
+}
+
+/** The worker starts again with another configuration. */
+async function reconfigured(
+  change: (written: { connections: Record<string, object> }) => void,
+): Promise<void> {
+  const path = join(pipeline.home, 'headwater.config.json');
+  const written = JSON.parse(readFileSync(path, 'utf8')) as { connections: Record<string, object> };
+  change(written);
+  writeFileSync(path, JSON.stringify(written));
+  await pipeline.start();
 }
 
 const goldenOf = async (id: string) => {
@@ -95,11 +106,7 @@ test(
     const title = 'SELECT count(*)::INTEGER AS n FROM golden.contact WHERE job_title IS NOT NULL';
     expect(await pipeline.rows(title)).toEqual([{ n: 0 }]);
     const before = await goldenOf(id);
-    const path = join(pipeline.home, 'headwater.config.json');
-    const written = JSON.parse(readFileSync(path, 'utf8')) as { connections: Record<string, object> };
-    written.connections['crm'] = { ...written.connections['crm'], fields: {} };
-    writeFileSync(path, JSON.stringify(written));
-    await pipeline.start();
+    await reconfigured(({ connections }) => Object.assign(connections['crm'] ?? {}, { fields: {} }));
     pipeline.pass(3_600_000);
     expect(lineOf(await pipeline.sync()).message).toContain('Title');
     pipeline.pass(3_600_000);
@@ -143,6 +150,22 @@ test(
     pipeline.pass();
     const next = await pipeline.sync();
     expect(JSON.stringify(next.run)).not.toContain('re-sync');
+  },
+  TEST_MS_MAX,
+);
+
+test(
+  'records that the profiles have never heard of come in, without a sample that happens on them',
+  async () => {
+    await loaded({ audit: { sample: 0 } }, { mappings: { 'crm.Contact': 'off' } });
+    const profiles = "SELECT count(*)::INTEGER AS n FROM golden.identities WHERE entity = 'contact'";
+    await reconfigured((written) => Object.assign(written, { profiles: {} }));
+    const told = await headwater(pipeline, 'npx headwater audit crm --json');
+    const run = auditRunSchema.parse(JSON.parse(told.stdout));
+    expect(run.objects).toMatchObject([{ found: { unclaimed: expect.any(Number) }, left: 0, sampled: 0 }]);
+    expect(await pipeline.rows(profiles)).toEqual([{ n: CONTACTS }]);
+    const again = await headwater(pipeline, 'npx headwater audit crm --json');
+    expect(auditRunSchema.parse(JSON.parse(again.stdout)).objects).toMatchObject([{ found: {}, left: 0 }]);
   },
   TEST_MS_MAX,
 );
