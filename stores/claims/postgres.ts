@@ -108,8 +108,8 @@ async function readSinkState(tx: Transaction): Promise<SinkState> {
  * that decide at once could never both be right. Whoever waits is served in turn.
  */
 class PostgresBackend implements Backend {
-  /** Some 4 ms of it are round trips, whatever its size. */
-  readonly transactionMs = 20;
+  /** Some 4 ms are round trips, whatever the rows; the first single record after a pause may wait for a long one. */
+  readonly transactionMs = { alone: 40, shared: 12 };
   readonly #writer: PostgresPool;
   readonly #readers: PostgresPool;
   readonly #headFile: HeadFile;

@@ -77,7 +77,7 @@ function setMeta(db: SqliteFile, key: string, value: string): void {
 }
 
 class SqliteBackend implements Backend {
-  readonly transactionMs = 10;
+  readonly transactionMs = { alone: 15, shared: 8 };
   readonly #db: SqliteFile;
   readonly #reads: SqliteReads;
   readonly #headFile: HeadFile;

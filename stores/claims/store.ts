@@ -18,8 +18,11 @@ import { Salts, type Vault } from './vault.ts';
 
 /** What a database must do for the engine: SQLite and Postgres each fill this, and nothing else differs between them. */
 export interface Backend {
-  /** How long a transaction of a bulk load shall take; whoever waits for it has a limit of 20 ms. */
-  readonly transactionMs: number;
+  /**
+   * How long transactions of bulk work shall take: the limit for whoever waits is 20 ms, with a transaction of its own. While
+   * single records come, and for a while after, they are shorter; the fewer there are, the less is written twice.
+   */
+  readonly transactionMs: { alone: number; shared: number };
   /**
    * One transaction: runs the program and writes what it decided, all or nothing; runs it anew when another writer was faster.
    * `durable: false`: a later durable transaction of this store makes it safe, and until then a power loss may take it back.
@@ -56,11 +59,6 @@ export interface ClaimsOptions {
   now: () => Instant;
 }
 
-/**
- * Transactions of bulk work shall take so long: the limit for whoever waits is 20 ms, with a transaction of its own. While single
- * records come, and for a while after, they are shorter; the fewer there are, the less is written twice.
- */
-const TRANSACTION_MS = { alone: 15, shared: 8 };
 const SHARED_FOR_MS = 5_000;
 /** Fewer rows are no bulk work. */
 const BULK_ROWS_MIN = 200;
@@ -117,7 +115,8 @@ function applyMethods(store: Store): Pick<Claims, 'apply'> {
   let sharedMs = -Infinity;
   const rowsWithin = () => {
     const isShared = performance.now() - sharedMs < SHARED_FOR_MS;
-    const rows = Math.round(rowsPerMs * (isShared ? TRANSACTION_MS.shared : TRANSACTION_MS.alone));
+    const { alone, shared } = backend.transactionMs;
+    const rows = Math.round(rowsPerMs * (isShared ? shared : alone));
     return Math.min(ROWS_MAX, Math.max(ROWS_MIN, rows));
   };
   return {
