@@ -10,6 +10,8 @@ const WINDOWS_MAX = 100_000;
 const SWEEP_EVERY_MS = 10 * 60_000;
 /** Rows of each kind that one sweep removes from the ledger and from each table of the warehouse; the next one goes on. */
 const FACTS_ROWS_MAX = 2_000;
+/** Rows of the outbox that one sweep looks at; the next one goes on. */
+const OUTBOX_ROWS_MAX = 100_000;
 
 /** Never fails a run: what could not be removed is removed after the next one. */
 export function sweeper(dependencies: Dependencies): () => Promise<void> {
@@ -30,8 +32,14 @@ export function sweeper(dependencies: Dependencies): () => Promise<void> {
     sweptMs = nowMs;
     await attempt('the stage', () => sweepStage(dependencies, nowMs));
     await attempt('the ledger', () => pruneFacts(dependencies, nowMs));
+    await attempt('the outbox', () => pruneOutbox(dependencies));
     await attempt('old records', () => eraseOverdue(nowMs));
   };
+}
+
+async function pruneOutbox({ profiles }: Dependencies): Promise<string> {
+  const rows = (await profiles?.claims.prune(OUTBOX_ROWS_MAX)) ?? 0;
+  return rows === 0 ? '' : `removed ${rows} rows of the outbox that newer ones replace`;
 }
 
 async function sweepStage(dependencies: Dependencies, nowMs: number): Promise<string> {

@@ -37,12 +37,13 @@ export interface ChainedCause {
 export function batchRoot(cause: ChainedCause, events: readonly ChainedEvent[]): string {
   const root = createHash('sha256');
   root.update(JSON.stringify([cause.at, cause.via, cause.run, cause.actor, cause.reason]));
+  let heads = '';
   for (const { seq, id, kind, profile, rid, cause, confirmed, body } of events) {
-    root.update(
-      `${seq}|${id}|${kind}|${profile ?? ''}|${rid ?? ''}|${cause}|${confirmed ?? ''}|${body?.length ?? 0}|`,
-    );
-    if (body !== null) root.update(body);
+    heads += `${seq}|${id}|${kind}|${profile ?? ''}|${rid ?? ''}|${cause}|${confirmed ?? ''}|${body?.length ?? 0}|`;
   }
+  // What is said of all of them tells where each body ends.
+  root.update(heads);
+  for (const { body } of events) if (body !== null) root.update(body);
   return root.digest('hex');
 }
 

@@ -53,6 +53,7 @@ export interface Review {
   evidence: string;
   openedAt: Instant;
   state: 'open' | 'resolved';
+  /** As given to `resolveReview`; 'ended' for a tie that nobody had to decide in the end. */
   decision: string | null;
 }
 
@@ -77,10 +78,13 @@ export interface RollbackScope {
   hold: boolean;
 }
 
+/** One field that a record would no longer claim as it does; `before` and `after` are what the profile holds now and would hold. */
 export interface RollbackLine {
   profile: string;
+  /** The record whose value is taken back. */
   ref: RecordRef;
   field: string;
+  /** Equal to `after` where another record's value stands anyway; null also where nothing is left. */
   before: ClaimValue;
   after: ClaimValue;
 }
@@ -181,7 +185,13 @@ export interface Claims {
   /** Rows above the position, ascending. */
   outbox(after: number, limit: number): Promise<OutboxRow[]>;
   cursor(consumer: string): Promise<number>;
+  /** Never back. A name with a slash is a mark of its consumer's own, and no position of the outbox. */
   moveCursor(consumer: string, position: number): Promise<void>;
+  /**
+   * Looks at so many rows of the outbox and removes those that every consumer has passed and that a newer row of their profile
+   * replaces: whoever begins at 0 still hears of every profile. The next call goes on behind them. The number removed.
+   */
+  prune(rowsMax: number): Promise<number>;
   /** Log entries above the seq, ascending; for the warehouse's `profile_events`. */
   events(afterSeq: number, limit: number): Promise<ProfileEvent[]>;
 

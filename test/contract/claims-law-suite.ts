@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import type { Observation, Via } from '../../schemas/observation.ts';
-import { cause, goldenText, minute, rules, seen, type ClaimsFactory } from './claims-fixture.ts';
+import { cause, email, goldenText, minute, rules, seen, type ClaimsFactory } from './claims-fixture.ts';
 
 const RUNS = 40;
 const VIAS: Via[] = ['poll', 'webhook', 'backfill', 'api'];
@@ -72,6 +72,7 @@ const MIXED = rules({
 
 /** I1, on the whole store. */
 export function claimsLawSuite(factory: ClaimsFactory): void {
+  crowdLaw(factory);
   describe(`${factory.name}: golden values depend on the set of observations alone`, () => {
     test.each([
       ['without limits', {}],
@@ -90,6 +91,84 @@ export function claimsLawSuite(factory: ClaimsFactory): void {
         { numRuns: RUNS },
       );
     });
+  });
+}
+
+interface Crowd {
+  /** Addresses of each record; every record has one version. */
+  records: string[][];
+  order: number[];
+  size: number;
+  limit: number;
+}
+
+/** More records to an address than it may have, in every number around the limit. */
+const crowd: fc.Arbitrary<Crowd> = fc
+  .array(fc.subarray(['p@x.org', 'q@x.org', 'r@x.org'], { minLength: 1, maxLength: 2 }), {
+    minLength: 3,
+    maxLength: 9,
+    size: 'max',
+  })
+  .chain((records) =>
+    fc.record({
+      records: fc.constant(records),
+      order: fc.shuffledSubarray(
+        records.map((_, index) => index),
+        { minLength: records.length },
+      ),
+      size: fc.integer({ min: 1, max: 4 }),
+      limit: fc.integer({ min: 2, max: 4 }),
+    }),
+  );
+
+/** What hangs together by addresses that no more than `limit` records have: written anew, not with the store's own code. */
+function together({ records, limit }: Crowd): string[] {
+  const group = records.map((_, index) => index);
+  for (const address of ['p@x.org', 'q@x.org', 'r@x.org']) {
+    const holders = group
+      .keys()
+      .filter((index) => records[index]?.includes(address) === true)
+      .toArray();
+    if (holders.length > limit) continue;
+    const joined = new Set(holders.map((index) => group[index] ?? index));
+    const to = Math.min(...joined);
+    for (const [index, of] of group.entries()) if (joined.has(of)) group[index] = to;
+  }
+  const members = Map.groupBy(group.keys(), (index) => group[index] ?? index);
+  return [...members.values()].map((some) => some.join(' ')).toSorted();
+}
+
+/** I1: an address that too many have links nobody, and takes those apart that it had linked. */
+function crowdLaw(factory: ClaimsFactory): void {
+  test(`${factory.name}: profiles are what shared addresses within the limit make, in any order`, async () => {
+    await fc.assert(
+      fc.asyncProperty(crowd, async (given) => {
+        const store = await factory.create();
+        const claims = await store.open({ guards: { recordsMaxDefault: given.limit } });
+        try {
+          for (let from = 0; from < given.order.length; from += given.size) {
+            const part = given.order.slice(from, from + given.size);
+            const observations = part.map((index) => {
+              const identifiers = (given.records[index] ?? []).map(email);
+              return seen('a', `${index}`, 1, { name: 'x' }, { identifiers });
+            });
+            await claims.apply({ id: null, observations, cause: cause(SEEN_AT) });
+          }
+          const found = await claims.profiles({ limit: 100 });
+          const members = found.map(({ records }) =>
+            records
+              .map(({ record }) => record)
+              .toSorted()
+              .join(' '),
+          );
+          expect(members.toSorted()).toEqual(together(given));
+        } finally {
+          await claims.close();
+          await store.destroy();
+        }
+      }),
+      { numRuns: RUNS },
+    );
   });
 }
 

@@ -3,6 +3,7 @@ import type { Claims } from '../../stores/claims/claims.ts';
 import {
   applyAll,
   cause,
+  email,
   minute,
   ref,
   rules,
@@ -120,6 +121,25 @@ export function claimsStewardSuite(factory: ClaimsFactory): void {
     });
   });
 
+  test(`${factory.name}: a preview tells what the profile holds now and would hold`, async () => {
+    await applyAll(claims, [seen('a', '1', 1, { email: 'p@x.org', name: 'x', city: 'Graz' })], 2);
+    await applyAll(claims, [seen('b', '1', 3, { email: 'p@x.org', name: 'y' })], 4);
+    const preview = async (scope: object) => {
+      const lines = await claims.previewRollback({ hold: false, ...scope }, { limit: 10 });
+      return lines.map(({ ref: of, field, before, after }) => [of.source, field, before, after]);
+    };
+    expect(await preview({ source: 'b', field: 'name' })).toEqual([['b', 'name', 'y', 'x']]);
+    // The golden value is another record's, and stays.
+    expect(await preview({ source: 'a', field: 'name' })).toEqual([['a', 'name', 'y', 'y']]);
+    // All of a profile at once.
+    expect(await preview({ field: 'name' })).toEqual([
+      ['a', 'name', 'y', null],
+      ['b', 'name', 'y', null],
+    ]);
+    expect(await preview({ run: 'run-2', field: 'city' })).toEqual([['a', 'city', 'Graz', null]]);
+    expect(await name()).toBe('y');
+  });
+
   describe(`${factory.name}: overrides and ties`, () => {
     test('an override stands above all until it is released', async () => {
       await applyAll(claims, [seen('a', '1', 1, { name: 'x' })]);
@@ -163,6 +183,44 @@ export function claimsStewardSuite(factory: ClaimsFactory): void {
       expect(await name()).toBe('x');
       expect(await claims.reviews({ state: 'open', limit: 10 })).toEqual([]);
       expect(await claims.reviews({ state: 'resolved', limit: 10 })).toMatchObject([{ decision: claim }]);
+      expect((await claims.counts()).openReviews).toBe(0);
+    });
+
+    test('a tie that ends is closed, and opened again when it comes back', async () => {
+      const review = { name: { prefer: [{ by: 'kind' }], onTie: 'review' } };
+      await claims.applyRules(rules({ fields: review }), operator(1));
+      const says = (value: string, stamp: number) =>
+        seen('b', '1', stamp, { email: 'p@x.org', name: value }, { identifiers: [email('p@x.org')] });
+      const state = async () => {
+        const all = await claims.reviews({ limit: 10 });
+        const open = all.filter((one) => one.state === 'open').length;
+        expect((await claims.counts()).openReviews).toBe(open);
+        return all.map((one) => [one.state, one.decision]);
+      };
+      await applyAll(claims, [seen('a', '1', 1, { email: 'p@x.org', name: 'x' }), says('y', 1)], 2);
+      expect(await state()).toEqual([['open', null]]);
+      await applyAll(claims, [says('x', 3)], 4);
+      expect(await state()).toEqual([['resolved', 'ended']]);
+      await claims.rollback({ run: 'run-4', hold: false }, operator(5));
+      expect(await state()).toEqual([['open', null]]);
+      await claims.unlink(ref('a', '1'), ref('b', '1'), operator(6));
+      expect((await state())[0]).toEqual(['resolved', 'ended']);
+    });
+
+    test('a tie ends with rules that ask for no review, and with the subject', async () => {
+      const review = { name: { prefer: [{ by: 'kind' }], onTie: 'review' } };
+      await claims.applyRules(rules({ fields: review }), operator(1));
+      const tie = (address: string, record: string) => [
+        seen('a', record, 1, { email: address, name: 'x' }),
+        seen('b', record, 1, { email: address, name: 'y' }),
+      ];
+      await applyAll(claims, [...tie('p@x.org', '1'), ...tie('q@x.org', '2')], 2);
+      expect((await claims.counts()).openReviews).toBe(2);
+      await claims.erase(await id(), operator(3));
+      expect((await claims.counts()).openReviews).toBe(1);
+      await claims.applyRules(rules(), operator(4));
+      expect(await claims.reviews({ state: 'open', limit: 10 })).toEqual([]);
+      expect((await claims.counts()).openReviews).toBe(0);
     });
   });
 }

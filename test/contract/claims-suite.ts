@@ -127,6 +127,25 @@ function applyTests(get: () => Claims): void {
     expect(await value(claims, 'a', '1', 'name')).toBe('x');
   });
 
+  test('the last confirmation of an older version counts, and is kept', async () => {
+    const claims = get();
+    const says = (value: string, confirmed: number) =>
+      seen('a', '1', 2, { name: value }, { confirmedAt: minute(confirmed) });
+    // Four edits of one moment: what a read returned last is what the record holds, whichever became known last.
+    await applyAll(claims, [says('x', 2)]);
+    await claims.confirm('a', 'Contact', ['1'], minute(9));
+    await applyAll(claims, [says('y', 5)]);
+    expect(await value(claims, 'a', '1', 'name')).toBe('x');
+    await applyAll(claims, [says('z', 7)]);
+    expect(await value(claims, 'a', '1', 'name')).toBe('x');
+    // y is neither the newest nor the one that counts; read again, it is.
+    await applyAll(claims, [says('y', 11)]);
+    expect(await value(claims, 'a', '1', 'name')).toBe('y');
+    await applyAll(claims, [says('w', 10)]);
+    expect(await value(claims, 'a', '1', 'name')).toBe('y');
+    expect((await claims.counts()).events).toBe(5);
+  });
+
   test('what was known then, with the rules of then', async () => {
     const claims = get();
     await applyAll(claims, [seen('a', '1', 1, { email: 'p@x.org', name: 'old' })], 10);
@@ -279,6 +298,31 @@ function sinkTests(get: () => Claims): void {
     await claims.moveCursor('cache', 7);
     await claims.moveCursor('cache', 3);
     expect(await claims.cursor('cache')).toBe(7);
+  });
+
+  test('the outbox keeps the newest row of each profile, and all that a consumer has not passed', async () => {
+    const claims = get();
+    const change = async (stamp: number) =>
+      await applyAll(claims, [seen('a', '1', stamp, { name: `name ${stamp}` })], stamp);
+    await applyAll(claims, [seen('a', '2', 1, { name: 'other' })]);
+    for (const stamp of [1, 2, 3]) await change(stamp);
+    expect(await claims.prune(100)).toBe(0);
+    const positions = async () => (await claims.outbox(0, 100)).map(({ position }) => position);
+    await claims.moveCursor('warehouse', 4);
+    await claims.moveCursor('slow', 2);
+    await claims.moveCursor('warehouse/alone', 1);
+    expect(await claims.prune(100)).toBe(1);
+    expect(await positions()).toEqual([1, 3, 4]);
+    await claims.moveCursor('slow', 4);
+    // Two rows a time; behind the end it begins anew.
+    expect(await claims.prune(2)).toBe(1);
+    expect(await positions()).toEqual([1, 4]);
+    await change(4);
+    await claims.moveCursor('slow', 5);
+    await claims.moveCursor('warehouse', 5);
+    for (let call = 0; call < 3; call += 1) await claims.prune(2);
+    expect(await positions()).toEqual([1, 5]);
+    expect(await claims.current((await claims.outbox(0, 10)).map(({ profile }) => profile))).toHaveLength(2);
   });
 
   test('an erased subject stays away', async () => {

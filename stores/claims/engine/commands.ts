@@ -8,7 +8,7 @@ import { identifiersOf } from './identifiers.ts';
 import { relink } from './links.ts';
 import { ask, type Edge, type Program } from './program.ts';
 import { currentProfile } from './queries.ts';
-import { newReviews, raise, settle } from './settle.ts';
+import { closed, newReviews, raise, settle } from './settle.ts';
 import { exclusive } from './subject.ts';
 import { newWorld, type Context, type Profile, type Rec, type World } from './world.ts';
 
@@ -169,11 +169,13 @@ export function* resolveReview(
     yield* decideTie(world, review.pid, review.field ?? '', decision);
   }
   const done = yield* finish(world, undefined);
+  const isClosed = done.writes.reviews.some((other) => other.id === id && other.state === 'resolved');
   done.writes.reviews = [
     ...done.writes.reviews.filter((other) => other.id !== id),
     { ...review, state: 'resolved', decision },
   ];
-  done.writes.counts.set('open reviews', (done.writes.counts.get('open reviews') ?? 0) - 1);
+  // The decision ends the tie, so it is perhaps closed and counted already.
+  if (!isClosed) world.draft.count('open reviews', -1);
   done.writes.empty = false;
   return done;
 }
@@ -226,6 +228,10 @@ export function* erase(
     row.contested = false;
     raise(world, { row, isNew: false, before: new Set(), prior: null, members: new Set() });
   }
+  const reviews = yield* ask((reads) => reads.reviews(gone.map(({ pid }) => pid)));
+  const open = reviews.filter(({ state }) => state === 'open');
+  draft.reviews.push(...open.map(closed));
+  draft.count('open reviews', -open.length);
   const profiles = gone.map(({ pid }) => vault.publicId(pid));
   return { writes: draft.finish(), result: { records, profiles } };
 }

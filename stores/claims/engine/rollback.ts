@@ -35,10 +35,15 @@ export function* recordsInScope(
 export interface RolledBack {
   retracted: number;
   profiles: number[];
-  lines: RollbackLine[];
 }
 
-/** I4: adds events that take values back; nothing is changed or removed. A preview is the same, not written. */
+/** A field of a record whose value is taken back. */
+interface Taken {
+  rec: Rec;
+  field: string;
+}
+
+/** I4: adds events that take values back; nothing is changed or removed. */
 export function* rollBack(
   context: Context,
   scope: RollbackScope,
@@ -48,20 +53,59 @@ export function* rollBack(
   const rows = yield* ask((reads) => reads.recordsById(rids));
   const world = yield* newWorld(context, cause, null, new Set(rows.map(({ entity }) => entity)));
   yield* world.load(rows.map(({ pid }) => pid));
-  const result: RolledBack = { retracted: 0, profiles: [], lines: [] };
-  const profiles = new Set<number>();
-  for (const { rid } of rows) {
-    const rec = world.byId.get(rid);
-    if (rec === undefined || rec.row.salt === null) continue;
+  const taken = yield* takeAllBack(
+    world,
+    scope,
+    rows.flatMap(({ rid }) => world.byId.get(rid) ?? []),
+  );
+  const profiles = [...new Set(taken.map(({ rec }) => rec.row.pid))];
+  return yield* finish(world, { retracted: taken.length, profiles });
+}
+
+/**
+ * What a rollback would do to the profiles of these records, but those `seen`. A golden value is made of all records of its
+ * profile, so all are taken back together, whichever page they are in.
+ */
+export function* previewRollBack(
+  context: Context,
+  scope: RollbackScope,
+  rids: readonly number[],
+  cause: Cause,
+  seen: ReadonlySet<number>,
+): Program<{ pids: number[]; lines: RollbackLine[] }> {
+  const rows = yield* ask((reads) => reads.recordsById(rids));
+  const world = yield* newWorld(context, cause, null, new Set(rows.map(({ entity }) => entity)));
+  const pids = [...new Set(rows.map(({ pid }) => pid))].filter((pid) => !seen.has(pid));
+  yield* world.load(pids);
+  const lines: RollbackLine[] = [];
+  for (const pid of pids) {
+    const profile = world.profiles.get(pid);
+    if (profile === undefined) continue;
+    const taken = yield* takeAllBack(world, scope, [...profile.members]);
+    if (taken.length === 0) continue;
+    const [before, after] = [profile.prior?.fields ?? {}, world.resolved(profile).fields];
+    for (const { rec, field } of taken) {
+      lines.push({
+        profile: context.vault.publicId(pid),
+        ref: refOf(rec.row),
+        field,
+        before: before[field]?.value ?? null,
+        after: after[field]?.value ?? null,
+      });
+    }
+  }
+  return { pids, lines };
+}
+
+function* takeAllBack(world: World, scope: RollbackScope, recs: readonly Rec[]): Program<Taken[]> {
+  const taken: Taken[] = [];
+  for (const rec of recs) {
+    if (rec.row.salt === null) continue;
     if (scope.source !== undefined && rec.row.source !== scope.source) continue;
     const causes = yield* causesOf(world, rec, scope);
-    const lines = takeBack(world, rec, scope, causes);
-    if (lines.length > 0) profiles.add(rec.row.pid);
-    result.lines.push(...lines);
+    taken.push(...takeBack(world, rec, scope, causes));
   }
-  result.retracted = result.lines.length;
-  result.profiles = [...profiles];
-  return yield* finish(world, result);
+  return taken;
 }
 
 function* causesOf(world: World, rec: Rec, { run }: RollbackScope): Program<Map<number, CauseOf>> {
@@ -77,10 +121,10 @@ function takeBack(
   rec: Rec,
   scope: RollbackScope,
   causes: ReadonlyMap<number, CauseOf>,
-): RollbackLine[] {
+): Taken[] {
   const before = world.stateAfter(rec);
   const fields = scope.field === undefined ? Object.keys(before?.claims ?? {}) : [scope.field];
-  const lines: RollbackLine[] = [];
+  const taken: Taken[] = [];
   // Without a time or a run, what holds now is meant, and not what held before.
   const runsMax = scope.since === undefined && scope.run === undefined ? 1 : RUNS_MAX;
   for (const field of fields) {
@@ -97,15 +141,9 @@ function takeBack(
     }
     const last = world.stateAfter(rec)?.claims[field];
     if (first === undefined || first.claim === last?.claim) continue;
-    lines.push({
-      profile: world.context.vault.publicId(rec.row.pid),
-      ref: refOf(rec.row),
-      field,
-      before: first.value,
-      after: last?.value ?? null,
-    });
+    taken.push({ rec, field });
   }
-  return lines;
+  return taken;
 }
 
 /** By the event that began the value: later ones only repeat it. */

@@ -8,7 +8,7 @@ import type { Draft } from './draft.ts';
 import { instantOf } from './history.ts';
 import { ask, type Program } from './program.ts';
 import { view } from './queries.ts';
-import { note, raise } from './settle.ts';
+import { newReviews, note, raise } from './settle.ts';
 import { newWorld, type Context } from './world.ts';
 
 /** Where the change of an entity's rules stands: profiles up to `after` are done, seen under each of the rules `from`. */
@@ -112,6 +112,7 @@ export function* continueRules(
     progress.changed += 1;
     raise(world, profile);
   }
+  yield* newReviews(world);
   progress.after = last;
   world.draft.progress = { key: progressKey(entity), value: JSON.stringify(progress) };
   return { writes: world.draft.finish(), result: progress };

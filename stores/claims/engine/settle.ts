@@ -11,7 +11,7 @@ import type { RecordState } from '../../../rules/golden/state.ts';
 import type { ApplyReceipt } from '../claims.ts';
 import { instantOf } from './history.ts';
 import { reviewId } from './links.ts';
-import { ask, type Program } from './program.ts';
+import { ask, type Program, type ReviewRow } from './program.ts';
 import type { Profile, Rec, World } from './world.ts';
 
 /**
@@ -23,6 +23,7 @@ export function* settle(world: World, receipt: ApplyReceipt): Program<void> {
   for (const profile of world.touched) {
     if (profile.row.mergedInto !== null) {
       if (profile.isNew) continue;
+      world.ties.set(profile.row.pid, new Set());
       raise(world, profile);
       receipt.merged += 1;
     } else if (profile.isNew) {
@@ -189,19 +190,23 @@ export function note(world: World, profile: Profile, resolved: Resolved): void {
     if (!profile.isNew) world.draft.profiles.add(row);
   }
   const compiled = world.compiled(row.entity);
+  const ties = new Set<string>();
   for (const [field, { tied }] of golden) {
-    if (tied && asksReview(compiled, field)) putUp(world, profile, field);
+    if (tied && asksReview(compiled, field)) ties.add(putUp(world, profile, field));
   }
+  world.ties.set(row.pid, ties);
 }
 
-function putUp(world: World, profile: Profile, field: string): void {
+/** The id of the review. */
+function putUp(world: World, profile: Profile, field: string): string {
   const candidates = [...profile.members].flatMap((rec) => {
     const claim = world.stateAfter(rec)?.claims[field];
     return claim === undefined ? [] : [{ rid: rec.row.rid, claim: claim.claim }];
   });
   candidates.sort((left, right) => left.rid - right.rid);
+  const id = reviewId('tie', profile.row.pid, field, ...candidates.map(({ claim }) => claim));
   world.draft.reviews.push({
-    id: reviewId('tie', profile.row.pid, field, ...candidates.map(({ claim }) => claim)),
+    id,
     kind: 'tie',
     entity: profile.row.entity,
     pid: profile.row.pid,
@@ -212,16 +217,36 @@ function putUp(world: World, profile: Profile, field: string): void {
     state: 'open',
     decision: null,
   });
+  return id;
 }
 
-/** Leaves out what was put up before, decided or not; the number of those that are new. */
+/** The decision of a tie that ended by itself. */
+const ENDED = 'ended';
+
+/**
+ * Leaves out what was put up before, decided or not; the number of those that are new. A tie that has ended is closed, and opened
+ * again when it comes back.
+ */
 export function* newReviews(world: World): Program<number> {
-  const { reviews } = world.draft;
-  if (reviews.length === 0) return 0;
-  const pids = [...new Set(reviews.map(({ pid }) => pid))];
-  const known = new Set((yield* ask((reads) => reads.reviews(pids))).map(({ id }) => id));
-  const fresh = new Map(reviews.filter(({ id }) => !known.has(id)).map((review) => [review.id, review]));
-  reviews.splice(0, reviews.length, ...fresh.values());
-  if (fresh.size > 0) world.draft.count('open reviews', fresh.size);
+  const { draft } = world;
+  const pids = new Set(draft.reviews.map(({ pid }) => pid));
+  const open = world.ties.size === 0 ? 0 : ((yield* ask((reads) => reads.counts())).get('open reviews') ?? 0);
+  if (open > 0) for (const pid of world.ties.keys()) pids.add(pid);
+  if (pids.size === 0) return 0;
+  const stored = yield* ask((reads) => reads.reviews([...pids]));
+  const known = new Set(stored.filter(({ decision }) => decision !== ENDED).map(({ id }) => id));
+  const fresh = new Map(
+    draft.reviews.filter(({ id }) => !known.has(id)).map((review) => [review.id, review]),
+  );
+  const ended = stored.filter(
+    ({ id, pid, kind, state }) =>
+      kind === 'tie' && state === 'open' && world.ties.get(pid)?.has(id) === false,
+  );
+  draft.reviews.splice(0, draft.reviews.length, ...fresh.values(), ...ended.map(closed));
+  draft.count('open reviews', fresh.size - ended.length);
   return fresh.size;
+}
+
+export function closed(review: ReviewRow): ReviewRow {
+  return { ...review, state: 'resolved', decision: ENDED };
 }

@@ -9,11 +9,13 @@ import { beginRules, continueRules } from '../engine/rule-change.ts';
 import type { Done } from '../engine/commands.ts';
 import { suppress } from '../engine/subject.ts';
 import { newWorld, type Context } from '../engine/world.ts';
-import { requireSound, type Store } from '../store.ts';
+import { requireLimit, requireSound, type Store } from '../store.ts';
 
 /** Records or profiles that one transaction opens and decides: 20 ms. */
 const PART = 100;
 const CONFIRM_PART = 500;
+/** Rows of the outbox that one transaction looks at, at some 2 µs each. */
+const PRUNE_PART = 2_000;
 const DURABLE = { durable: true };
 
 type Names =
@@ -26,6 +28,7 @@ type Names =
   | 'unlink'
   | 'resolveReview'
   | 'moveCursor'
+  | 'prune'
   | 'suppress'
   | 'erase'
   | 'closeWindow'
@@ -131,9 +134,25 @@ function* confirm(
   return { writes: draft.finish(), result: undefined };
 }
 
-function sinkMethods({ backend, ahead }: Store): Pick<Claims, 'moveCursor' | 'closeWindow' | 'close'> {
+function sinkMethods({
+  backend,
+  ahead,
+}: Store): Pick<Claims, 'moveCursor' | 'prune' | 'closeWindow' | 'close'> {
+  let pruned = 0;
   return {
     moveCursor: async (consumer, position) => await backend.moveCursor(consumer, position),
+    prune: async (rowsMax) => {
+      let removed = 0;
+      for (let seen = 0; seen < requireLimit(rowsMax); seen += PRUNE_PART) {
+        const part = await backend.pruneOutbox(pruned, Math.min(PRUNE_PART, rowsMax - seen));
+        removed += part.removed;
+        // At the end it begins anew: rows that were the newest of their profile then are perhaps replaced by now.
+        pruned = part.last ?? 0;
+        if (part.last === null) break;
+        await turn();
+      }
+      return removed;
+    },
     closeWindow: async (window, batches) => await backend.closeWindow(window, batches),
     close: async () => {
       await ahead.close();

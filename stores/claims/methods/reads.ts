@@ -1,8 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { conflictRulesSchema } from '../../../schemas/conflicts.ts';
 import type { GoldenProfile } from '../../../schemas/profile.ts';
-import type { GoldenChange, Claims } from '../claims.ts';
-import { recordsInScope, rollBack } from '../engine/rollback.ts';
+import type { GoldenChange, Claims, RollbackLine } from '../claims.ts';
+import { previewRollBack, recordsInScope } from '../engine/rollback.ts';
 import { ask, type Program } from '../engine/program.ts';
 import * as queries from '../engine/queries.ts';
 import { subjectOf } from '../engine/subject.ts';
@@ -213,14 +213,16 @@ function stewardMethods({
         reason: null,
         at: instantOf(context.nowMs()),
       };
-      const lines = [];
+      const lines: RollbackLine[] = [];
+      const seen = new Set<number>();
       for (let after = 0; lines.length < requireLimit(limit);) {
         const above = after;
         const rids = await backend.look(() => recordsInScope(context, scope, above, PREVIEW_RECORDS));
         const last = rids.at(-1);
         if (last === undefined) break;
-        const { result } = await backend.look(() => rollBack(context, scope, rids, cause));
-        lines.push(...result.lines);
+        const page = await backend.look(() => previewRollBack(context, scope, rids, cause, seen));
+        lines.push(...page.lines);
+        for (const pid of page.pids) seen.add(pid);
         after = last;
       }
       return lines.slice(0, limit);

@@ -20,6 +20,11 @@ const INSERT_OUTBOX = 'INSERT INTO outbox (position, pid, version, seq, at) VALU
 const COUNT = 'INSERT INTO counts (name, n) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET n = n + ?2';
 const HEAD = `UPDATE head SET seq = ?, rid = ?, pid = ?, position = ?, cause = ?, batch = ?, hash = ?, edges = ?, suppressed = ?`;
 
+const PRUNE_UNTIL = `SELECT max(position) FROM (SELECT position FROM outbox WHERE position > ? AND position <=
+  (SELECT min(position) FROM cursors WHERE instr(consumer, '/') = 0) ORDER BY position LIMIT ?)`;
+const PRUNE = `DELETE FROM outbox WHERE position > ? AND position <= ?
+  AND EXISTS (SELECT 1 FROM profiles p WHERE p.pid = outbox.pid AND p.version > outbox.version)`;
+
 /** Everything that a program decided, in one transaction whose lock was taken before the program read. */
 export function write(db: SqliteFile, writes: Writes): void {
   if (writes.empty) return;
@@ -48,6 +53,17 @@ export function write(db: SqliteFile, writes: Writes): void {
   for (const [name, by] of writes.counts) if (by !== 0) db.run(COUNT, name, by);
   const { seq, rid, pid, position, cause, batch, hash, edges, suppressed } = writes.head;
   db.run(HEAD, seq, rid, pid, position, cause, batch, hash, edges, suppressed);
+}
+
+/** Up to the slowest consumer; what none has begun to read stays. */
+export function pruneOutbox(
+  db: SqliteFile,
+  after: number,
+  rows: number,
+): { last: number | null; removed: number } {
+  const [last] = db.one(PRUNE_UNTIL, after, rows) ?? [];
+  if (typeof last !== 'number') return { last: null, removed: 0 };
+  return { last, removed: db.run(PRUNE, after, last) };
 }
 
 function writeRare(db: SqliteFile, writes: Writes): void {
