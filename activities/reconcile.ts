@@ -5,6 +5,7 @@ import { HeadwaterError } from '../rules/errors.ts';
 import { NO_ROWS } from '../rules/receipts.ts';
 import { CLAIMS_SINK } from '../rules/sinks.ts';
 import type { Batch } from '../schemas/batch.ts';
+import { ORIGIN } from '../schemas/instant.ts';
 import type { Observation } from '../schemas/observation.ts';
 import type { ObjectSchema } from '../schemas/object-schema.ts';
 import type { GoldenSummary } from '../schemas/run.ts';
@@ -92,15 +93,42 @@ async function reconcileWindow(
   const cause = causeOf(dependencies, input);
   try {
     await reconcileBatches(dependencies, profiles, { window, schema, batches, cause, summary });
+    const retired = await retiredBatch(dependencies, window, schema);
+    await reconcileBatches(dependencies, profiles, { window, schema, batches: retired, cause, summary });
   } catch (error) {
     if (!(error instanceof HeadwaterError) || error.code !== 'STAGE_MISSING') throw error;
     if (!readWhole.has(window.object)) {
-      const whole = await tableBatch(dependencies, window, schema);
-      await reconcileBatches(dependencies, profiles, { window, ...whole, cause, summary });
+      const { fields: _, ...entire } = window;
+      const whole = await tableBatch(dependencies, entire, schema);
+      await reconcileBatches(dependencies, profiles, { window: entire, ...whole, cause, summary });
     }
     readWhole.add(window.object);
   }
   return batches.map(({ id }) => id);
+}
+
+/** Records that a whole read, or a comparison of ids, no longer found: the warehouse has marked them, and no page tells of them. */
+async function retiredBatch(
+  { warehouse, lanes, stage }: Dependencies,
+  window: Window,
+  schema: ObjectSchema,
+): Promise<Batch[]> {
+  if (window.from !== ORIGIN && schema.stamp !== null) return [];
+  const key = schema.fields.find(({ name }) => name === schema.key)?.column ?? schema.key;
+  const gone = `FROM ${qualified(window.connection, schema.table)} WHERE _window = '${window.id}' AND _deleted`;
+  const path = await stage.reserve(`${window.id}/0/retired`, 'parquet');
+  const rows = await lanes('warehouse', async () => {
+    const counted = await warehouse.query(`SELECT count(*) ${gone}`, 1);
+    if (Number(counted.rows[0]?.[0] ?? 0) === 0) return 0;
+    return warehouse.export(`SELECT "${key}", _deleted, _version, _confirmed_at ${gone}`, path);
+  });
+  if (rows === 0) return [];
+  const staged = await stage.adopt(path);
+  return [{ ...ownBatch(`retired ${window.id}`, window), tombstones: staged.key }];
+}
+
+function ownBatch(id: string, window: Window): Batch {
+  return { id, window: window.id, slice: 0, rows: [], tombstones: null, quarantine: null, counts: NO_ROWS };
 }
 
 /**
@@ -108,10 +136,11 @@ async function reconcileWindow(
  * between are lost to the history then, never a current value.
  */
 async function tableBatch(
-  { warehouse, lanes, stage }: Dependencies,
+  { warehouse, lanes, stage, ledger }: Dependencies,
   window: Window,
-  schema: ObjectSchema,
+  described: ObjectSchema,
 ): Promise<{ schema: ObjectSchema; batches: Batch[] }> {
+  const schema = (await ledger.schema(window.connection, window.object))?.schema ?? described;
   const table = qualified(window.connection, schema.table);
   const path = await stage.reserve(`${window.id}/0/table`, 'parquet');
   const columns = await lanes('warehouse', async () => {
@@ -121,16 +150,10 @@ async function tableBatch(
   });
   const { key } = await stage.adopt(path);
   const fields = schema.fields.filter(({ column }) => columns.has(column));
-  const batch: Batch = {
-    id: `table ${window.id}`,
-    window: window.id,
-    slice: 0,
-    rows: [key],
-    tombstones: null,
-    quarantine: null,
-    counts: NO_ROWS,
+  return {
+    schema: { ...schema, fields },
+    batches: [{ ...ownBatch(`table ${window.id}`, window), rows: [key] }],
   };
-  return { schema: { ...schema, fields }, batches: [batch] };
 }
 
 /** A standard identifier in double quotes; connection and table names hold neither quotes nor NUL. */
