@@ -14,7 +14,10 @@ const CHUNK_ROWS = 500;
 /** Chunks that wait for the thread or for the writer: bounds the memory. */
 const CHUNKS_MAX = 4;
 
-const PROGRAM = new URL(`./thread${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
+/** In a checkout and in the package. */
+const PROGRAM = import.meta.url.endsWith('.ts')
+  ? new URL('./thread.ts', import.meta.url)
+  : new URL('./thread.js', import.meta.url);
 
 interface Waiting {
   resolve: (sealed: Sealed) => void;

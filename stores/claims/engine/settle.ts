@@ -1,14 +1,12 @@
-import { identical } from '../../../rules/golden/canonical.ts';
 import { diffGolden } from '../../../rules/golden/diff.ts';
 import {
   asksReview,
-  isGone,
   resolveProfile,
   type CompiledRules,
   type Resolved,
 } from '../../../rules/golden/resolve.ts';
-import type { RecordState } from '../../../rules/golden/state.ts';
 import type { ApplyReceipt } from '../claims.ts';
+import { areFieldsChanged, isOneChanged } from './changed.ts';
 import { instantOf } from './history.ts';
 import { reviewId } from './links.ts';
 import { ask, type Program, type ReviewRow } from './program.ts';
@@ -96,6 +94,11 @@ function isChanged(world: World, profile: Profile): boolean {
     noteLinked(world, profile, compiled);
     return true;
   }
+  if (kept === null && !linked && !asksAnyReview(compiled)) {
+    const changed = areFieldsChanged(world, profile, compiled);
+    if (changed === true) noteContested(world, profile);
+    if (changed !== null) return changed;
+  }
   const after = world.resolved(profile);
   const was = profile.row.deleted;
   note(world, profile, after);
@@ -126,6 +129,13 @@ function noteLinked(world: World, profile: Profile, compiled: CompiledRules): vo
   if (!profile.isNew) world.draft.profiles.add(row);
 }
 
+function noteContested(world: World, { row, members }: Profile): void {
+  const contested = mayContest(members) && !row.deleted;
+  if (row.contested === contested) return;
+  row.contested = contested;
+  world.draft.profiles.add(row);
+}
+
 /** A field is contested between sources; whether one really is, whoever reads the profile sees. */
 function mayContest(members: ReadonlySet<Rec>): boolean {
   const [first, ...others] = members;
@@ -135,48 +145,6 @@ function mayContest(members: ReadonlySet<Rec>): boolean {
 function resolvedBefore(world: World, { before }: Profile, compiled: CompiledRules): Resolved {
   const states = [...before].flatMap((rec) => world.stateBefore(rec) ?? []);
   return resolveProfile(states, world.overrides(before), compiled, instantOf(world.draft.at));
-}
-
-/** A profile of one record: only the fields whose claim is another one can have another value. */
-function isOneChanged(world: World, profile: Profile, rec: Rec, compiled: CompiledRules): boolean {
-  const [before, after] = [world.stateBefore(rec), world.stateAfter(rec)];
-  if (after === null) return false;
-  const deleted = isGone(after, compiled);
-  const was = profile.row.deleted;
-  profile.row.deleted = deleted;
-  if (before === null || was !== deleted) return true;
-  if (deleted) return false;
-  const fields = changedFields(before, after, compiled);
-  if (fields.size === 0) return false;
-  const at = instantOf(world.draft.at);
-  const overrides = world.opened(rec).overrides.filter(({ field }) => fields.has(field));
-  const [left, right] = [before, after].map((state) =>
-    resolveProfile([only(state, fields)], overrides, compiled, at),
-  );
-  return diffGolden(left?.fields ?? {}, right?.fields ?? {}).length > 0;
-}
-
-function changedFields(before: RecordState, after: RecordState, compiled: CompiledRules): Set<string> {
-  const fields = new Set<string>();
-  for (const field of Object.keys({ ...before.claims, ...after.claims })) {
-    const [left, right] = [before.claims[field], after.claims[field]];
-    const same =
-      left !== undefined &&
-      right !== undefined &&
-      left.changedAt === right.changedAt &&
-      left.kind === right.kind &&
-      left.confidence === right.confidence &&
-      identical(left.value, right.value);
-    if (same) continue;
-    fields.add(field);
-    for (const member of compiled.fields.get(field)?.members ?? []) fields.add(member);
-  }
-  return fields;
-}
-
-function only(state: RecordState, fields: ReadonlySet<string>): RecordState {
-  const claims = Object.fromEntries(Object.entries(state.claims).filter(([field]) => fields.has(field)));
-  return { ...state, claims };
 }
 
 /** What is stored beside the log so that it can be looked for; and ties that a person shall decide. */

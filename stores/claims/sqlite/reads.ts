@@ -30,8 +30,8 @@ const MOVED = 'SELECT rid FROM moves WHERE pid = ?';
 const PROFILE =
   'SELECT pid, entity, version, seq, at, deleted, merged_into, contested, guarded FROM profiles WHERE pid = ?';
 const ALIASES = 'SELECT pid FROM profiles WHERE merged_into = ?';
-const HOLDER = 'SELECT rid FROM identifiers WHERE hash = ? AND rid > ? ORDER BY rid LIMIT 1';
-const PID = 'SELECT pid FROM records WHERE rid = ?';
+const HOLDER = `SELECT i.rid, r.pid FROM identifiers i JOIN records r ON r.rid = i.rid
+  WHERE i.hash = ? AND i.rid > ? ORDER BY i.rid LIMIT 1`;
 const LAST = 'SELECT last FROM records WHERE rid = ?';
 const EVENT_AT =
   'SELECT seq, id, kind, rid, pid, cause, 0, confirmed, body, previous FROM events WHERE seq = ?';
@@ -148,10 +148,10 @@ export class SqliteReads implements Reads {
     for (const hash of hashes) {
       let rid = 0;
       for (let count = 0; count < limit; count += 1) {
-        const next = this.#db.one(HOLDER, hash, rid)?.[0];
+        const next = this.#db.one(HOLDER, hash, rid);
         if (next === undefined) break;
-        rid = num(next);
-        hits.push({ hash, rid, pid: num(this.#db.one(PID, rid)?.[0]) });
+        rid = num(next[0]);
+        hits.push({ hash, rid, pid: num(next[1]) });
       }
     }
     return hits;
