@@ -73,6 +73,7 @@ const MIXED = rules({
 /** I1, on the whole store. */
 export function claimsLawSuite(factory: ClaimsFactory): void {
   crowdLaw(factory);
+  largeBatchTest(factory);
   describe(`${factory.name}: golden values depend on the set of observations alone`, () => {
     test.each([
       ['without limits', {}],
@@ -136,6 +137,25 @@ function together({ records, limit }: Crowd): string[] {
   }
   const members = Map.groupBy(group.keys(), (index) => group[index] ?? index);
   return [...members.values()].map((some) => some.join(' ')).toSorted();
+}
+
+/** Rows of a large batch are hashed and sealed ahead of the store, as if each were new. */
+function largeBatchTest(factory: ClaimsFactory): void {
+  test(`${factory.name}: a large batch gives what its rows give in small ones`, async () => {
+    // New, repeated and changed in the same batch; pairs share an address.
+    const rows = Array.from({ length: 1_600 }, (_, index) =>
+      seen(index % 2 === 0 ? 'a' : 'b', `${(index >> 1) % 600}`, 1 + Math.floor(index / 1_300), {
+        email: `p${(index >> 1) % 600}@x.org`,
+        name: `Name ${index % 7}`,
+      }),
+    );
+    const at = { rules: new Map([['contact', rules()]]) };
+    const vias: Via[] = ['poll'];
+    const small = await outcome(factory, at, rows, [90], vias);
+    const large = await outcome(factory, at, rows, [100, 1_500], vias);
+    expect(large.golden).toBe(small.golden);
+    expect([large.verified, small.verified]).toEqual([true, true]);
+  });
 }
 
 /** I1: an address that too many have links nobody, and takes those apart that it had linked. */

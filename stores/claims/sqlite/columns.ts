@@ -1,6 +1,7 @@
 import type { SQLOutputValue } from 'node:sqlite';
 import { HeadwaterError } from '../../../rules/errors.ts';
-import type { EventRow } from '../engine/program.ts';
+import { conflictRulesSchema } from '../../../schemas/conflicts.ts';
+import type { Edge, EventRow, ProfileRow, ReviewRow, RulesRow } from '../engine/program.ts';
 
 export type Values = SQLOutputValue[];
 
@@ -32,5 +33,57 @@ export function eventRow(values: Values): EventRow {
     at: num(at),
     confirmed: numOrNull(confirmed),
     body: body instanceof Uint8Array ? body : null,
+  };
+}
+
+export function rulesRow([entity, hash, body, seq, at]: Values): RulesRow {
+  // Whoever has the rules of this hash already does not look into the text again.
+  let rules: RulesRow['rules'] | undefined;
+  return {
+    entity: str(entity),
+    hash: str(hash),
+    get rules() {
+      rules ??= conflictRulesSchema.parse(JSON.parse(str(body)));
+      return rules;
+    },
+    seq: num(seq),
+    at: num(at),
+  };
+}
+
+export function profileRow(values: Values): ProfileRow {
+  const [pid, entity, version, seq, at, deleted, mergedInto, contested, guarded] = values;
+  return {
+    pid: num(pid),
+    entity: str(entity),
+    version: num(version),
+    seq: num(seq),
+    at: num(at),
+    deleted: deleted === 1,
+    mergedInto: numOrNull(mergedInto),
+    contested: contested === 1,
+    guarded: guarded === 1,
+  };
+}
+
+export function edgeKind(value: SQLOutputValue | undefined): Edge['kind'] {
+  if (value === 'link' || value === 'alias' || value === 'apart') return value;
+  throw new HeadwaterError('INTERNAL', 'the claims hold an unknown kind of edge');
+}
+
+export function reviewRow(values: Values): ReviewRow {
+  const [id, kind, entity, pid, field, candidates, evidence, openedAt, state, decision] = values;
+  const parsed: ReviewRow['candidates'] = JSON.parse(str(candidates));
+  return {
+    id: str(id),
+    kind: kind === 'tie' ? 'tie' : 'link',
+    entity: str(entity),
+    pid: num(pid),
+    field: strOrNull(field),
+    candidates: parsed,
+    evidence: str(evidence),
+    openedAt: num(openedAt),
+    state: state === 'open' ? 'open' : 'resolved',
+    decision: strOrNull(decision),
   };
 }

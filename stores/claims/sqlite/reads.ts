@@ -1,6 +1,5 @@
 import type { SQLOutputValue } from 'node:sqlite';
 import { HeadwaterError } from '../../../rules/errors.ts';
-import { conflictRulesSchema } from '../../../schemas/conflicts.ts';
 import type { SqliteFile } from '../../sqlite.ts';
 import type { Link } from '../chain.ts';
 import type { ApplyReceipt } from '../claims.ts';
@@ -18,11 +17,29 @@ import type {
   RulesRow,
 } from '../engine/program.ts';
 import { VERSION_CODE_MAX } from '../engine/draft.ts';
-import { eventRow, num, numOrNull, str, strOrNull, type Values } from './columns.ts';
+import {
+  edgeKind,
+  eventRow,
+  num,
+  numOrNull,
+  profileRow,
+  reviewRow,
+  rulesRow,
+  str,
+  strOrNull,
+  type Values,
+} from './columns.ts';
 import * as pages from './pages.ts';
+import {
+  holdersOf,
+  membersOf,
+  newestOf,
+  profilesOf,
+  RECORD,
+  recordsNamed,
+  TOGETHER_MIN,
+} from './together.ts';
 
-const RECORD =
-  'r.rid, r.oid, r.record, r.pid, r.home, r.salt, r.head, r.head_id, r.stamp, r.confirmed, r.deleted, r.row_hash, r.events, r.last';
 const BY_REF = `SELECT ${RECORD} FROM records r WHERE r.oid = ? AND r.record = ?`;
 const BY_RID = `SELECT ${RECORD} FROM records r WHERE r.rid = ?`;
 const BY_PID = `SELECT ${RECORD} FROM records r WHERE r.pid = ? AND r.rid > ? ORDER BY r.rid LIMIT 1`;
@@ -100,7 +117,18 @@ export class SqliteReads implements Reads {
   }
 
   records(keys: readonly { oid: number; record: string }[]): (RecordRow | null)[] {
+    if (keys.length >= TOGETHER_MIN) return this.#recordsTogether(keys);
     return keys.map(({ oid, record }) => this.#record(this.#db.one(BY_REF, oid, record)));
+  }
+
+  #recordsTogether(keys: readonly { oid: number; record: string }[]): (RecordRow | null)[] {
+    const found = new Map<number, Map<string | null, RecordRow>>();
+    for (const [oid, some] of Map.groupBy(keys, (key) => key.oid)) {
+      const names = some.map(({ record }) => record);
+      const rows = recordsNamed(this.#db, oid, names).flatMap((values) => this.#record(values) ?? []);
+      found.set(oid, new Map(rows.map((row) => [row.record, row])));
+    }
+    return keys.map(({ oid, record }) => found.get(oid)?.get(record) ?? null);
   }
 
   recordByRef(source: string, object: string, record: string): RecordRow | null {
@@ -120,6 +148,9 @@ export class SqliteReads implements Reads {
   }
 
   recordsOf(pids: readonly number[]): RecordRow[] {
+    if (pids.length >= TOGETHER_MIN) {
+      return membersOf(this.#db, pids).flatMap((values) => this.#record(values) ?? []);
+    }
     const rows: RecordRow[] = [];
     for (const pid of pids) {
       let row = this.#record(this.#db.one(BY_PID, pid, 0));
@@ -133,6 +164,7 @@ export class SqliteReads implements Reads {
   }
 
   profiles(pids: readonly number[]): ProfileRow[] {
+    if (pids.length >= TOGETHER_MIN) return profilesOf(this.#db, pids).map(profileRow);
     return pids.flatMap((pid) => {
       const values = this.#db.one(PROFILE, pid);
       return values === undefined ? [] : [profileRow(values)];
@@ -144,6 +176,8 @@ export class SqliteReads implements Reads {
   }
 
   hits(hashes: readonly string[], limit: number): IdentifierHit[] {
+    const together = hashes.length < TOGETHER_MIN ? null : holdersOf(this.#db, hashes, limit);
+    if (together !== null) return together;
     const hits: IdentifierHit[] = [];
     for (const hash of hashes) {
       let rid = 0;
@@ -159,8 +193,12 @@ export class SqliteReads implements Reads {
 
   events(rids: readonly number[]): EventRow[] {
     const rows: EventRow[] = [];
+    const newest = new Map<number, Values>();
+    if (rids.length >= TOGETHER_MIN) {
+      for (const values of newestOf(this.#db, rids)) newest.set(num(values[3]), values);
+    }
     for (const rid of rids) {
-      const log = this.#log(rid);
+      const log = this.#log(rid, newest.get(rid));
       for (let index = log.length - 1; index >= 0; index -= 1) {
         const row = log[index];
         if (row === undefined) continue;
@@ -174,22 +212,28 @@ export class SqliteReads implements Reads {
     return rows;
   }
 
-  /** Newest first. */
-  #log(rid: number): EventRow[] {
+  /** Newest first. `newest`: its newest event, where it was read already. */
+  #log(rid: number, newest?: Values): EventRow[] {
     const log: EventRow[] = [];
-    let next = this.#db.one(LAST, rid)?.[0] ?? null;
-    while (next !== null) {
-      const values = this.#db.one(EVENT_AT, next);
+    let values = newest ?? this.#eventAt(this.#db.one(LAST, rid)?.[0] ?? null);
+    while (values !== undefined) {
       // Each is older than the one before it, so the way has an end.
-      if (values?.[3] !== rid || num(values[0]) >= (log.at(-1)?.seq ?? Infinity)) {
+      if (values[3] !== rid || num(values[0]) >= (log.at(-1)?.seq ?? Infinity)) {
         throw new HeadwaterError('INTERNAL', `the log of record ${rid} is broken`);
       }
       const row = eventRow(values);
       row.at = this.#causeAt(row.cause);
       log.push(row);
-      next = values[9] ?? null;
+      values = this.#eventAt(values[9] ?? null);
     }
     return log;
+  }
+
+  #eventAt(seq: SQLOutputValue): Values | undefined {
+    if (seq === null) return undefined;
+    const values = this.#db.one(EVENT_AT, seq);
+    if (values === undefined) throw new HeadwaterError('INTERNAL', `the log has no event ${String(seq)}`);
+    return values;
   }
 
   #causeAt(number: number): number {
@@ -332,56 +376,4 @@ export class SqliteReads implements Reads {
     if (found === undefined) throw new HeadwaterError('INTERNAL', `the claims have no object ${oid}`);
     return found;
   }
-}
-
-function rulesRow([entity, hash, body, seq, at]: Values): RulesRow {
-  // Whoever has the rules of this hash already does not look into the text again.
-  let rules: RulesRow['rules'] | undefined;
-  return {
-    entity: str(entity),
-    hash: str(hash),
-    get rules() {
-      rules ??= conflictRulesSchema.parse(JSON.parse(str(body)));
-      return rules;
-    },
-    seq: num(seq),
-    at: num(at),
-  };
-}
-
-export function profileRow(values: Values): ProfileRow {
-  const [pid, entity, version, seq, at, deleted, mergedInto, contested, guarded] = values;
-  return {
-    pid: num(pid),
-    entity: str(entity),
-    version: num(version),
-    seq: num(seq),
-    at: num(at),
-    deleted: deleted === 1,
-    mergedInto: numOrNull(mergedInto),
-    contested: contested === 1,
-    guarded: guarded === 1,
-  };
-}
-
-function edgeKind(value: SQLOutputValue | undefined): Edge['kind'] {
-  if (value === 'link' || value === 'alias' || value === 'apart') return value;
-  throw new HeadwaterError('INTERNAL', 'the claims hold an unknown kind of edge');
-}
-
-function reviewRow(values: Values): ReviewRow {
-  const [id, kind, entity, pid, field, candidates, evidence, openedAt, state, decision] = values;
-  const parsed: ReviewRow['candidates'] = JSON.parse(str(candidates));
-  return {
-    id: str(id),
-    kind: kind === 'tie' ? 'tie' : 'link',
-    entity: str(entity),
-    pid: num(pid),
-    field: strOrNull(field),
-    candidates: parsed,
-    evidence: str(evidence),
-    openedAt: num(openedAt),
-    state: state === 'open' ? 'open' : 'resolved',
-    decision: strOrNull(decision),
-  };
 }
