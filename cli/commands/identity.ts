@@ -1,9 +1,12 @@
 import { HeadwaterError } from '../../rules/errors.ts';
 import type { RecordRef } from '../../schemas/observation.ts';
-import type { Claims } from '../../stores/claims/claims.ts';
+import { entitiesOf } from '../../config/profiles.ts';
+import type { Config } from '../../config/schema.ts';
+import { countOf } from '../../rules/report.ts';
+import type { Claims, LinkChange } from '../../stores/claims/claims.ts';
 import { actorOf, agreed, CHANGE_OPTIONS, reasonOf } from '../approve.ts';
 import { oneOf } from '../chosen.ts';
-import { withClaims } from '../claims.ts';
+import { profilesConfig, withClaims } from '../claims.ts';
 import type { Call, Command } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { nameOf, refText } from '../profile-words.ts';
@@ -11,16 +14,28 @@ import { nameOf, refText } from '../profile-words.ts';
 export const identity: Command = {
   name: 'identity',
   summary: 'Which records are one customer: look, link, or keep apart for ever',
-  usage: 'preview | link | unlink <record> <record>',
+  usage: 'preview | apply [entity] | preview | link | unlink <record> <record>',
   example: 'identity preview crm:Contact:003… hubspot:contacts:51…',
   about:
     'Links are events and can be taken back: `unlink` splits exactly what was one, `link` joins it again.',
   options: CHANGE_OPTIONS,
-  arguments: { min: 3, max: 3 },
+  arguments: { min: 1, max: 3 },
   run: (call) =>
-    withClaims(call, async (claims) => {
-      const [given = '', first = '', second = ''] = call.arguments;
-      const action = oneOf('identity', given, ['preview', 'link', 'unlink']);
+    withClaims(call, async (claims, config) => {
+      const [given = '', first = '', second] = call.arguments;
+      const action = oneOf('identity', given, ['preview', 'apply', 'link', 'unlink']);
+      if (second === undefined && (action === 'preview' || action === 'apply'))
+        return guards(call, claims, config, action === 'apply', first === '' ? undefined : first);
+      if (second === undefined || action === 'apply') {
+        throw new HeadwaterError(
+          'INPUT_INVALID',
+          `${action} needs ${action === 'apply' ? 'no' : 'two'} records`,
+          {
+            remedy:
+              'Write `npx headwater identity link <record> <record>`, or `npx headwater identity apply`.',
+          },
+        );
+      }
       const a = await recordNamed(claims, first);
       const b = await recordNamed(claims, second);
       const together = a.profile === b.profile;
@@ -79,4 +94,52 @@ async function show({ output, json }: Call, claims: Claims, look: Look): Promise
     if (profile === null) continue;
     output.line(`  ${profile.profile} · ${nameOf(profile)} · ${profile.records.map(refText).join(', ')}`);
   }
+}
+
+const CHANGES_SHOWN_MAX = 50;
+
+/** Links as the configured guards decide them, against links as they are. */
+async function guards(
+  call: Call,
+  claims: Claims,
+  config: Config,
+  apply: boolean,
+  given: string | undefined,
+): Promise<number> {
+  const names = [...entitiesOf(profilesConfig(config)).keys()];
+  const entity = given === undefined ? undefined : oneOf('entity', given, names);
+  const shown: LinkChange[] = [];
+  let count = 0;
+  for await (const page of claims.previewLinks(entity)) {
+    count += page.length;
+    shown.push(...page.slice(0, CHANGES_SHOWN_MAX - shown.length));
+    call.output.progress([`comparing: ${countOf(count, 'record')} would move …`]);
+  }
+  call.output.endProgress();
+  const only = !apply || call.options.flag('dry-run');
+  if (call.json && only) call.output.json({ records: count, changes: shown });
+  else if (!call.json) showChanges(call, shown, count);
+  if (only || count === 0) return EXIT.ok;
+  const cause = {
+    via: 'operator' as const,
+    run: null,
+    actor: actorOf(call),
+    reason: reasonOf(call),
+    at: new Date().toISOString(),
+  };
+  if (!(await agreed(call, 'Move these records?'))) return EXIT.ok;
+  const { moved } = await claims.applyLinks(cause, entity);
+  if (call.json) call.output.json({ moved });
+  else call.output.line(`Moved ${countOf(moved, 'record')}; the next run publishes it.`);
+  return EXIT.ok;
+}
+
+function showChanges({ output }: Call, shown: readonly LinkChange[], count: number): void {
+  if (count === 0) return output.line('Every link is as the configuration decides it.');
+  output.table(
+    [{ title: 'entity' }, { title: 'record' }, { title: 'belongs to' }, { title: 'would belong to' }],
+    shown.map(({ entity, ref, from, to }) => [entity, refText(ref), from, to ?? 'a profile of its own']),
+  );
+  const more = count > shown.length ? ` (${shown.length} shown)` : '';
+  output.line(`\n${countOf(count, 'record')} would move${more}.`);
 }

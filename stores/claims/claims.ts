@@ -114,6 +114,14 @@ export interface Subject {
   newest: number;
 }
 
+/** A record that the guards of this store's configuration put elsewhere; `to` null: into a profile of its own. */
+export interface LinkChange {
+  entity: string;
+  ref: RecordRef;
+  from: string;
+  to: string | null;
+}
+
 export interface Verification {
   ok: boolean;
   batches: number;
@@ -178,6 +186,10 @@ export interface Claims {
   link(a: RecordRef, b: RecordRef, cause: Cause): Promise<void>;
   /** Never link these two again; splits a profile that holds both. */
   unlink(a: RecordRef, b: RecordRef, cause: Cause): Promise<void>;
+  /** Which records the guards that the store was opened with would put elsewhere, in pages; nothing is written. */
+  previewLinks(entity?: string): AsyncIterable<LinkChange[]>;
+  /** Decides every link anew by these guards, in bounded transactions; asking again goes on where it stopped. */
+  applyLinks(cause: Cause, entity?: string): Promise<{ moved: number }>;
   reviews(filter: { state?: 'open' | 'resolved'; limit: number }): Promise<Review[]>;
   /** tie: the claim that wins. link: 'link' or 'apart'. */
   resolveReview(id: string, decision: string, cause: Cause): Promise<void>;

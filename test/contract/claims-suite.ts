@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import type { Claims } from '../../stores/claims/claims.ts';
+import type { Claims, LinkChange } from '../../stores/claims/claims.ts';
 import {
   applyAll,
   cause,
@@ -17,6 +17,7 @@ import { claimsStewardSuite } from './claims-steward-suite.ts';
 /** What every claims store must do; a new back end passes it unchanged. */
 export function claimsSuites(factory: ClaimsFactory): void {
   claimsSuite(factory);
+  guardTests(factory);
   claimsStewardSuite(factory);
   claimsLawSuite(factory);
 }
@@ -55,6 +56,43 @@ function claimsSuite(factory: ClaimsFactory): void {
     await second.close();
     expect(await claims.counts()).toMatchObject({ profiles: { contact: 250 }, records: 500 });
     expect(await claims.verify()).toMatchObject({ ok: true });
+  });
+}
+
+async function allChanges(claims: Claims): Promise<LinkChange[]> {
+  const changes: LinkChange[] = [];
+  for await (const page of claims.previewLinks()) changes.push(...page);
+  return changes;
+}
+
+/** Guards are given when a store is opened, so these tests open it twice. */
+function guardTests(factory: ClaimsFactory): void {
+  test(`${factory.name}: changed guards are previewed, then applied, and give what they would have given at first`, async () => {
+    const store = await factory.create();
+    const observations = ['1', '2', '3'].map((record) => seen('a', record, 1, { email: 'p@x.org' }));
+    let claims = await store.open();
+    await applyAll(claims, [...observations, seen('b', '9', 1, { email: 'q@x.org' })]);
+    expect((await claims.counts()).profiles).toEqual({ contact: 2 });
+    await claims.close();
+
+    claims = await store.open({ guards: { recordsMaxDefault: 2 } });
+    const preview = await allChanges(claims);
+    expect(preview.map(({ ref: { record }, to }) => [record, to])).toEqual([
+      ['2', null],
+      ['3', null],
+    ]);
+    expect((await claims.counts()).profiles).toEqual({ contact: 2 });
+    expect(await claims.applyLinks(cause(5, { via: 'operator' }))).toEqual({ moved: 2 });
+    expect((await claims.counts()).profiles).toEqual({ contact: 4 });
+    expect(await allChanges(claims)).toEqual([]);
+    await claims.close();
+
+    claims = await store.open();
+    expect(await claims.applyLinks(cause(6, { via: 'operator' }), 'contact')).toEqual({ moved: 2 });
+    expect((await claims.counts()).profiles).toEqual({ contact: 2 });
+    expect(await claims.verify()).toMatchObject({ ok: true });
+    await claims.close();
+    await store.destroy();
   });
 }
 

@@ -95,6 +95,7 @@ function* homeOf(world: World, recs: readonly Rec[]): Program<Profile> {
   const home = world.profiles.get(first.row.home);
   if (home !== undefined && home.row.mergedInto !== null && home.members.size === 0) {
     home.row.mergedInto = null;
+    world.draft.count(`profiles:${home.row.entity}`, 1);
     return home;
   }
   return world.newProfile(first.row.entity);

@@ -326,6 +326,8 @@ export class World {
     for (const rec of [...from.members]) this.move(rec, into, 'link', why);
     this.touched.add(into);
     this.touched.add(from);
+    // One that is new is counted when it is written, and a merged one never is.
+    if (!from.isNew && from.row.mergedInto === null) this.draft.count(`profiles:${from.row.entity}`, -1);
     from.row.mergedInto = into.row.pid;
   }
 }

@@ -4,6 +4,7 @@ import { conflictRulesSchema } from '../../../schemas/conflicts.ts';
 import type { Cause, Claims } from '../claims.ts';
 import * as commands from '../engine/commands.ts';
 import { ask, type Program } from '../engine/program.ts';
+import { relinkProfiles } from '../engine/link-change.ts';
 import { recordsInScope, rollBack } from '../engine/rollback.ts';
 import { beginRules, continueRules } from '../engine/rule-change.ts';
 import type { Done } from '../engine/commands.ts';
@@ -14,6 +15,8 @@ import { requireLimit, requireSound, type Store } from '../store.ts';
 /** Records or profiles that one transaction opens and decides: 20 ms. */
 const PART = 100;
 const CONFIRM_PART = 500;
+/** Profiles whose links one transaction decides: each opens all that it hangs together with. */
+const LINK_PART = 20;
 /** Rows of the outbox that one transaction looks at, at some 2 µs each. */
 const PRUNE_PART = 2_000;
 const DURABLE = { durable: true };
@@ -21,6 +24,7 @@ const DURABLE = { durable: true };
 type Names =
   | 'confirm'
   | 'applyRules'
+  | 'applyLinks'
   | 'rollback'
   | 'release'
   | 'override'
@@ -67,7 +71,7 @@ function longMethods({
   backend,
   context,
   custom,
-}: Store): Pick<Claims, 'applyRules' | 'rollback' | 'confirm'> {
+}: Store): Pick<Claims, 'applyRules' | 'applyLinks' | 'rollback' | 'confirm'> {
   return {
     applyRules: async (given, cause) => {
       const rules = conflictRulesSchema.parse(given);
@@ -82,6 +86,20 @@ function longMethods({
         await turn();
       }
       return { changed };
+    },
+    applyLinks: async (cause, entity) => {
+      let moved = 0;
+      for (let after = 0; ;) {
+        const above = after;
+        const pids = await backend.look(() =>
+          ask((reads) => reads.profilesAfter(above, entity ?? null, LINK_PART)),
+        );
+        const last = pids.at(-1);
+        if (last === undefined) return { moved };
+        moved += (await backend.change(() => relinkProfiles(context, pids, cause), DURABLE)).length;
+        after = last;
+        await turn();
+      }
     },
     rollback: async (scope, cause) => {
       let retracted = 0;

@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { conflictRulesSchema } from '../../../schemas/conflicts.ts';
 import type { GoldenProfile } from '../../../schemas/profile.ts';
 import type { GoldenChange, Claims, RollbackLine } from '../claims.ts';
+import { relinkProfiles } from '../engine/link-change.ts';
 import { previewRollBack, recordsInScope } from '../engine/rollback.ts';
 import { ask, type Program } from '../engine/program.ts';
 import * as queries from '../engine/queries.ts';
@@ -14,6 +15,10 @@ import { requireLimit, type Store } from '../store.ts';
 /** Profiles that one transaction opens, at some 50 µs each. */
 const PREVIEW_PROFILES = 100;
 const PREVIEW_RECORDS = 100;
+/** Each opens all that it hangs together with. */
+const LINK_PART = 20;
+/** Of what is only looked at. */
+const NOBODY = { via: 'operator' as const, run: null, actor: null, reason: null };
 /** Profiles of several sources that are looked at, newest first, before the list ends. */
 const CONTESTED_SCAN_MAX = 10_000;
 
@@ -30,6 +35,7 @@ type Names =
   | 'counts'
   | 'rules'
   | 'previewRules'
+  | 'previewLinks'
   | 'previewRollback'
   | 'reviews'
   | 'outbox'
@@ -183,7 +189,7 @@ function stewardMethods({
   backend,
   context,
   custom,
-}: Store): Pick<Claims, 'rules' | 'previewRules' | 'previewRollback' | 'reviews'> {
+}: Store): Pick<Claims, 'rules' | 'previewRules' | 'previewLinks' | 'previewRollback' | 'reviews'> {
   return {
     rules: async (entity) => {
       const row = await backend.look(() => ask((reads) => reads.rules(entity)));
@@ -204,6 +210,21 @@ function stewardMethods({
         after = last;
       }
       if (page.length > 0) yield page;
+    },
+    previewLinks: async function* previewLinks(entity) {
+      const cause = { ...NOBODY, at: instantOf(context.nowMs()) };
+      for (let after = 0; ;) {
+        const above = after;
+        const pids = await backend.look(() =>
+          ask((reads) => reads.profilesAfter(above, entity ?? null, LINK_PART)),
+        );
+        const last = pids.at(-1);
+        if (last === undefined) return;
+        // What it would write is dropped.
+        yield (await backend.look(() => relinkProfiles(context, pids, cause))).result;
+        after = last;
+        await turn();
+      }
     },
     previewRollback: async (scope, { limit }) => {
       const cause = {
