@@ -1,9 +1,9 @@
 import { Worker } from 'node:worker_threads';
 import { HeadwaterError } from '../../../rules/errors.ts';
 import type { Observation } from '../../../schemas/observation.ts';
-import { idPrefix, prepare, type Prepared } from '../engine/apply.ts';
 import { contentOf } from '../engine/content.ts';
 import { linkingOf } from '../engine/identifiers.ts';
+import { idPrefix, prepare, type Prepared } from '../engine/prepare.ts';
 import type { Context } from '../engine/world.ts';
 import { ID_CHARACTERS, SALT_BYTES } from '../vault.ts';
 import type { Sealed, SealRequest } from './messages.ts';

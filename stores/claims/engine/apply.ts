@@ -3,42 +3,15 @@ import type { Instant } from '../../../schemas/instant.ts';
 import { CLUSTER_MAX } from '../../../rules/identity/guards.ts';
 import type { ApplyReceipt, Cause } from '../claims.ts';
 import type { Vault } from '../vault.ts';
-import { contentOf, identifierOf, parseContent, type Content } from './content.ts';
+import { identifierOf, parseContent, type Content } from './content.ts';
 import type { Writes } from './draft.ts';
 import { versionOf } from './history.ts';
-import { currentIdentifiers, identifiersOf, loadHolders } from './identifiers.ts';
+import { currentIdentifiers, loadHolders } from './identifiers.ts';
 import { relink } from './links.ts';
+import type { Prepared } from './prepare.ts';
 import { ask, type Program } from './program.ts';
 import { newReviews, settle } from './settle.ts';
 import { newWorld, type Context, type Profile, type Rec, type RecordName, type World } from './world.ts';
-
-/** An observation with all that can be computed before the store is asked. */
-export interface Prepared {
-  observation: Observation;
-  /** Canonical: what is hashed and sealed. */
-  text: string;
-  id: string;
-  identifiers: { hash: string; kind: string }[];
-  /** Sealed for a record that is new with it, under this salt. */
-  ahead: { salt: string; body: Uint8Array } | null;
-}
-
-/** What the observation's id is a hash of, before its text. */
-export function idPrefix({ entity, ref }: Observation): string {
-  return `${entity}\0${ref.source}\0${ref.object}\0${ref.record}\0`;
-}
-
-export function prepare(vault: Vault, context: Context, observation: Observation): Prepared {
-  const { entity, identifiers } = observation;
-  const text = contentOf(observation);
-  return {
-    observation,
-    text,
-    id: vault.observationId(idPrefix(observation) + text),
-    identifiers: identifiersOf(vault, context, entity, identifiers),
-    ahead: null,
-  };
-}
 
 export interface Applied {
   writes: Writes;
