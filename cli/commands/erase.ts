@@ -21,7 +21,7 @@ export const erase: Command = {
   name: 'erase',
   summary: 'Erase a customer everywhere, for ever, and keep it out',
   usage: '[profile | record | identifier]',
-  example: 'erase ann@example.com --reason "request 4711" --yes',
+  example: 'erase ann@example.com --dry-run',
   about:
     'Shows first what goes where. The keys of its records are destroyed, its rows, files and values removed;\nlater reads leave it out and count it. The source itself is not touched. docs/erasure.md has the rest.',
   options: {
