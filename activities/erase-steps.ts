@@ -7,7 +7,7 @@ import type { ErasedProfiles, Pending, Suppressed } from './erase.ts';
 import { step } from './failure.ts';
 import { checkInput } from './input.ts';
 
-interface Asked {
+export interface Asked {
   request: EraseRequest;
 }
 

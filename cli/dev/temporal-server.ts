@@ -78,7 +78,8 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
       };
     } catch (error) {
       await running.stop(STOP_GRACE_MS);
-      const collided = /address already in use/i.test(running.lastLines());
+      // The server takes further ports for itself; one that was taken meanwhile ends it, and its stack may be all that is left to read.
+      const collided = /address already in use|NewTemporalServerStartDevCommand/i.test(running.lastLines());
       if (!collided || attempt >= START_ATTEMPTS_MAX) throw error;
     }
   }

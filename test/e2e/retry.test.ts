@@ -29,7 +29,10 @@ test('one of two objects fails, is tried again in vain, and lands once it may', 
   const { data, living } = pipeline.sandbox;
   expect((await headwater(pipeline, 'npx headwater sync crm')).code).toBe(0);
   const nothing = await headwater(pipeline, 'npx headwater retry crm');
-  expect([nothing.code, nothing.stdout.trim()]).toEqual([0, 'crm: nothing failed that has not landed since.']);
+  expect([nothing.code, nothing.stdout.trim()]).toEqual([
+    0,
+    'crm: nothing failed that has not landed since.',
+  ]);
 
   living.run(100);
   for (let row = 0; row < 150; row += 1) data.setRaw('Contact', row, 'Birthdate', 'soon');
