@@ -133,7 +133,10 @@ packed(
     expect({ code, said }).toEqual({ code: 0, said: '' });
     const { ok, runs }: Started = JSON.parse(stdout);
     expect(ok).toBe(true);
-    expect(runs.map(({ connection, outcome }) => [connection, outcome])).toEqual([['salesforce', 'ok']]);
+    expect(runs.map(({ connection, outcome }) => [connection, outcome])).toEqual([
+      ['salesforce', 'ok'],
+      ['hubspot', 'ok'],
+    ]);
     const lines = runs.flatMap(({ objects }) => objects);
     expect(lines.reduce((rows, line) => rows + line.rows, 0)).toBeGreaterThan(100);
     expect(lines.filter(({ verdict }) => verdict !== 'proven' && verdict !== 'moved')).toEqual([]);
