@@ -9,7 +9,7 @@ import { openSqliteClaims } from '../../stores/claims/sqlite.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { cause, masterKey, minute, options, rules, seen } from './claims-fixture.ts';
 
-const RUNS = 25;
+const RUNS = 15;
 const ALL = 1_000;
 
 let postgres: TestPostgres;
@@ -130,4 +130,4 @@ test('I1: both back ends give the same profiles, events, outbox and reviews for 
     { numRuns: RUNS },
   );
   await rm(root, { recursive: true });
-});
+}, 240_000);
