@@ -9,7 +9,7 @@ import { openSqliteClaims } from '../../stores/claims/sqlite.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { cause, masterKey, minute, options, rules, seen } from './claims-fixture.ts';
 
-const RUNS = 15;
+const RUNS = 60;
 const ALL = 1_000;
 
 let postgres: TestPostgres;

@@ -241,7 +241,9 @@ export function* aliasesOf(pid: number): Program<number[]> {
   let generation = [pid];
   for (let step = 0; step < GENERATIONS_MAX && generation.length > 0; step += 1) {
     const asked = generation;
-    generation = yield* ask((reads) => reads.aliasesOf(asked));
+    const found = yield* ask((reads) => reads.aliasesOf(asked));
+    // I1: a back end may answer in any order, and what is told of them must not show which.
+    generation = found.toSorted((left, right) => left - right);
     all.push(...generation);
   }
   return all;

@@ -109,7 +109,10 @@ export interface ReviewRow {
 
 type Loaded<T> = T | Promise<T>;
 
-/** What a program may ask of the store, inside one transaction. Answers are bounded by the question. */
+/**
+ * What a program may ask of the store, inside one transaction. Answers are bounded by the question. Lists come in any order where
+ * none is stated: a program sorts what is to be seen (I1).
+ */
 export interface Reads {
   head(): Loaded<Head>;
   /** The number of (entity, source, object), given on first sight. */

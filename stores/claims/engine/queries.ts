@@ -85,7 +85,8 @@ function* membersThen(pid: number, current: readonly RecordRow[], asOfMs: number
   const away = yield* ask((reads) => reads.recordsById(moved));
   const all = new Map([...current, ...away].map((row) => [row.rid, row]));
   const events = yield* eventsByRecord([...all.values()], asOfMs);
-  return [...all.values()].filter(({ rid }) => events.get(rid)?.at(-1)?.pid === pid);
+  const then = [...all.values()].filter(({ rid }) => events.get(rid)?.at(-1)?.pid === pid);
+  return then.toSorted((left, right) => left.rid - right.rid);
 }
 
 export function golden(context: Context, view: View, asOfMs: number): GoldenProfile {

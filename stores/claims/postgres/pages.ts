@@ -35,7 +35,7 @@ export async function contested(
 ): Promise<number[]> {
   const rows = await tx.list(
     `SELECT pid FROM profiles WHERE contested AND entity = coalesce($1, entity) AND merged_into IS NULL
-     ORDER BY seq DESC LIMIT $2 OFFSET $3`,
+     ORDER BY seq DESC, pid DESC LIMIT $2 OFFSET $3`,
     ...[entity, limit, skip],
   );
   return rows.map(([pid]) => num(pid));

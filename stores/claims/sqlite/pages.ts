@@ -27,7 +27,7 @@ export function contested(db: SqliteFile, entity: string | null, skip: number, l
   return db
     .list(
       `SELECT pid FROM profiles WHERE contested = 1 AND entity = ifnull(?, entity) AND merged_into IS NULL
-       ORDER BY seq DESC LIMIT ? OFFSET ?`,
+       ORDER BY seq DESC, pid DESC LIMIT ? OFFSET ?`,
       ...[entity, limit, skip],
     )
     .map(([pid]) => num(pid));
