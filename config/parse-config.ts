@@ -5,7 +5,8 @@ import { nearest } from './nearest.ts';
 import { checkOwnPart } from './own-part.ts';
 import { configSchema, CONNECTION_SHAPE, type Config, type ConnectionConfig } from './schema.ts';
 import { profileMistakes } from './profiles.ts';
-import { isRecord, mapSecrets } from './secrets.ts';
+import { isRecord, mapSecrets, type SecretReference } from './secrets.ts';
+import type { ServeConfig } from './serve.ts';
 
 /** What loading needs to know of a source kind. */
 export interface SourceKind {
@@ -49,7 +50,7 @@ export function parseConfig(
       return [name, connectionConfig(name, connection, source, kind)];
     },
   );
-  const { warehouse, stage, ledger, profiles } = parsed.data;
+  const { warehouse, stage, ledger, profiles, serve } = parsed.data;
   const definition = Object.hasOwn(kinds.warehouses, warehouse.kind)
     ? kinds.warehouses[warehouse.kind]
     : undefined;
@@ -77,6 +78,7 @@ export function parseConfig(
           keyPath: absolute(profiles.keyPath, home),
         },
       }),
+      ...(serve && { serve: servePart(serve, home) }),
     },
   };
 }
@@ -90,7 +92,7 @@ function connectionConfig(
   kind: SourceKind | undefined,
 ): ConnectionConfig {
   const { schedule, objects, exclude, fields, lag, lookback, limits, policy, badRows, refresh } = connection;
-  const { audit, freshness, resync } = connection;
+  const { audit, freshness, resync, webhooks } = connection;
   return {
     name,
     kind: connection.kind,
@@ -107,6 +109,7 @@ function connectionConfig(
     audit,
     freshness,
     resync,
+    webhooks,
     source,
   };
 }
@@ -139,10 +142,7 @@ function located(at: string[], mistakes: Mistake[], ours: string[]): Mistake[] {
 /** `path` and secret files are written relative to the home, so that a configuration can move with it. */
 function absolutePaths(part: Record<string, unknown>, home: string): Record<string, unknown> {
   const entries = Object.entries(part).map(([key, value]) => {
-    const withFiles = mapSecrets(value, (reference) => {
-      const { $secret } = reference;
-      return 'file' in $secret ? { $secret: { file: absolute($secret.file, home) } } : reference;
-    });
+    const withFiles = mapSecrets(value, (reference) => absoluteSecret(reference, home));
     return [key, key === 'path' && typeof withFiles === 'string' ? absolute(withFiles, home) : withFiles];
   });
   return Object.fromEntries(entries);
@@ -150,9 +150,21 @@ function absolutePaths(part: Record<string, unknown>, home: string): Record<stri
 
 function ledgerPart(ledger: Config['ledger'], home: string): Config['ledger'] {
   if (ledger.kind === 'sqlite') return { ...ledger, path: absolute(ledger.path, home) };
-  const { $secret } = ledger.url;
-  const url = 'file' in $secret ? { $secret: { file: absolute($secret.file, home) } } : ledger.url;
-  return { ...ledger, url };
+  return { ...ledger, url: absoluteSecret(ledger.url, home) };
+}
+
+function servePart(serve: ServeConfig, home: string): ServeConfig {
+  const { cache, inbox } = serve;
+  return {
+    ...serve,
+    inbox: { ...inbox, path: absolute(inbox.path, home) },
+    cache: cache.kind === 'redis' ? { ...cache, url: absoluteSecret(cache.url, home) } : cache,
+  };
+}
+
+function absoluteSecret(reference: SecretReference, home: string): SecretReference {
+  const { $secret } = reference;
+  return 'file' in $secret ? { $secret: { file: absolute($secret.file, home) } } : reference;
 }
 
 function absolute(path: string, home: string): string {

@@ -4,6 +4,7 @@ import { allConflictsSchema } from './conflicts.ts';
 import { ledgerSchema } from './ledger.ts';
 import { profilesSchema } from './profiles.ts';
 import { durationSchema, sizeSchema } from './quantities.ts';
+import { serveSchema, WEBHOOKS_SHAPE } from './serve.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
@@ -152,6 +153,8 @@ export const CONNECTION_SHAPE = {
         .default({}),
     })
     .prefault({}),
+  /** Present, even empty: changes that the system pushes are taken, see docs/real-time.md. */
+  webhooks: z.looseObject(WEBHOOKS_SHAPE).optional(),
   /** How often an object is read whole again, whatever its stamps say. Default 'off'. */
   resync: z
     .strictObject({
@@ -177,6 +180,8 @@ export const configSchema = z.strictObject({
   conflicts: allConflictsSchema.default({}),
   /** Present, even empty: records of all systems become golden profiles. */
   profiles: profilesSchema.optional(),
+  /** Present, even empty: webhooks are taken and profiles are served. */
+  serve: serveSchema.optional(),
   stage: z
     .strictObject({
       kind: z.literal('disk').default('disk'),

@@ -12,6 +12,20 @@ export const ERRORS = {
     retryable: false,
     remedy: 'Set the named environment variable or file for the worker and restart it.',
   },
+  INBOX_FULL: {
+    retryable: true,
+    remedy:
+      'Events wait for the worker: see that it runs with `npx headwater status`; senders come back by themselves.',
+  },
+  INBOX_UNAVAILABLE: {
+    retryable: true,
+    remedy:
+      'The inbox cannot be written: see that its disk or database is there; senders come back by themselves.',
+  },
+  VERSION_CONFLICT: {
+    retryable: false,
+    remedy: 'Somebody changed it first: read it again and decide anew.',
+  },
   AUTH_FAILED: {
     retryable: false,
     remedy: 'Check the client id, secret and login URL, then run `npx headwater check <connection>`.',

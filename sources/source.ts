@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { Mapping } from '../mapping/mapping.ts';
+import type { InboxEvent } from '../schemas/inbox.ts';
 import type { Instant } from '../schemas/instant.ts';
 import type { ObjectSchema } from '../schemas/object-schema.ts';
 import type { Cursor, PageFormat } from '../schemas/page.ts';
@@ -106,7 +107,47 @@ export interface Source {
   /** Ends whatever a cancelled slice left running in the source (a bulk job). */
   abandon(cursor: Cursor): Promise<void>;
   quota(): Promise<Quota | undefined>;
+  /** Changes one record; absent where the source can only be read. */
+  write?(request: WriteRequest, signal: AbortSignal): Promise<WriteReceipt>;
   close(): Promise<void>;
+}
+
+/** Fields by the source's names. Nothing is written when the record has moved since `unlessChangedSince`. */
+export interface WriteRequest {
+  schema: ObjectSchema;
+  record: string;
+  values: Readonly<Record<string, unknown>>;
+  unlessChangedSince: Instant | null;
+}
+
+/**
+ * written: read back and equal; `stamp` is that of the new version. moved: somebody changed the record first. refused: by a rule
+ * of the source, `code` is its own; retrying is useless. Everything else is thrown as HeadwaterError.
+ */
+export type WriteReceipt =
+  | { outcome: 'written'; stamp: Instant }
+  | { outcome: 'moved'; stamp: Instant }
+  | { outcome: 'refused'; code: string; field: string | null };
+
+/** What arrived over HTTP. `url` is the public one, as the sender signed it; `headers` have names in lower case. */
+export interface WebhookRequest {
+  method: string;
+  url: string;
+  headers: Readonly<Record<string, string | undefined>>;
+  body: Buffer;
+  nowMs: number;
+}
+
+/** `reason` is for our log and never repeats what was sent (I5). */
+export type WebhookAnswer =
+  | { ok: true; events: InboxEvent[]; reply?: { contentType: string; body: string } }
+  | { ok: false; status: 400 | 401; reason: string };
+
+/** How a source pushes changes: proves who sent them, and reads them. Pure: nothing is fetched or kept. */
+export interface WebhookKind<Config extends z.ZodType = z.ZodType> {
+  /** Of `connections.<name>.webhooks`, beside what every kind has there. */
+  config: Config;
+  receiver(config: z.output<Config>): (request: WebhookRequest) => WebhookAnswer;
 }
 
 /** What a source needs from outside: the clock, the token bucket, a log line. All injectable for tests. */
@@ -142,6 +183,8 @@ export interface SourceDefinition<Config extends z.ZodType = z.ZodType> {
   capabilities: SourceCapabilities;
   /** Ready mappings of standard objects to the shared entities; a configuration may replace each. */
   mappings?: Readonly<Record<string, readonly Mapping[]>>;
+  /** Absent where the source cannot push. */
+  webhooks?: WebhookKind;
   /** Secrets in `config` are resolved already. Makes no call yet. */
   connect(config: z.output<Config>, context: SourceContext): Source;
 }

@@ -8,7 +8,13 @@ export interface Layer {
 }
 
 const CONTRACTS = ['sources/source.ts', 'warehouses/warehouse.ts', 'shaper/shaper.ts'];
-const STORES = ['stores/ledger/ledger.ts', 'stores/stage/stage.ts', 'stores/claims/claims.ts'];
+const STORES = [
+  'stores/ledger/ledger.ts',
+  'stores/stage/stage.ts',
+  'stores/claims/claims.ts',
+  'stores/inbox/inbox.ts',
+  'stores/cache/cache.ts',
+];
 const REGISTRIES = ['sources/registry.ts', 'warehouses/registry.ts'];
 
 const LAYERS: Record<string, Layer> = {
@@ -70,16 +76,19 @@ const LAYERS: Record<string, Layer> = {
   servers: {
     run: [
       ...REGISTRIES,
+      ...CONTRACTS,
       'servers',
       'config',
+      'mapping',
       'stores',
       'schemas',
       'rules',
       'node',
       'packages',
       '@temporalio/client',
+      '@temporalio/envconfig',
     ],
-    types: ['workflows'],
+    types: ['workflows', 'activities'],
   },
   sandbox: { run: ['sandbox', 'node', 'packages'], types: [] },
 };

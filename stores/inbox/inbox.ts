@@ -1,0 +1,60 @@
+import type { InboxEvent } from '../../schemas/inbox.ts';
+import type { Instant } from '../../schemas/instant.ts';
+
+/** An event that waits, with its place in the queue. */
+export interface InboxRow extends InboxEvent {
+  position: number;
+  acceptedAt: Instant;
+  /** Tries so far. */
+  attempts: number;
+}
+
+export interface InboxState {
+  connection: string;
+  waiting: number;
+  /** When the oldest of them was accepted; null: nothing waits. */
+  oldestAt: Instant | null;
+  /** Set aside after too many tries. */
+  parked: number;
+  /** When the last event was accepted, ever. */
+  lastAt: Instant | null;
+}
+
+/**
+ * Accepted events, durable before the sender hears so, apart from every other store: bulk work never delays them. Several
+ * processes work on one inbox at once.
+ */
+export interface Inbox {
+  /**
+   * Resolves once all of them are safe on disk; groups of callers share a commit. An event whose id its connection has had before
+   * is not kept again. INBOX_FULL when `waitingMax` is reached, INBOX_UNAVAILABLE when it cannot be written: nothing was kept then.
+   * `positions`: of each event, in their order, of a repeated one that of the first.
+   */
+  accept(
+    connection: string,
+    events: readonly InboxEvent[],
+  ): Promise<{ accepted: number; repeated: number; positions: number[] }>;
+  /** Waiting events above the position, oldest first. Taking changes nothing: whoever dies leaves them waiting. */
+  take(connection: string, after: number, limit: number): Promise<InboxRow[]>;
+  /** Dealt with: the values are removed, the ids stay for as long as repetitions are expected. */
+  settle(connection: string, positions: readonly number[]): Promise<void>;
+  /** One more try failed; from `attemptsMax` on they are parked with the reason (a code, never a value). Returns the parked. */
+  fail(
+    connection: string,
+    positions: readonly number[],
+    reason: string,
+    attemptsMax: number,
+  ): Promise<number>;
+  /** Parked events wait again. The number of them. */
+  retry(connection: string): Promise<number>;
+  /** Whether all of these are dealt with (or parked). */
+  settled(connection: string, positions: readonly number[]): Promise<boolean>;
+  /** Changes whenever anything was accepted, by whatever process; asking costs microseconds. */
+  revision(): number;
+  states(): Promise<InboxState[]>;
+  /** I5: whatever is kept of these records, waiting or not. */
+  forget(connection: string, object: string, records: readonly string[]): Promise<void>;
+  /** Ids of events that were dealt with before this moment are forgotten. The number removed. */
+  prune(before: Instant): Promise<number>;
+  close(): Promise<void>;
+}
