@@ -2,8 +2,8 @@ import { mkdirSync, openSync, closeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { z } from 'zod';
 import { HeadwaterError } from '../rules/errors.ts';
+import { integer } from './row.ts';
 
 export type Row = Record<string, SQLOutputValue>;
 
@@ -212,34 +212,4 @@ export class SqliteFile {
 function primaryCode(error: unknown): number | null {
   if (typeof error !== 'object' || error === null || !('errcode' in error)) return null;
   return typeof error.errcode === 'number' ? error.errcode & 0xff : null;
-}
-
-export function text(row: Row, column: string): string {
-  const value = row[column];
-  if (typeof value !== 'string') throw new HeadwaterError('INTERNAL', `the ledger's ${column} is not a text`);
-  return value;
-}
-
-export function textOrNull(row: Row, column: string): string | null {
-  return row[column] === null ? null : text(row, column);
-}
-
-export function integer(row: Row, column: string): number {
-  const value = row[column];
-  if (typeof value !== 'number')
-    throw new HeadwaterError('INTERNAL', `the ledger's ${column} is not a number`);
-  return value;
-}
-
-export function integerOrNull(row: Row, column: string): number | null {
-  return row[column] === null ? null : integer(row, column);
-}
-
-/** Reads back what this folder wrote with JSON.stringify. */
-export function json<S extends z.ZodType>(schema: S, body: string): z.infer<S> {
-  return schema.parse(JSON.parse(body));
-}
-
-export function jsonOrNull<S extends z.ZodType>(schema: S, body: string | null): z.infer<S> | null {
-  return body === null ? null : json(schema, body);
 }

@@ -5,8 +5,9 @@ import type { Receipt } from '../../../schemas/receipt.ts';
 import type { SinkState } from '../../../schemas/sink.ts';
 import type { Interval } from '../../../schemas/window.ts';
 import type { Transaction } from '../../postgres.ts';
-import { integer, text } from './row.ts';
-import { requireAttempt, toStored } from './window-rows.ts';
+import { integer, text } from '../../row.ts';
+import { toStored } from '../window-row.ts';
+import { requireAttempt } from './window-rows.ts';
 
 /** The name under which the source's own coverage is kept; no sink can have it. */
 export const SOURCE = '';

@@ -1,7 +1,7 @@
 import { ORIGIN } from '../../../rules/time.ts';
 import type { Transaction } from '../../postgres.ts';
 import type { Pruned, PruneRequest } from '../ledger.ts';
-import { integer, text } from './row.ts';
+import { integer, text } from '../../row.ts';
 
 /** Landed there, so that the sink's coverage stands for it. */
 const LANDED = 'EXISTS (SELECT 1 FROM landed WHERE window_seq = w.seq AND sink = $1)';

@@ -2,7 +2,7 @@ import type { Instant } from '../../../schemas/instant.ts';
 import { type ObjectSchema, objectSchemaSchema } from '../../../schemas/object-schema.ts';
 import { type RunSummary, runSummarySchema } from '../../../schemas/run.ts';
 import type { Transaction } from '../../postgres.ts';
-import { json, text } from './row.ts';
+import { json, text } from '../../row.ts';
 
 const RUNS_MAX = 1_000;
 

@@ -1,19 +1,17 @@
-import { z } from 'zod';
 import { HeadwaterError } from '../../../rules/errors.ts';
 import { type Batch, batchSchema, type LoadReceipt, loadReceiptSchema } from '../../../schemas/batch.ts';
 import type { Instant } from '../../../schemas/instant.ts';
 import { type ObjectSchema, objectSchemaSchema } from '../../../schemas/object-schema.ts';
-import { type Cursor, pageFormatSchema, type StagedPage } from '../../../schemas/page.ts';
+import type { Cursor, StagedPage } from '../../../schemas/page.ts';
 import { receiptSchema } from '../../../schemas/receipt.ts';
-import { type Slice, sliceSchema } from '../../../schemas/window.ts';
+import type { Slice } from '../../../schemas/window.ts';
 import type { Transaction } from '../../postgres.ts';
-import type { SliceProgress, WindowProgress } from '../ledger.ts';
-import { integer, integerOrNull, json, jsonOrNull, type Row, text, textOrNull } from './row.ts';
+import type { WindowProgress } from '../ledger.ts';
+import { checkNotAbandoned, isRepeatedPage, toPage, toProgress } from '../window-row.ts';
+import { integer, integerOrNull, json, jsonOrNull, text, textOrNull } from '../../row.ts';
 import { keepSchema } from './runs.ts';
 import { findWindow, requireAttempt, slicesOf, withSlices } from './window-rows.ts';
 import { requireOpen } from './windows.ts';
-
-const cursorSchema = z.record(z.string(), z.unknown());
 
 export interface WindowPlan {
   schema: ObjectSchema;
@@ -64,7 +62,7 @@ export async function progress(tx: Transaction, id: string): Promise<WindowProgr
     (page) => page.slice,
   );
   const slices = (await tx.all('SELECT * FROM slices WHERE window_seq = $1 ORDER BY slice', window.seq)).map(
-    (slice) => toProgress(slice, pages.get(integer(slice, 'slice')) ?? []),
+    (slice) => toProgress(slice, pages.get(integer(slice, 'slice')) ?? [], slice['extracted'] === true),
   );
   return {
     window: await withSlices(tx, window),
@@ -73,29 +71,6 @@ export async function progress(tx: Transaction, id: string): Promise<WindowProgr
     countBefore: integerOrNull(row, 'count_before'),
     slices,
     receipt: jsonOrNull(receiptSchema, textOrNull(row, 'receipt')),
-  };
-}
-
-function toProgress(row: Row, pages: StagedPage[]): SliceProgress {
-  return {
-    slice: json(sliceSchema, text(row, 'plan')),
-    cursor: jsonOrNull(cursorSchema, textOrNull(row, 'cursor')),
-    pages,
-    extracted: row['extracted'] === true,
-    batch: jsonOrNull(batchSchema, textOrNull(row, 'batch')),
-  };
-}
-
-function toPage(row: Row): StagedPage {
-  return {
-    slice: integer(row, 'slice'),
-    page: integer(row, 'page'),
-    key: text(row, 'key'),
-    format: pageFormatSchema.parse(row['format']),
-    rowsSent: integer(row, 'rows_sent'),
-    bytes: integer(row, 'bytes'),
-    sha256: text(row, 'sha256'),
-    nulBytes: integer(row, 'nul_bytes'),
   };
 }
 
@@ -127,8 +102,6 @@ async function insertPage(
   slice: number,
   page: StagedPage,
 ): Promise<boolean> {
-  if (page.slice !== slice)
-    throw new HeadwaterError('INTERNAL', `a page of slice ${page.slice} was given for slice ${slice}`);
   const next = integer(
     (await tx.get(
       'SELECT coalesce(max(page), -1) + 1 AS next FROM pages WHERE window_seq = $1 AND slice = $2',
@@ -137,22 +110,16 @@ async function insertPage(
     )) ?? {},
     'next',
   );
-  const at = `page ${page.page} of slice ${slice} of window ${id}`;
-  if (page.page > next)
-    throw new HeadwaterError('INTERNAL', `${at} would leave a gap: the next one is ${next}`);
-  if (page.page < next) {
-    const stored = await tx.get(
-      'SELECT sha256 FROM pages WHERE window_seq = $1 AND slice = $2 AND page = $3',
-      seq,
-      slice,
-      page.page,
-    );
-    if (stored?.['sha256'] === page.sha256) return false;
-    throw new HeadwaterError(
-      'ATTEMPT_OUTDATED',
-      `${at} was stored with other content; another worker reads this slice`,
-    );
-  }
+  const isKept = page.page < next;
+  const stored = isKept
+    ? await tx.get(
+        'SELECT sha256 FROM pages WHERE window_seq = $1 AND slice = $2 AND page = $3',
+        seq,
+        slice,
+        page.page,
+      )
+    : undefined;
+  if (isRepeatedPage(id, slice, page, next, stored?.['sha256'])) return false;
   await tx.run(
     `INSERT INTO pages (window_seq, slice, page, key, format, rows_sent, bytes, sha256, nul_bytes)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
@@ -235,7 +202,7 @@ export async function storeLoad(
   receipt: LoadReceipt,
 ): Promise<void> {
   const window = await requireAttempt(tx, id, attempt);
-  if (window.state === 'abandoned') throw new HeadwaterError('ATTEMPT_OUTDATED', `window ${id} was given up`);
+  checkNotAbandoned(window);
   await tx.run(
     `INSERT INTO loads (window_seq, sink, batch, receipt) VALUES ($1, $2, $3, $4)
      ON CONFLICT (window_seq, sink, batch) DO UPDATE SET receipt = excluded.receipt WHERE NOT $5::boolean`,

@@ -4,7 +4,7 @@ import type { Instant } from '../../../schemas/instant.ts';
 import type { CallClass, Quota } from '../../../schemas/quota.ts';
 import type { Transaction } from '../../postgres.ts';
 import type { BucketPolicy, TokenGrant } from '../ledger.ts';
-import { integer } from './row.ts';
+import { integer } from '../../row.ts';
 
 export async function take(
   tx: Transaction,

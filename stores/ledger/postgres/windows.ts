@@ -1,12 +1,10 @@
-import { createHash } from 'node:crypto';
-import { HeadwaterError } from '../../../rules/errors.ts';
-import { decideWindow, obsoleteWindows, readFrom, type WindowState } from '../../../rules/windows.ts';
-import { ORIGIN } from '../../../schemas/instant.ts';
+import { decideWindow, obsoleteWindows, type WindowState } from '../../../rules/windows.ts';
 import type { Interval, Window, WindowKind } from '../../../schemas/window.ts';
 import type { Transaction } from '../../postgres.ts';
 import type { PlanRequest, PlanResult } from '../ledger.ts';
+import { checkMayGo, checkOpen, newWindow } from '../window-row.ts';
 import { readCoverage, SOURCE } from './coverage.ts';
-import { integer } from './row.ts';
+import { integer } from '../../row.ts';
 import { findWindow, openOf, requireAttempt, withSlices } from './window-rows.ts';
 
 /** Decides and stores, all in the caller's transaction. */
@@ -52,24 +50,8 @@ async function insertWindow(
   kind: WindowKind,
   bounds: Interval,
 ): Promise<Window> {
-  const { connection, object, owner, now } = request;
-  const { from, until } = bounds;
   const seq = integer((await tx.get('SELECT coalesce(max(seq), 0) + 1 AS seq FROM windows')) ?? {}, 'seq');
-  const window: Window = {
-    id: windowId([connection, object, from, until, now, owner.workflowId, owner.runId, String(seq)]),
-    connection,
-    object,
-    kind,
-    from,
-    until,
-    readFrom: readFrom(from, request.lookbackMs),
-    state: 'open',
-    owner,
-    attempt: 1,
-    slices: [],
-    createdAt: now,
-    ...(request.fields === undefined ? {} : { fields: request.fields }),
-  };
+  const window = newWindow(request, kind, bounds, seq);
   await insertRow(tx, seq, window);
   return window;
 }
@@ -95,22 +77,10 @@ export async function insertRow(tx: Transaction, seq: number, window: Window): P
   );
 }
 
-/** The parts are joined by a character that none of them can hold, so that different parts give different texts. */
-function windowId(parts: string[]): string {
-  return `w_${createHash('sha256').update(parts.join('\u0000')).digest('hex').slice(0, 20)}`;
-}
-
 export async function abandonWindow(tx: Transaction, id: string, reason: string): Promise<void> {
   const window = await findWindow(tx, id);
   if (window.state === 'abandoned') return;
-  // I3: what is in the coverage stays there; giving it up would leave a hole under the checkpoint.
-  const coveredBefore = window.fields !== undefined || (window.kind === 'past' && window.from === ORIGIN);
-  if (window.state === 'staged' && !coveredBefore) {
-    throw new HeadwaterError(
-      'INPUT_INVALID',
-      `window ${id} is staged and in the coverage; it cannot be given up`,
-    );
-  }
+  checkMayGo(window);
   await setAbandoned(tx, id, reason);
 }
 
@@ -121,12 +91,6 @@ async function setAbandoned(tx: Transaction, id: string, reason: string): Promis
 /** The window for a step that writes to its source side: open, and of this attempt. */
 export async function requireOpen(tx: Transaction, id: string, attempt: number): Promise<number> {
   const window = await requireAttempt(tx, id, attempt);
-  if (window.state !== 'open') {
-    // I3: two tries of one activity share an attempt; what one has proven the other must not change.
-    throw new HeadwaterError(
-      'ATTEMPT_OUTDATED',
-      `window ${id} is ${window.state}; nothing more can be written to it`,
-    );
-  }
+  checkOpen(window);
   return window.seq;
 }

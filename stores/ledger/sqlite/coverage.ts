@@ -4,8 +4,10 @@ import { ORIGIN } from '../../../rules/time.ts';
 import type { Receipt } from '../../../schemas/receipt.ts';
 import type { SinkState } from '../../../schemas/sink.ts';
 import type { Interval } from '../../../schemas/window.ts';
-import { integer, type LedgerDatabase, text } from './database.ts';
-import { requireAttempt, toStored } from './window-rows.ts';
+import { integer, text } from '../../row.ts';
+import type { LedgerDatabase } from './database.ts';
+import { toStored } from '../window-row.ts';
+import { requireAttempt } from './window-rows.ts';
 
 /** The name under which the source's own coverage is kept; no sink can have it. */
 export const SOURCE = '';

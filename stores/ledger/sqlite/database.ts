@@ -1,7 +1,6 @@
 import { SqliteFile } from '../../sqlite.ts';
 import { MIGRATIONS } from './schema.ts';
 
-export { integer, integerOrNull, json, jsonOrNull, text, textOrNull, type Row } from '../../sqlite.ts';
 export type LedgerDatabase = SqliteFile;
 
 export async function openLedgerDatabase(path: string, busyTimeoutMs: number): Promise<LedgerDatabase> {

@@ -1,6 +1,7 @@
 import { ORIGIN } from '../../../rules/time.ts';
 import type { Pruned, PruneRequest } from '../ledger.ts';
-import { integer, type LedgerDatabase } from './database.ts';
+import { integer } from '../../row.ts';
+import type { LedgerDatabase } from './database.ts';
 
 /** Landed there, so that the sink's coverage stands for it. */
 const LANDED = 'EXISTS (SELECT 1 FROM landed WHERE window_seq = w.seq AND sink = ?1)';

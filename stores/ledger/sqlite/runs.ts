@@ -1,7 +1,8 @@
 import type { Instant } from '../../../schemas/instant.ts';
 import { type ObjectSchema, objectSchemaSchema } from '../../../schemas/object-schema.ts';
 import { type RunSummary, runSummarySchema } from '../../../schemas/run.ts';
-import { json, type LedgerDatabase, text } from './database.ts';
+import { json, text } from '../../row.ts';
+import type { LedgerDatabase } from './database.ts';
 
 const RUNS_MAX = 1_000;
 

@@ -1,27 +1,17 @@
-import { z } from 'zod';
 import { HeadwaterError } from '../../../rules/errors.ts';
 import { type Batch, batchSchema, type LoadReceipt, loadReceiptSchema } from '../../../schemas/batch.ts';
 import type { Instant } from '../../../schemas/instant.ts';
 import { type ObjectSchema, objectSchemaSchema } from '../../../schemas/object-schema.ts';
-import { type Cursor, pageFormatSchema, type StagedPage } from '../../../schemas/page.ts';
+import type { Cursor, StagedPage } from '../../../schemas/page.ts';
 import { receiptSchema } from '../../../schemas/receipt.ts';
-import { type Slice, sliceSchema } from '../../../schemas/window.ts';
-import type { SliceProgress, WindowProgress } from '../ledger.ts';
-import {
-  integer,
-  integerOrNull,
-  json,
-  jsonOrNull,
-  type LedgerDatabase,
-  type Row,
-  text,
-  textOrNull,
-} from './database.ts';
+import type { Slice } from '../../../schemas/window.ts';
+import type { WindowProgress } from '../ledger.ts';
+import { checkNotAbandoned, isRepeatedPage, toPage, toProgress } from '../window-row.ts';
+import { integer, integerOrNull, json, jsonOrNull, text, textOrNull } from '../../row.ts';
+import type { LedgerDatabase } from './database.ts';
 import { keepSchema } from './runs.ts';
 import { findWindow, requireAttempt, slicesOf, withSlices } from './window-rows.ts';
 import { requireOpen } from './windows.ts';
-
-const cursorSchema = z.record(z.string(), z.unknown());
 
 export interface WindowPlan {
   schema: ObjectSchema;
@@ -68,7 +58,9 @@ export function progress(db: LedgerDatabase, id: string): WindowProgress {
   );
   const slices = db
     .all('SELECT * FROM slices WHERE window_seq = ? ORDER BY slice', window.seq)
-    .map((slice) => toProgress(slice, pages.get(integer(slice, 'slice')) ?? []));
+    .map((slice) =>
+      toProgress(slice, pages.get(integer(slice, 'slice')) ?? [], integer(slice, 'extracted') === 1),
+    );
   return {
     window: withSlices(db, window),
     schema: json(objectSchemaSchema, text(row, 'body')),
@@ -76,29 +68,6 @@ export function progress(db: LedgerDatabase, id: string): WindowProgress {
     countBefore: integerOrNull(row, 'count_before'),
     slices,
     receipt: jsonOrNull(receiptSchema, textOrNull(row, 'receipt')),
-  };
-}
-
-function toProgress(row: Row, pages: StagedPage[]): SliceProgress {
-  return {
-    slice: json(sliceSchema, text(row, 'plan')),
-    cursor: jsonOrNull(cursorSchema, textOrNull(row, 'cursor')),
-    pages,
-    extracted: integer(row, 'extracted') === 1,
-    batch: jsonOrNull(batchSchema, textOrNull(row, 'batch')),
-  };
-}
-
-function toPage(row: Row): StagedPage {
-  return {
-    slice: integer(row, 'slice'),
-    page: integer(row, 'page'),
-    key: text(row, 'key'),
-    format: pageFormatSchema.parse(row['format']),
-    rowsSent: integer(row, 'rows_sent'),
-    bytes: integer(row, 'bytes'),
-    sha256: text(row, 'sha256'),
-    nulBytes: integer(row, 'nul_bytes'),
   };
 }
 
@@ -124,8 +93,6 @@ export function commitPage(
 
 /** False when the page was stored before: then the cursor may be further on already and must stay. */
 function insertPage(db: LedgerDatabase, id: string, seq: number, slice: number, page: StagedPage): boolean {
-  if (page.slice !== slice)
-    throw new HeadwaterError('INTERNAL', `a page of slice ${page.slice} was given for slice ${slice}`);
   const next = integer(
     db.get(
       'SELECT coalesce(max(page), -1) + 1 AS next FROM pages WHERE window_seq = ? AND slice = ?',
@@ -134,22 +101,16 @@ function insertPage(db: LedgerDatabase, id: string, seq: number, slice: number, 
     ) ?? {},
     'next',
   );
-  const at = `page ${page.page} of slice ${slice} of window ${id}`;
-  if (page.page > next)
-    throw new HeadwaterError('INTERNAL', `${at} would leave a gap: the next one is ${next}`);
-  if (page.page < next) {
-    const stored = db.get(
-      'SELECT sha256 FROM pages WHERE window_seq = ? AND slice = ? AND page = ?',
-      seq,
-      slice,
-      page.page,
-    );
-    if (stored?.['sha256'] === page.sha256) return false;
-    throw new HeadwaterError(
-      'ATTEMPT_OUTDATED',
-      `${at} was stored with other content; another worker reads this slice`,
-    );
-  }
+  const isKept = page.page < next;
+  const stored = isKept
+    ? db.get(
+        'SELECT sha256 FROM pages WHERE window_seq = ? AND slice = ? AND page = ?',
+        seq,
+        slice,
+        page.page,
+      )
+    : undefined;
+  if (isRepeatedPage(id, slice, page, next, stored?.['sha256'])) return false;
   db.run(
     `INSERT INTO pages (window_seq, slice, page, key, format, rows_sent, bytes, sha256, nul_bytes)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -217,7 +178,7 @@ export function storeLoad(
   receipt: LoadReceipt,
 ): void {
   const window = requireAttempt(db, id, attempt);
-  if (window.state === 'abandoned') throw new HeadwaterError('ATTEMPT_OUTDATED', `window ${id} was given up`);
+  checkNotAbandoned(window);
   db.run(
     `INSERT INTO loads (window_seq, sink, batch, receipt) VALUES (?1, ?2, ?3, ?4)
      ON CONFLICT DO UPDATE SET receipt = excluded.receipt WHERE NOT ?5`,

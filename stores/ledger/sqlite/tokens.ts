@@ -3,7 +3,8 @@ import { assertQuota, type Bucket, takeTokens } from '../../../rules/tokens.ts';
 import type { Instant } from '../../../schemas/instant.ts';
 import type { CallClass, Quota } from '../../../schemas/quota.ts';
 import type { BucketPolicy, TokenGrant } from '../ledger.ts';
-import { integer, type LedgerDatabase } from './database.ts';
+import { integer } from '../../row.ts';
+import type { LedgerDatabase } from './database.ts';
 
 export function take(
   db: LedgerDatabase,

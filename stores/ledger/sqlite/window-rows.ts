@@ -1,68 +1,18 @@
-import { z } from 'zod';
-import { HeadwaterError } from '../../../rules/errors.ts';
 import { type Receipt, receiptSchema } from '../../../schemas/receipt.ts';
-import {
-  type Slice,
-  sliceSchema,
-  type Window,
-  windowKindSchema,
-  windowStateSchema,
-} from '../../../schemas/window.ts';
-import { integer, json, jsonOrNull, type LedgerDatabase, type Row, text, textOrNull } from './database.ts';
-
-/** A window as the ledger keeps it, without its slices. `seq` is its place in the order of creation. */
-export interface StoredWindow extends Omit<Window, 'slices'> {
-  seq: number;
-}
-
-const fieldsSchema = z.array(z.string());
-
-/** The most windows that one listing returns. */
-const WINDOWS_MAX = 10_000;
-
-export function toStored(row: Row): StoredWindow {
-  return {
-    seq: integer(row, 'seq'),
-    id: text(row, 'id'),
-    connection: text(row, 'connection'),
-    object: text(row, 'object'),
-    kind: windowKindSchema.parse(row['kind']),
-    from: text(row, 'from_at'),
-    until: text(row, 'until_at'),
-    readFrom: text(row, 'read_from'),
-    state: windowStateSchema.parse(row['state']),
-    owner: { workflowId: text(row, 'workflow_id'), runId: text(row, 'run_id') },
-    attempt: integer(row, 'attempt'),
-    createdAt: text(row, 'created_at'),
-    ...(row['fields'] === null ? {} : { fields: json(fieldsSchema, text(row, 'fields')) }),
-  };
-}
+import { type Slice, sliceSchema, type Window } from '../../../schemas/window.ts';
+import { json, jsonOrNull, text, textOrNull } from '../../row.ts';
+import { checkAttempt, storedWindow, type StoredWindow, toStored, WINDOWS_MAX } from '../window-row.ts';
+import type { LedgerDatabase } from './database.ts';
 
 /** INTERNAL for a window that this ledger does not know. */
 export function findWindow(db: LedgerDatabase, id: string): StoredWindow {
-  const row = db.get('SELECT * FROM windows WHERE id = ?', id);
-  if (row === undefined) throw new HeadwaterError('INTERNAL', `the ledger knows no window ${id}`);
-  return toStored(row);
+  return storedWindow(id, db.get('SELECT * FROM windows WHERE id = ?', id));
 }
 
-/** I3: a worker that was taken for dead and comes back carries a lower attempt; it must not write. */
+/** I3: see `checkAttempt`. */
 export function requireAttempt(db: LedgerDatabase, id: string, attempt: number): StoredWindow {
   const window = findWindow(db, id);
-  if (attempt < window.attempt) {
-    throw new HeadwaterError(
-      'ATTEMPT_OUTDATED',
-      `window ${id} is at attempt ${window.attempt}, this step carries ${attempt}`,
-      {
-        details: { window: id, attempt, current: window.attempt },
-      },
-    );
-  }
-  if (attempt > window.attempt) {
-    throw new HeadwaterError(
-      'INTERNAL',
-      `window ${id} never had attempt ${attempt}; this ledger may be an older copy`,
-    );
-  }
+  checkAttempt(window, attempt);
   return window;
 }
 

@@ -1,8 +1,8 @@
+// What a row of any of our databases says, read back with its type: a wrong one is a defect, told by the column's name.
 import type { z } from 'zod';
-import { HeadwaterError } from '../../../rules/errors.ts';
-import type { Value } from '../../postgres.ts';
+import { HeadwaterError } from '../rules/errors.ts';
 
-export type Row = Record<string, Value>;
+export type Row = Readonly<Record<string, unknown>>;
 
 export function text(row: Row, column: string): string {
   const value = row[column];
@@ -25,7 +25,7 @@ export function integerOrNull(row: Row, column: string): number | null {
   return row[column] === null ? null : integer(row, column);
 }
 
-/** Reads back what this folder wrote with JSON.stringify. */
+/** Reads back what the stores wrote with JSON.stringify. */
 export function json<S extends z.ZodType>(schema: S, body: string): z.infer<S> {
   return schema.parse(JSON.parse(body));
 }
