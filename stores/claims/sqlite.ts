@@ -7,7 +7,7 @@ import type { Claims } from './claims.ts';
 import type { Writes } from './engine/draft.ts';
 import { runNow, type Program } from './engine/program.ts';
 import { Checkpointer } from './sqlite/checkpointer.ts';
-import { num } from './sqlite/columns.ts';
+import { num } from './columns.ts';
 import { HeadFile } from './sqlite/head-file.ts';
 import { SqliteReads } from './sqlite/reads.ts';
 import { MIGRATIONS } from './sqlite/schema.ts';

@@ -4,7 +4,8 @@ import type { Transaction } from '../../postgres.ts';
 import type { Link } from '../chain.ts';
 import type { ApplyReceipt } from '../claims.ts';
 import type { CauseOf, EventRow, OutboxEntry, ReviewRow } from '../engine/program.ts';
-import { EVENT, eventRow, num, REVIEW, reviewRow, str, strOrNull } from './columns.ts';
+import { eventRow, num, reviewRow, str, strOrNull } from '../columns.ts';
+import { EVENT, REVIEW } from './columns.ts';
 
 /** Lists in bounded pages. */
 

@@ -17,21 +17,17 @@ import type {
 } from '../engine/program.ts';
 import {
   edgeRow,
-  EVENT,
   eventRow,
-  HEAD,
   headRow,
   num,
   numOrNull,
-  PROFILE,
   profileRow,
-  REVIEW,
   reviewRow,
-  RULES,
   rulesRow,
   str,
   strOrNull,
-} from './columns.ts';
+} from '../columns.ts';
+import { EVENT, HEAD, PROFILE, REVIEW, RULES } from './columns.ts';
 import * as pages from './pages.ts';
 
 const RECORD =

@@ -3,7 +3,7 @@ import { batchRoot, GENESIS, linkHash, type ChainedEvent, type Link } from '../c
 import type { Verification } from '../claims.ts';
 import { instantOf } from '../engine/history.ts';
 import type { HeadFile } from '../sqlite/head-file.ts';
-import { num, numOrNull, str, strOrNull } from './columns.ts';
+import { num, numOrNull, str, strOrNull } from '../columns.ts';
 import { links } from './pages.ts';
 
 const LINKS_PER_PAGE = 16;

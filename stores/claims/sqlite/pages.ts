@@ -4,9 +4,12 @@ import { HeadwaterError } from '../../../rules/errors.ts';
 import { viaSchema } from '../../../schemas/observation.ts';
 import type { SqliteFile } from '../../sqlite.ts';
 import type { CauseOf, EventRow, OutboxEntry } from '../engine/program.ts';
-import { EVENT, eventRow, num, str, strOrNull } from './columns.ts';
+import { eventRow, num, str, strOrNull } from '../columns.ts';
 
 /** Lists in bounded pages. */
+
+const EVENT = `SELECT e.seq, e.id, e.kind, e.rid, e.pid, e.cause, c.at, e.confirmed, e.body
+  FROM events e JOIN causes c ON c.number = e.cause`;
 
 export function profilesAfter(db: SqliteFile, after: number, entity: string | null, limit: number): number[] {
   const rows =

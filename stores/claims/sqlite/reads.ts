@@ -1,4 +1,3 @@
-import type { SQLOutputValue } from 'node:sqlite';
 import { HeadwaterError } from '../../../rules/errors.ts';
 import type { SqliteFile } from '../../sqlite.ts';
 import type { Link } from '../chain.ts';
@@ -18,7 +17,7 @@ import type {
 } from '../engine/program.ts';
 import { VERSION_CODE_MAX } from '../engine/draft.ts';
 import {
-  edgeKind,
+  edgeRow,
   eventRow,
   num,
   numOrNull,
@@ -28,7 +27,7 @@ import {
   str,
   strOrNull,
   type Values,
-} from './columns.ts';
+} from '../columns.ts';
 import * as pages from './pages.ts';
 import {
   holdersOf,
@@ -229,10 +228,11 @@ export class SqliteReads implements Reads {
     return log;
   }
 
-  #eventAt(seq: SQLOutputValue): Values | undefined {
-    if (seq === null) return undefined;
+  #eventAt(last: unknown): Values | undefined {
+    if (last === null) return undefined;
+    const seq = num(last);
     const values = this.#db.one(EVENT_AT, seq);
-    if (values === undefined) throw new HeadwaterError('INTERNAL', `the log has no event ${String(seq)}`);
+    if (values === undefined) throw new HeadwaterError('INTERNAL', `the log has no event ${seq}`);
     return values;
   }
 
@@ -247,9 +247,7 @@ export class SqliteReads implements Reads {
   }
 
   edges(rids: readonly number[]): Edge[] {
-    return rids.flatMap((rid) =>
-      this.#db.list(EDGES, rid).map(([a, b, kind]) => ({ a: num(a), b: num(b), kind: edgeKind(kind) })),
-    );
+    return rids.flatMap((rid) => this.#db.list(EDGES, rid).map(edgeRow));
   }
 
   rules(entity: string, at: number = Number.MAX_SAFE_INTEGER): RulesRow | null {

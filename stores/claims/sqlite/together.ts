@@ -1,6 +1,6 @@
 import type { SqliteFile } from '../../sqlite.ts';
 import type { IdentifierHit } from '../engine/program.ts';
-import { num, str, type Values } from './columns.ts';
+import { num, str, type Values } from '../columns.ts';
 
 /**
  * Many keys at once, as a JSON list: what is not there costs no step of its own. CROSS keeps the order of the joins, so rows come

@@ -3,7 +3,7 @@ import type { SqliteFile } from '../../sqlite.ts';
 import { batchRoot, GENESIS, linkHash, type ChainedCause, type ChainedEvent, type Link } from '../chain.ts';
 import type { Verification } from '../claims.ts';
 import { instantOf } from '../engine/history.ts';
-import { num, numOrNull, str, strOrNull } from './columns.ts';
+import { num, numOrNull, str, strOrNull } from '../columns.ts';
 import type { HeadFile } from './head-file.ts';
 import { links } from './pages.ts';
 
