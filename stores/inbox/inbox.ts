@@ -20,6 +20,13 @@ export interface InboxState {
   lastAt: Instant | null;
 }
 
+export interface Accepted {
+  accepted: number;
+  repeated: number;
+  /** Of each event, in their order, of a repeated one that of the first. */
+  positions: number[];
+}
+
 /**
  * Accepted events, durable before the sender hears so, apart from every other store: bulk work never delays them. Several
  * processes work on one inbox at once.
@@ -28,12 +35,8 @@ export interface Inbox {
   /**
    * Resolves once all of them are safe on disk; groups of callers share a commit. An event whose id its connection has had before
    * is not kept again. INBOX_FULL when `waitingMax` is reached, INBOX_UNAVAILABLE when it cannot be written: nothing was kept then.
-   * `positions`: of each event, in their order, of a repeated one that of the first.
    */
-  accept(
-    connection: string,
-    events: readonly InboxEvent[],
-  ): Promise<{ accepted: number; repeated: number; positions: number[] }>;
+  accept(connection: string, events: readonly InboxEvent[]): Promise<Accepted>;
   /** Waiting events above the position, oldest first. Taking changes nothing: whoever dies leaves them waiting. */
   take(connection: string, after: number, limit: number): Promise<InboxRow[]>;
   /** Dealt with: the values are removed, the ids stay for as long as repetitions are expected. */

@@ -1,0 +1,21 @@
+import { existsSync } from 'node:fs';
+import { HeadwaterError } from '../../rules/errors.ts';
+import type { Inbox } from './inbox.ts';
+import { openSqliteInbox } from './sqlite.ts';
+
+/** What a configuration says of the inbox. */
+export interface InboxConfig {
+  /** A file of its own. */
+  path: string;
+  /** Events of all connections that may wait; see Inbox.accept. */
+  waitingMax: number;
+  /** INPUT_INVALID instead of making one. */
+  existing?: boolean;
+}
+
+export async function openInbox({ path, waitingMax, existing = false }: InboxConfig): Promise<Inbox> {
+  if (!existing || existsSync(path)) return await openSqliteInbox({ path, waitingMax });
+  throw new HeadwaterError('INPUT_INVALID', `there is no inbox at ${path}: nothing was accepted yet`, {
+    remedy: 'Start the listener with `npx headwater start` or `npx headwater serve`.',
+  });
+}
