@@ -11,6 +11,7 @@ export interface InboxRow extends InboxEvent {
 
 export interface InboxState {
   connection: string;
+  /** Not settled; those that the profiles have already, and the warehouse not yet, too. */
   waiting: number;
   /** When the oldest of them was accepted; null: nothing waits. */
   oldestAt: Instant | null;
@@ -18,6 +19,15 @@ export interface InboxState {
   parked: number;
   /** When the last event was accepted, ever. */
   lastAt: Instant | null;
+}
+
+/** Events of one object that could not be dealt with so far. */
+export interface InboxTrouble {
+  object: string;
+  /** Of the last try: a code. */
+  reason: string;
+  waiting: number;
+  parked: number;
 }
 
 export interface Accepted {
@@ -39,6 +49,8 @@ export interface Inbox {
   accept(connection: string, events: readonly InboxEvent[]): Promise<Accepted>;
   /** Waiting events above the position, oldest first. Taking changes nothing: whoever dies leaves them waiting. */
   take(connection: string, after: number, limit: number): Promise<InboxRow[]>;
+  /** The profiles have them: whoever waits for one reads on. They stay, and are taken again after a crash, until they are settled. */
+  claimed(connection: string, positions: readonly number[]): Promise<void>;
   /** Dealt with: the values are removed, the ids stay for as long as repetitions are expected. */
   settle(connection: string, positions: readonly number[]): Promise<void>;
   /** One more try failed; from `attemptsMax` on they are parked with the reason (a code, never a value). Returns the parked. */
@@ -50,8 +62,12 @@ export interface Inbox {
   ): Promise<number>;
   /** Parked events wait again. The number of them. */
   retry(connection: string): Promise<number>;
-  /** Whether all of these are dealt with (or parked). */
+  /** Whether the profiles have all of these (or they are parked). */
   settled(connection: string, positions: readonly number[]): Promise<boolean>;
+  /** Of each record: whether something is known to have happened to it that the profiles do not have yet. */
+  pending(connection: string, object: string, records: readonly string[]): Promise<boolean[]>;
+  /** At most 100 kinds, most events first. */
+  troubles(connection: string): Promise<InboxTrouble[]>;
   /** Changes whenever anything was accepted, by whatever process; asking costs microseconds. */
   revision(): number;
   states(): Promise<InboxState[]>;

@@ -1,6 +1,7 @@
 /**
  * Entry n leads from `user_version` n to n + 1; a released entry never changes.
- * state: 0 waiting, 1 settled, 2 parked. Positions are never given twice, or a reader would pass over a new event.
+ * state: 0 waiting, 1 settled, 2 parked; `claimed`: since when the profiles have what waits only for the warehouse.
+ * Positions are never given twice, or a reader would pass over a new event.
  */
 export const MIGRATIONS: readonly string[] = [
   `CREATE TABLE events (
@@ -15,6 +16,7 @@ export const MIGRATIONS: readonly string[] = [
      accepted TEXT NOT NULL,
      attempts INTEGER NOT NULL DEFAULT 0,
      state INTEGER NOT NULL DEFAULT 0,
+     claimed TEXT,
      settled TEXT,
      reason TEXT
    ) STRICT;

@@ -4,13 +4,14 @@ import type { Instant } from '../../schemas/instant.ts';
 import { integer, text, textOrNull } from '../row.ts';
 import { SqliteFile, type Row } from '../sqlite.ts';
 import { Gathering, type Verdict } from './gather.ts';
-import type { Accepted, Inbox, InboxRow, InboxState } from './inbox.ts';
+import type { Accepted, Inbox, InboxRow, InboxState, InboxTrouble } from './inbox.ts';
 import { MIGRATIONS } from './schema.ts';
 
 const BUSY_TIMEOUT_MS = 5_000;
 /** Rows that one transaction removes: no webhook waits for a day's ids to go. */
 const PRUNE_ROWS_MAX = 5_000;
 const RETRY_AFTER_MS = 5_000;
+const TROUBLES_MAX = 100;
 
 interface Ask {
   connection: string;
@@ -135,6 +136,16 @@ class SqliteInbox implements Inbox {
     return rows.map(rowOf);
   }
 
+  async claimed(connection: string, positions: readonly number[]): Promise<void> {
+    await this.#change(() => {
+      this.#file.run(
+        `UPDATE events SET claimed = ?, reason = NULL WHERE connection = ? AND state = 0
+         AND position IN (SELECT value FROM json_each(?))`,
+        ...[this.#now(), connection, JSON.stringify(positions)],
+      );
+    });
+  }
+
   async settle(connection: string, positions: readonly number[]): Promise<void> {
     await this.#change(() => {
       const list = JSON.stringify(positions);
@@ -187,12 +198,45 @@ class SqliteInbox implements Inbox {
       this.#file.read(() =>
         this.#file.get(
           `SELECT EXISTS (SELECT 1 FROM json_each(?) k CROSS JOIN events e ON e.position = k.value
-           WHERE e.connection = ? AND e.state = 0) AS waits`,
+           WHERE e.connection = ? AND e.state = 0 AND e.claimed IS NULL) AS waits`,
           ...[JSON.stringify(positions), connection],
         ),
       ),
     );
     return integer(row ?? {}, 'waits') === 0;
+  }
+
+  async pending(connection: string, object: string, records: readonly string[]): Promise<boolean[]> {
+    const rows = await available(
+      this.#file.read(() =>
+        this.#file.all(
+          `SELECT DISTINCT record FROM events WHERE connection = ? AND object = ? AND state <> 1 AND claimed IS NULL
+           AND record IN (SELECT value FROM json_each(?))`,
+          ...[connection, object, JSON.stringify(records)],
+        ),
+      ),
+    );
+    const waiting = new Set(rows.map((row) => text(row, 'record')));
+    return records.map((record) => waiting.has(record));
+  }
+
+  async troubles(connection: string): Promise<InboxTrouble[]> {
+    const rows = await available(
+      this.#file.read(() =>
+        this.#file.all(
+          // Each half by the index of its state: settled events are many.
+          `SELECT object, reason, sum(waiting) AS waiting, sum(parked) AS parked FROM (
+             SELECT object, reason, 1 AS waiting, 0 AS parked FROM events WHERE connection = ?1 AND state = 0 AND reason IS NOT NULL
+             UNION ALL SELECT object, reason, 0, 1 FROM events WHERE connection = ?1 AND state = 2 AND reason IS NOT NULL)
+           GROUP BY object, reason ORDER BY count(*) DESC LIMIT ${TROUBLES_MAX}`,
+          connection,
+        ),
+      ),
+    );
+    return rows.map((row) => ({
+      ...{ object: text(row, 'object'), reason: text(row, 'reason') },
+      ...{ waiting: integer(row, 'waiting'), parked: integer(row, 'parked') },
+    }));
   }
 
   /** The file's own counter moves with other connections' commits only, hence ours beside it. */
