@@ -78,6 +78,7 @@ const LAYERS: Record<string, Layer> = {
       ...REGISTRIES,
       ...CONTRACTS,
       'servers',
+      'workers/log.ts',
       'config',
       'mapping',
       'stores',
