@@ -15,6 +15,8 @@ export const eventKindSchema = z.enum([
   'rule_change',
   'erase',
   'drift',
+  'propose',
+  'settle',
 ]);
 export type EventKind = z.infer<typeof eventKindSchema>;
 
@@ -29,7 +31,7 @@ export const profileEventSchema = z.object({
   profile: z.string().nullable(),
   entity: z.string().nullable(),
   ref: recordRefSchema.nullable(),
-  /** observe: the fields of that version. retract, override: the fields concerned. Null once erased. */
+  /** observe: the fields of that version. retract, override, propose: the fields concerned. Null once erased. */
   fields: z.record(z.string(), claimValueSchema).nullable(),
   stamp: instantSchema.nullable(),
   /** System time as a clock. */

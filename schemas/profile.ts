@@ -18,6 +18,8 @@ export const goldenFieldSchema = z.object({
   contested: z.boolean(),
   /** Two claims were equal up to the total order. */
   tied: z.boolean(),
+  /** Asked for, and not confirmed by its systems of record yet. */
+  pending: z.literal(true).optional(),
 });
 export type GoldenField = z.infer<typeof goldenFieldSchema>;
 

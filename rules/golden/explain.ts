@@ -39,10 +39,13 @@ export function explainField(
   const resolved = resolveField(field, living, rule, asOf, ({ state }, outcome, why) =>
     verdicts.set(state, { outcome, why }),
   );
-  const override = overrides.some((candidate) => candidate.field === field);
+  const override = overrides
+    .filter((candidate) => candidate.field === field)
+    .toSorted((left, right) => left.seq - right.seq)
+    .at(-1);
   const considered = claimants(living, field).map((contender) => {
     const verdict = verdicts.get(contender.state) ?? { outcome: 'won', why: whyWon(resolved) };
-    return { contender, verdict: override ? underOverride(verdict) : verdict };
+    return { contender, verdict: override ? underOverride(verdict, override) : verdict };
   });
   const golden = override ? resolveProfile(states, overrides, compiled, asOf).fields[field] : resolved;
   const rest = [...takenBack(living, field), ...deleted(states, field, compiled)];
@@ -89,9 +92,10 @@ const WON: Record<string, string> = {
   'tie, the newest kept': 'The rule finds several equal; the newest is kept.',
 };
 
-function underOverride({ outcome, why }: Verdict): Verdict {
+function underOverride({ outcome, why }: Verdict, { pending }: Override): Verdict {
   if (outcome !== 'won') return { outcome, why };
-  return { outcome: 'lost', why: `An operator's value stands above the rules. Without it: ${why}` };
+  const above = pending === undefined ? "An operator's value" : 'A change that waits for its systems';
+  return { outcome: 'lost', why: `${above} stands above the rules. Without it: ${why}` };
 }
 
 function takenBack(living: readonly RecordState[], field: string): Line[] {

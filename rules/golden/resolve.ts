@@ -172,7 +172,7 @@ function withOverrides(
   living: readonly RecordState[],
 ): Record<string, GoldenField> {
   const all = new Map(Object.entries(fields));
-  for (const { field, value, id, at } of overrides.toSorted(compareOverrides)) {
+  for (const { field, value, id, at, pending } of overrides.toSorted(compareOverrides)) {
     all.set(field, {
       value,
       ref: null,
@@ -180,9 +180,10 @@ function withOverrides(
       kind: 'explicit',
       confidence: 1,
       changedAt: at,
-      decidedBy: 'override',
+      decidedBy: pending === undefined ? 'override' : 'pending change',
       contested: contests(claimants(living, field), value, null),
       tied: false,
+      ...(pending === undefined ? {} : { pending: true }),
     });
   }
   return Object.fromEntries([...all].toSorted(([left], [right]) => compareText(left, right)));

@@ -56,11 +56,13 @@ export interface RecordState {
   clamped: boolean;
 }
 
-/** An operator's value above all rules, until it is released. */
+/** A value above all rules: an operator's until it is released, a pending change's until it is settled. */
 export interface Override {
   field: string;
   value: ClaimValue;
   id: string;
   seq: number;
   at: Instant;
+  /** The change that waits for its systems of record; absent: an operator's word. */
+  pending?: string;
 }

@@ -1,3 +1,4 @@
+import type { Change, ChangeKind, ChangeState, ChangeTarget } from '../../schemas/change.ts';
 import type { ConflictRules } from '../../schemas/conflicts.ts';
 import type { ProfileEvent } from '../../schemas/event.ts';
 import type { Instant } from '../../schemas/instant.ts';
@@ -122,6 +123,68 @@ export interface LinkChange {
   to: string | null;
 }
 
+/** What one system of record is asked to hold. */
+export interface ProposedTarget extends RecordRef {
+  fields: readonly string[];
+}
+
+/** A change of a profile that somebody asks for; see schemas/change.ts for its kinds. */
+export interface Proposal {
+  /** `ch_` and 32 hexadecimal digits: asking again with the same id changes nothing more. */
+  id: string;
+  kind: ChangeKind;
+  /** Normalised already, as mappings do. Null: shall be empty. */
+  values: Readonly<Record<string, ClaimValue>>;
+  /** The version that the caller has seen; VERSION_CONFLICT when the profile has another one. */
+  version?: number;
+  /** The claims that the caller has seen, null for a field without one; others may have moved meanwhile. */
+  claims?: Readonly<Record<string, string | null>>;
+  /** explicit: at least one, records of the profile that are not deleted. */
+  targets: readonly ProposedTarget[];
+  /** inferred: how sure the model is, 0–1, and which one it is. */
+  confidence?: number;
+  model?: string;
+}
+
+export interface Proposed {
+  /** Of the profile, with the change in it. */
+  version: number;
+  state: ChangeState;
+  /** The same id was asked for before. */
+  repeated: boolean;
+}
+
+/** A target with what its write-back has to know: values, so nothing of it leaves the process (I5). */
+export interface OpenTarget extends ChangeTarget {
+  /** Version of the record that the claims hold; null: none. */
+  stamp: Instant | null;
+  /** What the record itself says now of the fields, and said when the change was asked for. */
+  now: Readonly<Record<string, ClaimValue | undefined>>;
+  then: Readonly<Record<string, ClaimValue | undefined>>;
+  /** The source's own former values by its own names, once they are known; to undo. */
+  former: Readonly<Record<string, unknown>> | null;
+  /** The source's time of the version that we wrote. */
+  wrote: Instant | null;
+}
+
+export interface OpenChange extends Omit<Change, 'targets'> {
+  values: Readonly<Record<string, ClaimValue>>;
+  targets: OpenTarget[];
+}
+
+/** What became of one target, as far as it is known. */
+export type TargetNote = Partial<
+  Pick<OpenTarget, 'state' | 'code' | 'field' | 'adjusted' | 'former' | 'wrote'>
+>;
+
+/** What we have sent to a record before, and what it held when it was read back: our own echo looks like this. */
+export interface Sent {
+  change: string;
+  field: string;
+  value: ClaimValue;
+  got: ClaimValue;
+}
+
 export interface Verification {
   ok: boolean;
   batches: number;
@@ -182,6 +245,29 @@ export interface Claims {
   /** Ends retractions, holds and overrides of a field. */
   release(profile: string, field: string, cause: Cause): Promise<number>;
   override(profile: string, field: string, value: ClaimValue, cause: Cause): Promise<void>;
+
+  /**
+   * Adds a change that somebody asks for. explicit: it stands above all rules, marked as pending, until `settleChange`; one that
+   * every target and the profile hold already is confirmed at once. At most one change of a field is open. VERSION_CONFLICT when
+   * the caller has seen something else; INPUT_INVALID for an unknown profile, or an id that was used for another change.
+   */
+  propose(profile: string, proposal: Proposal, cause: Cause): Promise<Proposed>;
+  /** Null: no such change, or its customer was erased. */
+  change(id: string): Promise<Change | null>;
+  /** The same with its values. */
+  openChange(id: string): Promise<OpenChange | null>;
+  /** Ids of changes that wait for their systems, oldest first. */
+  pendingChanges(limit: number): Promise<{ id: string; at: Instant }[]>;
+  noteTarget(id: string, target: number, note: TargetNote, cause: Cause): Promise<void>;
+  /** What was sent to this record lately, newest first. */
+  sentTo(ref: RecordRef): Promise<Sent[]>;
+  /** Ends the pending values. confirmed: what was read back holds them. Only the first answer counts; returns it. */
+  settleChange(
+    id: string,
+    outcome: 'confirmed' | 'refused',
+    why: { code: string; field: string | null } | null,
+    cause: Cause,
+  ): Promise<ChangeState | null>;
 
   link(a: RecordRef, b: RecordRef, cause: Cause): Promise<void>;
   /** Never link these two again; splits a profile that holds both. */

@@ -1,7 +1,7 @@
 // Columns of the claims' tables, read back with their types; in both databases they come in the same order.
 import { HeadwaterError } from '../../rules/errors.ts';
 import { conflictRulesSchema } from '../../schemas/conflicts.ts';
-import type { Edge, EventRow, Head, ProfileRow, ReviewRow, RulesRow } from './engine/program.ts';
+import type { ChangeRow, Edge, EventRow, Head, ProfileRow, ReviewRow, RulesRow } from './engine/program.ts';
 
 export type Values = readonly unknown[];
 
@@ -100,5 +100,16 @@ export function reviewRow(values: Values): ReviewRow {
     openedAt: num(openedAt),
     state: state === 'open' ? 'open' : 'resolved',
     decision: strOrNull(decision),
+  };
+}
+
+export function changeRow([id, rid, state, at, seal, body]: Values): ChangeRow {
+  return {
+    id: str(id),
+    rid: num(rid),
+    state: state === 'confirmed' || state === 'refused' ? state : 'pending',
+    at: num(at),
+    seal: str(seal),
+    body: bytesOrNull(body) ?? new Uint8Array(),
   };
 }

@@ -12,6 +12,7 @@ import type { Writes } from './engine/draft.ts';
 import { ask, type Program } from './engine/program.ts';
 import { firstRules } from './engine/rule-change.ts';
 import type { Context } from './engine/world.ts';
+import { changeMethods } from './methods/changes.ts';
 import { commandMethods } from './methods/commands.ts';
 import { readMethods } from './methods/reads.ts';
 import { Salts, type Vault } from './vault.ts';
@@ -98,7 +99,12 @@ export async function claimsOn(backend: Backend, vault: Vault, options: ClaimsOp
   };
   const store: Store = { backend, context, custom, ahead: new Ahead(context) };
   await storeFirstRules(store, options);
-  return { ...applyMethods(store), ...readMethods(store), ...commandMethods(store) };
+  return {
+    ...applyMethods(store),
+    ...readMethods(store),
+    ...commandMethods(store),
+    ...changeMethods(store),
+  };
 }
 
 async function storeFirstRules({ backend, context }: Store, { rules, now }: ClaimsOptions): Promise<void> {

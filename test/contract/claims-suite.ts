@@ -11,6 +11,7 @@ import {
   type ClaimsFactory,
   type ClaimsStore,
 } from './claims-fixture.ts';
+import { claimsChangesSuite } from './claims-changes-suite.ts';
 import { claimsLawSuite } from './claims-law-suite.ts';
 import { claimsStewardSuite } from './claims-steward-suite.ts';
 
@@ -20,6 +21,7 @@ export function claimsSuites(factory: ClaimsFactory): void {
   guardTests(factory);
   claimsStewardSuite(factory);
   claimsLawSuite(factory);
+  claimsChangesSuite(factory);
 }
 
 function claimsSuite(factory: ClaimsFactory): void {

@@ -111,7 +111,7 @@ function* loadFor(
 }
 
 /** False for a version that is there already. */
-function* land(world: World, one: Prepared, oid: number): Program<boolean> {
+export function* land(world: World, one: Prepared, oid: number): Program<boolean> {
   const { observation, id } = one;
   const { entity, ref } = observation;
   const known = world.rec(oid, ref.record);
@@ -332,7 +332,7 @@ function holdersOf(world: World, hash: string): Set<number> {
   return none;
 }
 
-function enter(rec: Rec, profile: Profile): void {
+export function enter(rec: Rec, profile: Profile): void {
   rec.row.pid = profile.row.pid;
   rec.row.home = profile.row.pid;
   profile.members.add(rec);

@@ -3,7 +3,7 @@ import type { ClaimValue, Identifier, RecordRef } from '../../../schemas/observa
 import type { ApplyReceipt, Cause } from '../claims.ts';
 import { NOTHING_APPLIED } from './apply.ts';
 import type { Writes } from './draft.ts';
-import { refOf } from './history.ts';
+import { endOverride, refOf } from './history.ts';
 import { identifiersOf } from './identifiers.ts';
 import { relink } from './links.ts';
 import { ask, type Edge, type Program } from './program.ts';
@@ -44,7 +44,7 @@ export function* worldOf(
 }
 
 /** The record that carries what is said of the profile: its oldest, so that an unmerge takes it along. */
-function anchor({ members }: Profile): Rec {
+export function anchor({ members }: Profile): Rec {
   const [first] = [...members]
     .filter(({ row }) => row.salt !== null)
     .toSorted((left, right) => left.row.rid - right.row.rid);
@@ -64,13 +64,13 @@ export function* override(
   return yield* finish(world, undefined);
 }
 
-function setOverride(world: World, profile: Profile, field: string, value: ClaimValue): void {
+export function setOverride(world: World, profile: Profile, field: string, value: ClaimValue): void {
   world.keepPrior(profile);
   const rec = anchor(profile);
   const seq = world.draft.statement('override', rec.row, world.keyOf(rec), { field, value });
   for (const member of profile.members) {
     const opened = world.opened(member);
-    const overrides = opened.overrides.filter((other) => other.field !== field);
+    const overrides = endOverride(opened.overrides, field);
     if (member === rec) {
       const said = world.draft.events.at(-1)?.id ?? '';
       overrides.push({ field, value, id: said, seq, at: world.cause.at });
@@ -86,7 +86,7 @@ export function* release(context: Context, id: string, field: string, cause: Cau
   for (const rec of profile.members) {
     const opened = world.opened(rec);
     const retractions = opened.retractions.filter((other) => other.field !== field);
-    const overrides = opened.overrides.filter((other) => other.field !== field);
+    const overrides = endOverride(opened.overrides, field);
     const ended = opened.retractions.length - retractions.length + opened.overrides.length - overrides.length;
     if (ended === 0) continue;
     released += ended;

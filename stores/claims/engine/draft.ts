@@ -3,7 +3,7 @@ import type { ApplyReceipt, Cause } from '../claims.ts';
 import { batchRoot, linkHash, type ChainedEvent, type Link } from '../chain.ts';
 import type { Vault } from '../vault.ts';
 import type { EventKind } from '../../../schemas/event.ts';
-import type { Edge, Head, ProfileRow, RecordRow, ReviewRow, RulesRow } from './program.ts';
+import type { ChangeRow, Edge, Head, ProfileRow, RecordRow, ReviewRow, RulesRow } from './program.ts';
 
 /** Stored as their place in this list, which only ever grows. */
 export const EVENT_KINDS: readonly EventKind[] = [
@@ -19,6 +19,8 @@ export const EVENT_KINDS: readonly EventKind[] = [
   'rule_change',
   'erase',
   'drift',
+  'propose',
+  'settle',
 ];
 
 const CODES = new Map(EVENT_KINDS.map((kind, index) => [kind, index]));
@@ -58,6 +60,9 @@ export interface Writes {
   confirmations: { seq: number; confirmed: number }[];
   outbox: { position: number; pid: number; version: number; seq: number; at: number }[];
   reviews: ReviewRow[];
+  changes: ChangeRow[];
+  /** Settled changes that nobody need remember. */
+  goneChanges: string[];
   newEdges: Edge[];
   goneEdges: Edge[];
   moves: { pid: number; rid: number }[];
@@ -92,6 +97,8 @@ export class Draft {
   readonly confirmations: Writes['confirmations'] = [];
   readonly outbox: Writes['outbox'] = [];
   readonly reviews: ReviewRow[] = [];
+  readonly changes: ChangeRow[] = [];
+  readonly goneChanges: string[] = [];
   readonly newEdges: Edge[] = [];
   readonly goneEdges: Edge[] = [];
   readonly moves: Writes['moves'] = [];
@@ -182,6 +189,7 @@ export class Draft {
       profiles,
       confirmations,
       reviews,
+      this.changes,
       this.newEdges,
       this.goneEdges,
     ];
@@ -200,6 +208,8 @@ export class Draft {
       confirmations,
       outbox,
       reviews,
+      changes: this.changes,
+      goneChanges: this.goneChanges,
       newEdges: this.newEdges,
       goneEdges: this.goneEdges,
       moves: this.moves,

@@ -16,19 +16,24 @@ export interface Opened {
   overrides: Override[];
 }
 
-/** What retract, override and release say of a field. */
+/** What retract, override, release, propose and settle say of a field. */
 export interface Statement {
   field: string;
   value?: ClaimValue;
   retraction?: Retraction;
+  /** propose, settle: the change's id. */
+  change?: string;
 }
 
-const [RETRACT, UNRETRACT, OVERRIDE, RELEASE] = [
+const [RETRACT, UNRETRACT, OVERRIDE, RELEASE, PROPOSE, SETTLE] = [
   codeOf('retract'),
   codeOf('unretract'),
   codeOf('override'),
   codeOf('release'),
+  codeOf('propose'),
+  codeOf('settle'),
 ];
+const STATEMENTS: ReadonlySet<number> = new Set([RETRACT, UNRETRACT, OVERRIDE, RELEASE, PROPOSE, SETTLE]);
 
 export function refOf({ source, object, record }: RecordRow): RecordRef {
   return { source, object, record: record ?? '' };
@@ -96,18 +101,30 @@ export function openHistory(
 
 function addStatement(opened: Opened, event: EventRow, vault: Vault, key: KeyObject): void {
   const { kind, seq, id, body } = event;
-  if (body === null || ![RETRACT, UNRETRACT, OVERRIDE, RELEASE].includes(kind)) return;
+  if (body === null || !STATEMENTS.has(kind)) return;
   const statement: Statement = JSON.parse(vault.open(key, body, id));
-  const { field, value = null, retraction } = statement;
+  const { field, value = null, retraction, change } = statement;
+  const at = instantOf(event.at);
   if (kind === RETRACT && retraction !== undefined) opened.retractions.push(retraction);
   if (kind === OVERRIDE) {
-    opened.overrides = opened.overrides.filter((other) => other.field !== field);
-    opened.overrides.push({ field, value, id, seq, at: instantOf(event.at) });
+    opened.overrides = endOverride(opened.overrides, field);
+    opened.overrides.push({ field, value, id, seq, at });
+  }
+  if (kind === PROPOSE && change !== undefined) {
+    opened.overrides.push({ field, value, id, seq, at, pending: change });
+  }
+  if (kind === SETTLE) {
+    opened.overrides = opened.overrides.filter((other) => other.field !== field || other.pending !== change);
   }
   if (kind === RELEASE || kind === UNRETRACT) {
     opened.retractions = opened.retractions.filter((other) => other.field !== field);
-    if (kind === RELEASE) opened.overrides = opened.overrides.filter((other) => other.field !== field);
+    if (kind === RELEASE) opened.overrides = endOverride(opened.overrides, field);
   }
+}
+
+/** A pending change ends by the answer of its systems alone. */
+export function endOverride(overrides: readonly Override[], field: string): Override[] {
+  return overrides.filter((other) => other.field !== field || other.pending !== undefined);
 }
 
 /** Null for a record that another one only named: it has said nothing yet. */

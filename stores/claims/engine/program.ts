@@ -1,4 +1,5 @@
 import type { ConflictRules } from '../../../schemas/conflicts.ts';
+import type { ChangeState } from '../../../schemas/change.ts';
 import type { Via } from '../../../schemas/observation.ts';
 import type { Link } from '../chain.ts';
 import type { ApplyReceipt } from '../claims.ts';
@@ -107,6 +108,18 @@ export interface ReviewRow {
   decision: string | null;
 }
 
+/** A change that somebody asked for. What it says is sealed under the key of `rid`, so erasing that record shreds it too. */
+export interface ChangeRow {
+  id: string;
+  /** The record that carries what it says of the profile. */
+  rid: number;
+  state: ChangeState;
+  at: number;
+  /** What the body was sealed for; see Vault.seal. */
+  seal: string;
+  body: Uint8Array;
+}
+
 type Loaded<T> = T | Promise<T>;
 
 /**
@@ -138,6 +151,11 @@ export interface Reads {
   reviews(pids: readonly number[]): Loaded<ReviewRow[]>;
   review(id: string): Loaded<ReviewRow | null>;
   reviewsIn(state: 'open' | 'resolved' | null, limit: number): Loaded<ReviewRow[]>;
+  change(id: string): Loaded<ChangeRow | null>;
+  /** Newest first. */
+  changesOf(rids: readonly number[], limit: number): Loaded<ChangeRow[]>;
+  /** Oldest first. */
+  changesIn(state: ChangeState, limit: number): Loaded<ChangeRow[]>;
   causes(numbers: readonly number[]): Loaded<Map<number, CauseOf>>;
 
   /** Live profiles above this one, ascending. */

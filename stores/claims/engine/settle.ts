@@ -28,7 +28,7 @@ export function* settle(world: World, receipt: ApplyReceipt): Program<void> {
       if (profile.members.size === 0) continue;
       begin(world, profile);
       receipt.created += 1;
-    } else if (isChanged(world, profile)) {
+    } else if (isChanged(world, profile) || world.marked.has(profile)) {
       raise(world, profile);
       receipt.changed += 1;
     }

@@ -76,6 +76,8 @@ export class World {
   readonly holders = new Map<string, Set<number>>();
   /** Profiles in which something changed. */
   readonly touched = new Set<Profile>();
+  /** Profiles that get a new version whatever their values: somebody waits for them. */
+  readonly marked = new Set<Profile>();
   /** Reviews of the ties that each profile has now, where they were looked for. */
   readonly ties = new Map<number, ReadonlySet<string>>();
   /** Profiles whose links must be decided anew. */

@@ -2,8 +2,10 @@ import { HeadwaterError } from '../../../rules/errors.ts';
 import type { Transaction, Values } from '../../postgres.ts';
 import type { Link } from '../chain.ts';
 import type { ApplyReceipt } from '../claims.ts';
+import type { ChangeState } from '../../../schemas/change.ts';
 import type {
   CauseOf,
+  ChangeRow,
   Edge,
   EventRow,
   Head,
@@ -28,6 +30,7 @@ import {
   strOrNull,
 } from '../columns.ts';
 import { EVENT, HEAD, PROFILE, REVIEW, RULES } from './columns.ts';
+import * as changes from './changes.ts';
 import * as pages from './pages.ts';
 
 const RECORD =
@@ -248,6 +251,18 @@ export class PostgresReads implements Reads {
 
   async reviewsIn(state: 'open' | 'resolved' | null, limit: number): Promise<ReviewRow[]> {
     return await pages.reviewsIn(this.#tx, state, limit);
+  }
+
+  async change(id: string): Promise<ChangeRow | null> {
+    return await changes.change(this.#tx, id);
+  }
+
+  async changesOf(rids: readonly number[], limit: number): Promise<ChangeRow[]> {
+    return await changes.changesOf(this.#tx, rids, limit);
+  }
+
+  async changesIn(state: ChangeState, limit: number): Promise<ChangeRow[]> {
+    return await changes.changesIn(this.#tx, state, limit);
   }
 
   async causes(numbers: readonly number[]): Promise<Map<number, CauseOf>> {

@@ -1,6 +1,7 @@
 import { literal, numbers, texts } from '../../postgres-literal.ts';
 import type { Writes } from '../engine/draft.ts';
 import type { ReviewRow } from '../engine/program.ts';
+import { writeChanges } from './changes.ts';
 
 /** What most transactions do not do. */
 export function writeRare(statements: string[], writes: Writes): void {
@@ -19,6 +20,7 @@ export function writeRare(statements: string[], writes: Writes): void {
     statements.push(`INSERT INTO edges (a, b, kind) VALUES (${values}) ON CONFLICT DO NOTHING`);
   }
   for (const review of writes.reviews) statements.push(writeReview(review));
+  writeChanges(statements, writes);
   if (rules !== null) {
     const { entity, seq, hash, at } = rules;
     const values = [entity, seq, hash, JSON.stringify(rules.rules), at].map(literal).join(', ');

@@ -2,8 +2,10 @@ import { HeadwaterError } from '../../../rules/errors.ts';
 import type { SqliteFile } from '../../sqlite.ts';
 import type { Link } from '../chain.ts';
 import type { ApplyReceipt } from '../claims.ts';
+import type { ChangeState } from '../../../schemas/change.ts';
 import type {
   CauseOf,
+  ChangeRow,
   Edge,
   EventRow,
   Head,
@@ -28,6 +30,7 @@ import {
   strOrNull,
   type Values,
 } from '../columns.ts';
+import * as changes from './changes.ts';
 import * as pages from './pages.ts';
 import {
   holdersOf,
@@ -285,6 +288,18 @@ export class SqliteReads implements Reads {
 
   outbox(after: number, limit: number): OutboxEntry[] {
     return pages.outbox(this.#db, after, limit);
+  }
+
+  change(id: string): ChangeRow | null {
+    return changes.change(this.#db, id);
+  }
+
+  changesOf(rids: readonly number[], limit: number): ChangeRow[] {
+    return changes.changesOf(this.#db, rids, limit);
+  }
+
+  changesIn(state: ChangeState, limit: number): ChangeRow[] {
+    return changes.changesIn(this.#db, state, limit);
   }
 
   causes(numbers: readonly number[]): Map<number, CauseOf> {

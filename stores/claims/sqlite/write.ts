@@ -1,6 +1,7 @@
 import type { SqliteFile } from '../../sqlite.ts';
 import type { CauseRow, Writes } from '../engine/draft.ts';
 import type { ProfileRow, RecordRow, ReviewRow, RulesRow } from '../engine/program.ts';
+import { writeChanges } from './changes.ts';
 
 const INSERT_EVENT =
   'INSERT INTO events (seq, id, kind, rid, pid, cause, confirmed, previous, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)';
@@ -77,6 +78,7 @@ function writeRare(db: SqliteFile, writes: Writes): void {
     db.run('INSERT OR IGNORE INTO edges (a, b, kind) VALUES (?, ?, ?)', a, b, kind);
   }
   for (const review of writes.reviews) writeReview(db, review);
+  writeChanges(db, writes);
   if (writes.rules !== null) insertRules(db, writes.rules);
   if (writes.applied !== null) {
     const { batch, receipt } = writes.applied;
