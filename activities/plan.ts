@@ -79,6 +79,8 @@ export async function objectsOf(
   settings: ConnectionSettings,
   source: () => Promise<Source>,
 ): Promise<string[]> {
+  // I6: what cannot be read would look deleted.
+  if (settings.capabilities.pushOnly === true) return [];
   const excluded = new Set(settings.exclude);
   if (settings.objects !== 'all') return settings.objects.filter((object) => !excluded.has(object));
   const listed = await (await source()).list();

@@ -133,21 +133,49 @@ export type WriteReceipt =
 export interface WebhookRequest {
   method: string;
   url: string;
+  /** What followed the connection in the path, without a slash; empty where nothing did. */
+  rest: string;
   headers: Readonly<Record<string, string | undefined>>;
   body: Buffer;
   nowMs: number;
 }
 
-/** `reason` is for our log and never repeats what was sent (I5). */
+/**
+ * `leftOut`: events of the request that the connection does not sync, or that cannot be read. `reason` is for our log and never
+ * repeats what was sent (I5).
+ */
 export type WebhookAnswer =
-  | { ok: true; events: InboxEvent[]; reply?: { contentType: string; body: string } }
+  | { ok: true; events: InboxEvent[]; leftOut: number; reply?: { contentType: string; body: string } }
   | { ok: false; status: 400 | 401; reason: string };
+
+/** What a receiver knows of its connection, as written and with defaults of every kind; secrets are not resolved for it. */
+export interface PushedConnection {
+  objects: 'all' | readonly string[];
+  exclude: readonly string[];
+  own: Readonly<Record<string, unknown>>;
+}
+
+/** A record that a tool sent: taken, or why not, by the name of the field at fault. */
+export type TakenRecord =
+  | { ok: true; event: InboxEvent }
+  | { ok: false; field: string | null; reason: string };
 
 /** How a source pushes changes: proves who sent them, and reads them. Pure: nothing is fetched or kept. */
 export interface WebhookKind<Config extends z.ZodType = z.ZodType> {
-  /** Of `connections.<name>.webhooks`, beside what every kind has there. */
+  /** Of `connections.<name>.webhooks`: `secrets`, resolved, and keys of this kind's own. */
   config: Config;
-  receiver(config: z.output<Config>): (request: WebhookRequest) => WebhookAnswer;
+  receiver(
+    config: z.output<Config>,
+    connection: PushedConnection,
+  ): (request: WebhookRequest) => WebhookAnswer;
+  /**
+   * Whole records of tools that cannot sign, after their key was checked. Undefined: the connection has no such object. Absent
+   * where only the system itself pushes. `keyed`: the sender's own name of the request; one record told twice under it is one fact.
+   */
+  records?(
+    connection: PushedConnection,
+    object: string,
+  ): ((record: unknown, keyed: string) => TakenRecord) | undefined;
 }
 
 /** What a source needs from outside: the clock, the token bucket, a log line. All injectable for tests. */
@@ -170,6 +198,8 @@ export interface SourceCapabilities {
   softDeletes: boolean;
   /** Calculated fields change without moving a record's stamp: they are read again by age (`refresh.formulas`). */
   silentFormulas?: boolean;
+  /** Nothing can be read from it: its rows arrive by webhook or ingest alone, and no run or audit looks for them. */
+  pushOnly?: boolean;
   /** Default look-back for late visible rows, ms. */
   lookbackMs: number;
   /** Default distance that a window's end keeps from the source's clock, ms. */

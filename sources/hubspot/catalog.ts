@@ -41,7 +41,7 @@ const LABELS: Record<string, string> = {
 };
 
 /** Offered by name; any other two objects can be named in `objects`. */
-const PAIRS = [
+export const PAIRS: readonly string[] = [
   'contacts~companies',
   'deals~contacts',
   'deals~companies',

@@ -30,6 +30,7 @@ import { mappings } from './mappings.ts';
 import { count, planExtract } from './plan.ts';
 import { probeAll } from './probe.ts';
 import { recordStamps } from './stamps.ts';
+import { webhooks } from './webhooks.ts';
 
 export { hubspotConfigSchema, type HubspotConfig, type HubspotConfigInput } from './config.ts';
 
@@ -113,5 +114,6 @@ export const hubspot = defineSource({
     lagMs: 300_000,
   },
   mappings,
+  webhooks,
   connect: (config, context) => new HubspotSource(config, context),
 });
