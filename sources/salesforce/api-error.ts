@@ -40,7 +40,7 @@ const CODES: Record<string, ErrorCode> = {
 
 /** What an answer other than 2xx means: Salesforce's error code first, the HTTP status where that says nothing. */
 export function apiError(failure: HttpFailure, where: string): HeadwaterError {
-  const { errorCode: given, message } = parseError(failure.text);
+  const { errorCode: given, message, fields } = parseError(failure.text);
   if (given === undefined) return httpError(failure, where);
   const errorCode = vendorCode(given);
   const words = vendorWords(errorCode, tail(message), { codes: PLAIN_CODES, readIn: READ_IN });
@@ -50,11 +50,16 @@ export function apiError(failure: HttpFailure, where: string): HeadwaterError {
   if (code === undefined) {
     const plain = httpError(failure, where, `${errorCode}${said}`);
     return new HeadwaterError(plain.code, plain.message, {
-      details: { ...plain.details, errorCode, ...refusal },
+      details: {
+        ...plain.details,
+        errorCode,
+        ...refusal,
+        ...(fields[0] === undefined ? {} : { field: fields[0] }),
+      },
       ...(plain.retryAfterMs === undefined ? {} : { retryAfterMs: plain.retryAfterMs }),
     });
   }
-  const field = errorCode === 'INVALID_FIELD' ? /No such column '([\w.]+)'/.exec(message)?.[1] : undefined;
+  const field = errorCode === 'INVALID_FIELD' ? /No such column '([\w.]+)'/.exec(message)?.[1] : fields[0];
   const wait = failure.retryAfterMs === undefined ? {} : { retryAfterMs: failure.retryAfterMs };
   return new HeadwaterError(code, `${where} answered ${failure.status} ${errorCode}${said}`, {
     details: { status: failure.status, errorCode, ...refusal, ...(field === undefined ? {} : { field }) },
@@ -70,11 +75,20 @@ function codeFor(errorCode: string, message: string): ErrorCode | undefined {
   return CODES[errorCode];
 }
 
-const restErrorSchema = z.object({ errorCode: z.string(), message: z.string().nullish() });
+const restErrorSchema = z.object({
+  errorCode: z.string(),
+  message: z.string().nullish(),
+  fields: z.array(z.string()).nullish(),
+});
 const oauthErrorSchema = z.object({ error: z.string(), error_description: z.string().nullish() });
 
-/** `[{ errorCode, message }]` of REST and Bulk, or `{ error, error_description }` of OAuth. */
-export function parseError(text: string): { errorCode: string | undefined; message: string } {
+/** `[{ errorCode, message, fields }]` of REST and Bulk, or `{ error, error_description }` of OAuth. */
+export function parseError(text: string): {
+  errorCode: string | undefined;
+  message: string;
+  /** Names, as describe has them. */
+  fields: string[];
+} {
   let first: unknown;
   try {
     const parsed: unknown = JSON.parse(text);
@@ -87,6 +101,7 @@ export function parseError(text: string): { errorCode: string | undefined; messa
   return {
     errorCode: rest?.errorCode ?? oauth?.error,
     message: rest?.message ?? oauth?.error_description ?? '',
+    fields: (rest?.fields ?? []).filter((name) => /^\w{1,80}$/.test(name)),
   };
 }
 

@@ -16,6 +16,8 @@ import {
   type RecordStamp,
   type Source,
   type SourceContext,
+  type WriteReceipt,
+  type WriteRequest,
 } from '../source.ts';
 import { endJob } from './bulk.ts';
 import { Catalog } from './catalog.ts';
@@ -29,7 +31,9 @@ import { mappings } from './mappings.ts';
 import { planExtract } from './plan.ts';
 import { listChanges, probeAll } from './probe.ts';
 import { countOrUnknown, jsonPage, recordStamps } from './query.ts';
+import { webhooks } from './webhooks.ts';
 import { IDS_PER_QUERY_MAX, readByIds } from './wide.ts';
+import { writeRecord } from './write.ts';
 
 export { salesforceConfigSchema, type SalesforceConfig, type SalesforceConfigInput } from './config.ts';
 
@@ -107,6 +111,10 @@ class SalesforceSource implements Source {
     }
   }
 
+  write(request: WriteRequest, signal: AbortSignal): Promise<WriteReceipt> {
+    return this.watch(request.schema, writeRecord(this.client, request, signal));
+  }
+
   async abandon(cursor: Cursor): Promise<void> {
     const jobId = jobOf(cursor);
     if (jobId !== null) await endJob(this.client, jobId, true);
@@ -149,5 +157,6 @@ export const salesforce = defineSource({
     lagMs: 300_000,
   },
   mappings,
+  webhooks,
   connect: (config, context) => new SalesforceSource(config, context),
 });
