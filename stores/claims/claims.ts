@@ -5,6 +5,7 @@ import type { Instant } from '../../schemas/instant.ts';
 import type { ClaimValue, Identifier, Observation, RecordRef, Via } from '../../schemas/observation.ts';
 import type { ConsideredClaim, GoldenField, GoldenProfile } from '../../schemas/profile.ts';
 import type { SinkState } from '../../schemas/sink.ts';
+import type { Serving } from './serving.ts';
 
 /** Who and what causes a change; written into each of its events. */
 export interface Cause {
@@ -200,7 +201,7 @@ export interface Verification {
  * several processes at once (optimistic concurrency by a profile's version). Personal values are ciphertext at rest under a key
  * per record (I5); the log only grows and is chained (I4).
  */
-export interface Claims {
+export interface Claims extends Serving {
   /** Adds what was observed and links it by its identifiers. Order and repetition change no golden value (I1). */
   apply(batch: ObservationBatch): Promise<ApplyReceipt>;
   /** Hashes of the raw rows the ledger holds for these records, in their order; null for one that it does not know. */

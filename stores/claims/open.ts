@@ -2,6 +2,7 @@ import { dirname, join } from 'node:path';
 import type { CustomRule } from '../../rules/golden/compile.ts';
 import type { LinkGuards } from '../../rules/identity/guards.ts';
 import type { ConflictRules } from '../../schemas/conflicts.ts';
+import type { Entity } from '../../schemas/entities/entity.ts';
 import type { LedgerPlace } from '../place.ts';
 import type { Claims } from './claims.ts';
 import { masterKeyFrom } from './master-key.ts';
@@ -18,6 +19,7 @@ export interface ClaimsConfig {
   rules: readonly ConflictRules[];
   custom: ReadonlyMap<string, CustomRule>;
   links?: LinkGuards;
+  entities?: readonly Entity[];
   /** In Postgres: INPUT_INVALID instead of making it. */
   existing?: boolean;
 }
@@ -29,6 +31,7 @@ export async function openClaims(config: ClaimsConfig): Promise<Claims> {
     rules: new Map(config.rules.map((one) => [one.profile, one])),
     custom,
     ...(config.links && { guards: config.links }),
+    ...(config.entities && { entities: config.entities }),
     now: () => new Date().toISOString(),
   };
   if (place === undefined || place.kind === 'sqlite') return await openSqliteClaims({ ...options, path });

@@ -3,6 +3,7 @@ import { HeadwaterError } from '../../rules/errors.ts';
 import { compileRules, type CompiledRules, type CustomRule } from '../../rules/golden/resolve.ts';
 import type { LinkGuards } from '../../rules/identity/guards.ts';
 import { conflictRulesSchema, type ConflictRules } from '../../schemas/conflicts.ts';
+import type { Entity } from '../../schemas/entities/entity.ts';
 import type { Instant } from '../../schemas/instant.ts';
 import type { SinkState } from '../../schemas/sink.ts';
 import type { ApplyReceipt, Cause, Claims, ObservationBatch, Verification } from './claims.ts';
@@ -10,11 +11,13 @@ import { Ahead, type Batch } from './ahead/ahead.ts';
 import { applyObservations, NOTHING_APPLIED } from './engine/apply.ts';
 import type { Writes } from './engine/draft.ts';
 import { ask, type Program } from './engine/program.ts';
+import { referenceFields } from './engine/references.ts';
 import { firstRules } from './engine/rule-change.ts';
 import type { Context } from './engine/world.ts';
 import { changeMethods } from './methods/changes.ts';
 import { commandMethods } from './methods/commands.ts';
 import { readMethods } from './methods/reads.ts';
+import { servingMethods } from './methods/serving.ts';
 import { Salts, type Vault } from './vault.ts';
 
 /** What a database must do for the engine: SQLite and Postgres each fill this, and nothing else differs between them. */
@@ -56,6 +59,8 @@ export interface ClaimsOptions {
   rules: ReadonlyMap<string, ConflictRules>;
   custom?: ReadonlyMap<string, CustomRule>;
   guards?: LinkGuards;
+  /** Those of the configuration's own; the shared ones are known. */
+  entities?: readonly Entity[];
   /** The clock that `maxAge` and reads go by; system time is the cause's. */
   now: () => Instant;
 }
@@ -84,6 +89,7 @@ export async function claimsOn(backend: Backend, vault: Vault, options: ClaimsOp
   const context: Context = {
     vault,
     guards: options.guards ?? {},
+    references: referenceFields(options.entities ?? []),
     salts: new Salts(),
     compiled,
     compile(entity, row) {
@@ -104,6 +110,7 @@ export async function claimsOn(backend: Backend, vault: Vault, options: ClaimsOp
     ...readMethods(store),
     ...commandMethods(store),
     ...changeMethods(store),
+    ...servingMethods(store),
   };
 }
 

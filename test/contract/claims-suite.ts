@@ -12,6 +12,7 @@ import {
   type ClaimsStore,
 } from './claims-fixture.ts';
 import { claimsChangesSuite } from './claims-changes-suite.ts';
+import { servingSuite } from './claims-serving-suite.ts';
 import { claimsLawSuite } from './claims-law-suite.ts';
 import { claimsStewardSuite } from './claims-steward-suite.ts';
 
@@ -22,6 +23,7 @@ export function claimsSuites(factory: ClaimsFactory): void {
   claimsStewardSuite(factory);
   claimsLawSuite(factory);
   claimsChangesSuite(factory);
+  servingSuite(factory);
 }
 
 function claimsSuite(factory: ClaimsFactory): void {

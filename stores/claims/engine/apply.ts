@@ -10,6 +10,7 @@ import { currentIdentifiers, loadHolders } from './identifiers.ts';
 import { relink } from './links.ts';
 import type { Prepared } from './prepare.ts';
 import { ask, type Program } from './program.ts';
+import { referencesIn } from './references.ts';
 import { newReviews, settle } from './settle.ts';
 import { newWorld, type Context, type Profile, type Rec, type RecordName, type World } from './world.ts';
 
@@ -130,6 +131,14 @@ export function* land(world: World, one: Prepared, oid: number): Program<boolean
   const confirmed = Date.parse(observation.confirmedAt);
   const kind = observation.deleted ? 'tombstone' : rec.row.deleted ? 'undelete' : 'observe';
   const seq = world.draft.event(kind, rec.row, id, bodyOf(world, rec, one), confirmed);
+  for (const hash of referencesIn(
+    world.context.vault,
+    world.context.references,
+    entity,
+    observation.fields,
+  )) {
+    world.draft.references.push({ hash, rid: rec.row.rid });
+  }
   rec.added.push({ version: versionOf(id, seq, content, world.cause.at, observation.confirmedAt), content });
   raiseHead(world, rec, one, seq, confirmed);
   const now = first || same ? one.identifiers : currentIdentifiers(world, rec);

@@ -8,6 +8,7 @@ import { identifiersOf } from './identifiers.ts';
 import { relink } from './links.ts';
 import { ask, type Edge, type Program } from './program.ts';
 import { currentProfile } from './queries.ts';
+import { referencesIn } from './references.ts';
 import { closed, newReviews, raise, settle } from './settle.ts';
 import { exclusive } from './subject.ts';
 import { newWorld, type Context, type Profile, type Rec, type World } from './world.ts';
@@ -218,7 +219,10 @@ export function* erase(
     const hashes = identifiersOf(vault, context, row.entity, said).map(({ hash }) => hash);
     draft.suppress.push(vault.subjectHash(row.source, row.object, row.record));
     if (keepOut === 'subject') draft.suppress.push(...(yield* exclusive(context, row.entity, said, own)));
-    draft.forget.push({ rid: row.rid, identifiers: hashes });
+    const references = world
+      .contents(rec)
+      .flatMap(({ f }) => referencesIn(vault, context.references, row.entity, f));
+    draft.forget.push({ rid: row.rid, identifiers: hashes, references });
     draft.event('erase', row, vault.observationId(`erase\0${row.rid}`), null);
   }
   const aliases = yield* aliasesOf(profile.row.pid);

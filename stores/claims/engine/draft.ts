@@ -57,6 +57,8 @@ export interface Writes {
   identifiers: { hash: string; rid: number }[];
   /** Those that no longer find their record. */
   dropped: { hash: string; rid: number }[];
+  /** Kept for ever: what a record once referred to costs a look, and golden values say whether it still does. */
+  references: { hash: string; rid: number }[];
   confirmations: { seq: number; confirmed: number }[];
   outbox: { position: number; pid: number; version: number; seq: number; at: number }[];
   reviews: ReviewRow[];
@@ -72,7 +74,7 @@ export interface Writes {
   /** Where a long series of transactions stands; null ends it. */
   progress: { key: string; value: string | null } | null;
   suppress: string[];
-  forget: { rid: number; identifiers: string[] }[];
+  forget: { rid: number; identifiers: string[]; references: string[] }[];
   counts: Map<string, number>;
   /** Whether anything is to be written at all. */
   empty: boolean;
@@ -94,6 +96,7 @@ export class Draft {
   readonly profiles = new Set<ProfileRow>();
   readonly identifiers: Writes['identifiers'] = [];
   readonly dropped: Writes['dropped'] = [];
+  readonly references: Writes['references'] = [];
   readonly confirmations: Writes['confirmations'] = [];
   readonly outbox: Writes['outbox'] = [];
   readonly reviews: ReviewRow[] = [];
@@ -205,6 +208,7 @@ export class Draft {
       profiles,
       identifiers,
       dropped,
+      references: this.references,
       confirmations,
       outbox,
       reviews,

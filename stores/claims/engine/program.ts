@@ -142,6 +142,8 @@ export interface Reads {
   aliasesOf(pids: readonly number[]): Loaded<number[]>;
   /** At most `limit` records of each identifier, lowest first. */
   hits(hashes: readonly string[], limit: number): Loaded<IdentifierHit[]>;
+  /** Of each, the newest `limit` records that have said so, with the profiles they are in. */
+  referrers(hashes: readonly string[], limit: number): Loaded<{ rid: number; pid: number }[]>;
   /** Ascending; `confirmed` is the newest known. */
   events(rids: readonly number[]): Loaded<EventRow[]>;
   edges(rids: readonly number[]): Loaded<Edge[]>;

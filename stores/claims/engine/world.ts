@@ -16,11 +16,13 @@ import {
   type RulesRow,
 } from './program.ts';
 import type { Cause } from '../claims.ts';
+import type { ReferenceFields } from './references.ts';
 
 /** What every program needs besides what it asks for. */
 export interface Context {
   vault: Vault;
   guards: LinkGuards;
+  references: ReferenceFields;
   salts: Salts;
   /** Rules in force, compiled; kept by their hash. */
   compile(entity: string, row: RulesRow | null): CompiledRules;

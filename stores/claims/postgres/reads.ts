@@ -44,6 +44,9 @@ const BY_PID = `SELECT ${RECORD} FROM records r WHERE r.pid = ANY ($1::bigint[])
 const PROFILES = `SELECT ${PROFILE} FROM profiles WHERE pid = ANY ($1::bigint[])`;
 const HITS = `SELECT k.hash, h.rid, h.pid FROM unnest($1::text[]) AS k (hash) CROSS JOIN LATERAL (
   SELECT i.rid, r.pid FROM identifiers i JOIN records r ON r.rid = i.rid WHERE i.hash = k.hash ORDER BY i.rid LIMIT $2) h`;
+const REFERRERS = `SELECT h.rid, h.pid FROM unnest($1::text[]) AS k (hash) CROSS JOIN LATERAL (
+  SELECT f.rid, r.pid FROM record_references f JOIN records r ON r.rid = f.rid
+  WHERE f.hash = k.hash ORDER BY f.rid DESC LIMIT $2) h`;
 const EVENTS = `SELECT ${EVENT} FROM unnest($1::bigint[]) AS k (rid) JOIN events e ON e.rid = k.rid
   JOIN causes c ON c.number = e.cause ORDER BY e.seq`;
 const EDGES = `SELECT a, b, kind FROM edges WHERE a = ANY ($1::bigint[])
@@ -194,6 +197,11 @@ export class PostgresReads implements Reads {
   async hits(hashes: readonly string[], limit: number): Promise<IdentifierHit[]> {
     const rows = await this.#tx.list(HITS, hashes, limit);
     return rows.map(([hash, rid, pid]) => ({ hash: str(hash), rid: num(rid), pid: num(pid) }));
+  }
+
+  async referrers(hashes: readonly string[], limit: number): Promise<{ rid: number; pid: number }[]> {
+    const rows = await this.#tx.list(REFERRERS, hashes, limit);
+    return rows.map(([rid, pid]) => ({ rid: num(rid), pid: num(pid) }));
   }
 
   async events(rids: readonly number[]): Promise<EventRow[]> {

@@ -89,4 +89,8 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX changes_by_record ON changes (rid);
   CREATE INDEX changes_pending ON changes (at) WHERE state = 'pending';
   `,
+  `
+  -- Which records have ever said that they refer to another, by a keyed hash of what they named.
+  CREATE TABLE record_references (hash text COLLATE "C" NOT NULL, rid bigint NOT NULL, PRIMARY KEY (hash, rid));
+  `,
 ];

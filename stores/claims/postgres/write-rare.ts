@@ -55,11 +55,14 @@ function writeProgress({ key, value }: NonNullable<Writes['progress']>): string 
 }
 
 /** I5: without the salt there is no key; see `scrub` for the old version of the row. */
-function forget(statements: string[], { rid, identifiers }: Writes['forget'][number]): void {
+function forget(statements: string[], { rid, identifiers, references }: Writes['forget'][number]): void {
   statements.push(
     `UPDATE records SET record = NULL, salt = NULL, head_id = NULL, row_hash = NULL, deleted = true WHERE rid = ${rid}`,
     `DELETE FROM edges WHERE a = ${rid} OR b = ${rid}`,
   );
+  if (references.length > 0) {
+    statements.push(`DELETE FROM record_references WHERE rid = ${rid} AND hash = ANY (${texts(references)})`);
+  }
   if (identifiers.length === 0) return;
   statements.push(`DELETE FROM identifiers WHERE rid = ${rid} AND hash = ANY (${texts(identifiers)})`);
 }

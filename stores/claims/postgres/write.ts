@@ -30,6 +30,7 @@ export function scriptOf(writes: Writes): Script {
   insertIdentifiers(script, writes.identifiers);
   dropIdentifiers(script, writes.dropped);
   deleteIdentifiers(script, writes.dropped);
+  insertReferences(script, writes.references);
   confirm(script, writes.confirmations);
   copyOutbox(script, writes.outbox);
   writeRare(statements, writes);
@@ -133,6 +134,14 @@ function insertIdentifiers({ statements }: Script, identifiers: Writes['identifi
   const columns = [texts(identifiers.map(({ hash }) => hash)), numbers(identifiers.map(({ rid }) => rid))];
   statements.push(
     `INSERT INTO identifiers (hash, rid) SELECT * FROM unnest(${columns.join(', ')}) ON CONFLICT DO NOTHING`,
+  );
+}
+
+function insertReferences({ statements }: Script, references: Writes['references']): void {
+  if (references.length === 0) return;
+  const columns = [texts(references.map(({ hash }) => hash)), numbers(references.map(({ rid }) => rid))];
+  statements.push(
+    `INSERT INTO record_references (hash, rid) SELECT * FROM unnest(${columns.join(', ')}) ON CONFLICT DO NOTHING`,
   );
 }
 

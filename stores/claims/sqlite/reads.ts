@@ -51,6 +51,8 @@ const PROFILE =
 const ALIASES = 'SELECT pid FROM profiles WHERE merged_into = ?';
 const HOLDER = `SELECT i.rid, r.pid FROM identifiers i JOIN records r ON r.rid = i.rid
   WHERE i.hash = ? AND i.rid > ? ORDER BY i.rid LIMIT 1`;
+const REFERRERS = `SELECT f.rid, r.pid FROM record_references f JOIN records r ON r.rid = f.rid
+  WHERE f.hash = ? ORDER BY f.rid DESC LIMIT ?`;
 const LAST = 'SELECT last FROM records WHERE rid = ?';
 const EVENT_AT =
   'SELECT seq, id, kind, rid, pid, cause, 0, confirmed, body, previous FROM events WHERE seq = ?';
@@ -191,6 +193,12 @@ export class SqliteReads implements Reads {
       }
     }
     return hits;
+  }
+
+  referrers(hashes: readonly string[], limit: number): { rid: number; pid: number }[] {
+    return hashes.flatMap((hash) =>
+      this.#db.list(REFERRERS, hash, limit).map(([rid, pid]) => ({ rid: num(rid), pid: num(pid) })),
+    );
   }
 
   events(rids: readonly number[]): EventRow[] {

@@ -15,6 +15,8 @@ const UPDATE_PROFILE = `UPDATE profiles SET version = ?, seq = ?, at = ?, delete
   WHERE pid = ?`;
 const DELETE_IDENTIFIER = 'DELETE FROM identifiers WHERE hash = ? AND rid = ?';
 const INSERT_IDENTIFIER = 'INSERT OR IGNORE INTO identifiers (hash, rid) VALUES (?, ?)';
+const INSERT_REFERENCE = 'INSERT OR IGNORE INTO record_references (hash, rid) VALUES (?, ?)';
+const DELETE_REFERENCE = 'DELETE FROM record_references WHERE hash = ? AND rid = ?';
 const CONFIRM = `INSERT INTO confirmations (seq, confirmed) VALUES (?, ?)
   ON CONFLICT (seq) DO UPDATE SET confirmed = max(confirmed, excluded.confirmed)`;
 const INSERT_OUTBOX = 'INSERT INTO outbox (position, pid, version, seq, at) VALUES (?, ?, ?, ?, ?)';
@@ -46,6 +48,7 @@ export function write(db: SqliteFile, writes: Writes): void {
   for (const row of writes.profiles) updateProfile(db, row);
   for (const { hash, rid } of writes.identifiers) db.run(INSERT_IDENTIFIER, hash, rid);
   for (const { hash, rid } of writes.dropped) db.run(DELETE_IDENTIFIER, hash, rid);
+  for (const { hash, rid } of writes.references) db.run(INSERT_REFERENCE, hash, rid);
   for (const { seq, confirmed } of writes.confirmations) db.run(CONFIRM, seq, confirmed);
   for (const { position, pid, version, seq, at } of writes.outbox) {
     db.run(INSERT_OUTBOX, position, pid, version, seq, at);
@@ -90,13 +93,14 @@ function writeRare(db: SqliteFile, writes: Writes): void {
     else db.run('INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)', key, value);
   }
   for (const hash of writes.suppress) db.run('INSERT OR IGNORE INTO suppressed (hash) VALUES (?)', hash);
-  for (const { rid, identifiers } of writes.forget) {
+  for (const { rid, identifiers, references } of writes.forget) {
     // I5: without the salt there is no key, and secure_delete overwrites what the row held.
     db.run(
       'UPDATE records SET record = NULL, salt = NULL, head_id = NULL, row_hash = NULL, deleted = 1 WHERE rid = ?',
       rid,
     );
     for (const hash of identifiers) db.run(DELETE_IDENTIFIER, hash, rid);
+    for (const hash of references) db.run(DELETE_REFERENCE, hash, rid);
     db.run('DELETE FROM edges WHERE a = ?1 OR b = ?1', rid);
   }
 }
