@@ -1,4 +1,4 @@
-// Part of audit and replay: reads records by their ids and shapes them, as one batch of a window that covers nothing.
+// Part of audit, replay and inbox: reads records by their ids and shapes them, as one batch of a window that covers nothing.
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { Context } from '@temporalio/activity';
@@ -29,6 +29,8 @@ export interface RecordsRequest {
   ids: readonly string[];
   /** Records that are gone in the source, with the time of their deletion: tombstones of the same batch. */
   gone?: { ids: readonly string[]; at: Instant };
+  /** Rows that are at hand already, as a json page of the source; true at this time. */
+  given?: { rows: readonly Readonly<Record<string, unknown>>[]; at: Instant };
   /** What the batch is for, and which part of it: a retry of the same step has the same window. */
   purpose: string;
 }
@@ -56,7 +58,7 @@ export async function withRecords<T>(
 }
 
 /** The window's id tells the run and the part, so that a batch of another run is never taken for this one. */
-function windowOf(dependencies: Dependencies, { settings, schema, purpose }: RecordsRequest): Window {
+export function windowOf(dependencies: Dependencies, { settings, schema, purpose }: RecordsRequest): Window {
   const { workflowExecution } = Context.current().info;
   const owner = workflowExecution ?? { workflowId: '', runId: '' };
   const digest = createHash('sha256')
@@ -79,7 +81,7 @@ function windowOf(dependencies: Dependencies, { settings, schema, purpose }: Rec
   };
 }
 
-async function readRecords(
+export async function readRecords(
   dependencies: Dependencies,
   asked: RecordsRequest,
   window: Window,
@@ -88,7 +90,7 @@ async function readRecords(
   const { schema } = asked;
   await stage.assertRoom(dependencies.freeBytesMin);
   // The source's clock may be behind ours; what it confirms now is at least as old as this.
-  const readAt = fromMs(dependencies.now());
+  const readAt = asked.given?.at ?? fromMs(dependencies.now());
   const pages = await stagePages(dependencies, asked, window);
   const shaped = await shapePages(dependencies, asked, window, pages, readAt);
   const adopt = async (path: string) => (await stage.adopt(path)).key;
@@ -113,7 +115,7 @@ async function readRecords(
 
 async function stagePages(
   { stage, lanes }: Dependencies,
-  { schema, source, ids, gone }: RecordsRequest,
+  { settings, schema, source, ids, gone, given }: RecordsRequest,
   window: Window,
 ): Promise<StagedPage[]> {
   const signal = Context.current().cancellationSignal;
@@ -132,12 +134,13 @@ async function stagePages(
     });
   }
   if (gone !== undefined && gone.ids.length > 0) await keep(tombstones(gone.ids, gone.at));
+  if (given !== undefined) await keep(pageOf(given.rows, settings.capabilities.jsonRecords));
   return pages;
 }
 
 async function shapePages(
   dependencies: Dependencies,
-  { schema, settings, ids }: RecordsRequest,
+  { schema, settings, ids, given }: RecordsRequest,
   window: Window,
   staged: readonly StagedPage[],
   confirmedAt: Instant,
@@ -158,13 +161,25 @@ async function shapePages(
         window: { id: window.id, from: window.from, until: window.until },
         // Records that were asked for one by one may all be bad.
         badShareMax: 1,
-        badRowsMax: ids.length,
+        badRowsMax: ids.length + (given?.rows.length ?? 0),
       },
       Context.current().cancellationSignal,
     ),
   );
   const { shaped } = await leaveOutErased(dependencies, window, 0, schema, raw);
   return shaped;
+}
+
+/** `at`: the path to the records, names with points between them. */
+function pageOf(rows: readonly Readonly<Record<string, unknown>>[], at: string): RawPage {
+  const names = at === '' ? [] : at.split('.');
+  const page = names.reduceRight<unknown>((inner, name) => ({ [name]: inner }), rows);
+  return {
+    format: 'json',
+    body: Readable.from([Buffer.from(JSON.stringify(page))]),
+    rowsSent: () => rows.length,
+    cursor: () => ({}),
+  };
 }
 
 function tombstones(ids: readonly string[], at: Instant): RawPage {

@@ -10,6 +10,7 @@ import type { RefreshPolicy } from '../schemas/refresh.ts';
 import type { Shaper } from '../shaper/shaper.ts';
 import type { Source, SourceCapabilities } from '../sources/source.ts';
 import type { Claims } from '../stores/claims/claims.ts';
+import type { Inbox } from '../stores/inbox/inbox.ts';
 import type { BucketPolicy, Ledger } from '../stores/ledger/ledger.ts';
 import type { Stage } from '../stores/stage/stage.ts';
 import type { EvolutionPolicy, Warehouse } from '../warehouses/warehouse.ts';
@@ -40,6 +41,8 @@ export interface ConnectionSettings {
   resyncMs(object: string): number | null;
   /** Which fields the configuration chooses; any text that changes with it. */
   choiceOf(object: string): string;
+  /** What its system pushes; absent where nothing is taken. */
+  webhooks?: { landEveryMs: number; quietAfterMs: number | null; pollEveryMs: number };
   /** Resolves the secrets (SECRET_MISSING) and connects; kept open by the caller. */
   open(callClass: CallClass): Promise<Source>;
 }
@@ -58,6 +61,17 @@ export interface Profiles {
   retentionMs: ReadonlyMap<string, number>;
 }
 
+/** What single records need, so that bulk work never delays them. */
+export interface FastLane {
+  inbox: Inbox;
+  /** Apart from the one for windows: a slice of a million rows keeps that one for a minute. */
+  shaper: Shaper;
+  /** How long ids of settled events are remembered, ms. */
+  rememberMs: number;
+  /** The worker is asked to end: whoever waits for events ends now. */
+  stopping: AbortSignal;
+}
+
 export interface Dependencies {
   connections: ReadonlyMap<string, ConnectionSettings>;
   ledger: Ledger;
@@ -65,6 +79,8 @@ export interface Dependencies {
   shaper: Shaper;
   warehouse: Warehouse;
   profiles?: Profiles;
+  /** Absent where the configuration takes nothing that is pushed. */
+  fast?: FastLane;
   /** The warehouse's name in the ledger's sink coverage. */
   sink: string;
   lanes: Lanes;

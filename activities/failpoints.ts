@@ -15,6 +15,8 @@ export type Failpoint =
   | 'reconcile:applied'
   | 'reconcile:closed'
   | 'publish:merged'
+  | 'inbox:claimed'
+  | 'inbox:landed'
   | 'erase:suppressed'
   | 'erase:unstaged'
   | 'erase:purged'

@@ -54,15 +54,19 @@ function describeUnknown(error: unknown): string {
   return `${error.name} in ${place ?? 'an unknown place'}; the worker's log has the rest`;
 }
 
-/** Wraps a step so that every error leaves it as a failure of the catalog, logged once with the run it belongs to. */
+/**
+ * Wraps a step so that every error leaves it as a failure of the catalog, logged once with the run it belongs to. A step with
+ * heartbeats of its own says so by `ownBeat`.
+ */
 export function step<Input, Output>(
   { log, namesOf }: { log: Log; namesOf: (input: unknown) => Promise<Names> },
   name: string,
   work: (input: Input) => Promise<Output>,
+  { ownBeat = false }: { ownBeat?: boolean } = {},
 ): (input: Input) => Promise<Output> {
   return async (input) => {
     try {
-      return await beating(name, () => work(input));
+      return await (ownBeat ? work(input) : beating(name, () => work(input)));
     } catch (error) {
       const { workflowExecution, attempt } = Context.current().info;
       const failure = toFailure(error, await namesOf(input));

@@ -11,6 +11,7 @@ import type { Dependencies } from './dependencies.ts';
 import { eraseSteps } from './erase-steps.ts';
 import { step } from './failure.ts';
 import { beginRun, finishRun } from './finish.ts';
+import { inboxSteps } from './inbox-steps.ts';
 import { checkInput } from './input.ts';
 import { namesOf } from './names.ts';
 import { createSteps, type Steps } from './move-slice.ts';
@@ -83,6 +84,7 @@ export function createActivities(dependencies: Dependencies) {
     ...stewardSteps(dependencies, failing),
     ...eraseSteps(dependencies, failing),
     ...auditSteps(dependencies, sources, failing),
+    ...inboxSteps(dependencies, sources, failing),
     finish: step(failing, 'finish', async (run: RunSummary) => {
       await finishRun(dependencies, run);
       await sweep();

@@ -172,6 +172,8 @@ export interface BatchesToReconcile {
   only?: ReadonlySet<string>;
   /** Set aside already: told in the summary, not once more in the warehouse. */
   quiet?: boolean;
+  /** Takes rows that fit no schema, instead of the warehouse: who may not wait for it hands them on later. */
+  setAside?: (rows: QuarantinedRow[]) => void;
 }
 
 /** Adds what shaped batches hold as claims; the same twice changes nothing (I1). */
@@ -257,7 +259,8 @@ async function observations(work: Work, rows: ShapedRow[], window: Window): Prom
     const one = observe(work, row, bad);
     if (one !== null) found.push(one);
   }
-  if (bad.length > 0 && work.quiet !== true)
+  if (bad.length > 0 && work.setAside !== undefined) work.setAside(bad);
+  else if (bad.length > 0 && work.quiet !== true)
     await work.dependencies.lanes('warehouse', () => work.dependencies.warehouse.setAside(bad));
   work.summary.quarantined += bad.length;
   return found;

@@ -1,5 +1,6 @@
 import { listValue } from '@duckdb/node-api';
 import { literal, quote } from '../warehouses/sql.ts';
+import { newest } from './newest.ts';
 import { ShaperInstance, type ShaperOptions } from './instance.ts';
 import { leaveOut, readSetAside } from './leave-out.ts';
 import { readShapedRows } from './shaped-rows.ts';
@@ -38,6 +39,8 @@ export async function createShaper(options: ShaperOptions): Promise<Shaper> {
     },
     leaveOut: (request) =>
       instance.work('leaving out erased subjects', undefined, (connection) => leaveOut(connection, request)),
+    newest: (request) =>
+      instance.work('joining batches', undefined, (connection) => newest(connection, request)),
     setAside: async function* (file) {
       const connection = await instance.connect();
       try {

@@ -78,6 +78,17 @@ export interface LeaveOutRequest {
   out: string;
 }
 
+/** Shaped rows, or tombstones (`hashed` false), of several batches of one schema. */
+export interface NewestRequest {
+  files: string[];
+  /** Column of the key. */
+  key: string;
+  hashed: boolean;
+  /** Becomes `_window` of every row. */
+  window: string;
+  out: string;
+}
+
 /** Rows that stay, none: no file; and rows that were left out. */
 export interface LeftOut {
   stay: number;
@@ -109,6 +120,8 @@ export interface Shaper {
   }): Promise<string[]>;
   /** Writes a shaped file once more, without the rows of erased subjects. */
   leaveOut(request: LeaveOutRequest): Promise<LeftOut>;
+  /** Joins files of several batches into one that has each key once, in its newest version. The number of rows. */
+  newest(request: NewestRequest): Promise<number>;
   /** What a quarantine file holds of each row: its key, where it is known, and the row as it came. */
   setAside(file: string): AsyncIterable<{ record: string | null; raw: string | null }[]>;
   /** The rows of shaped files (or tombstones), some thousand at a time, in the order of the files. */

@@ -8,8 +8,9 @@ import { createActivities } from '../activities/index.ts';
 import { loadConfig } from '../config/load-config.ts';
 import { HeadwaterError } from '../rules/errors.ts';
 import { serveControl } from './control.ts';
+import { startFastLanes } from './fast-lanes.ts';
 import { fileLog } from './log.ts';
-import { claimCluster, wire } from './wiring.ts';
+import { claimCluster, pushing, wire } from './wiring.ts';
 import { workflowBundle } from './workflow-bundle.ts';
 
 /** Activities at once; lanes bound the work inside them. */
@@ -37,7 +38,8 @@ async function main(): Promise<void> {
     workflowBundle(join(home, 'cache')),
   ]);
   const client = new Client({ connection: clientConnection, namespace });
-  const wiring = await wire(loaded, log, () => client);
+  const stopping = stopSignal();
+  const wiring = await wire(loaded, log, () => client, stopping);
   const { clusterId } = await clientConnection.workflowService.getClusterInfo({});
   const adopt = values.adopt === true || process.env['HEADWATER_ADOPT'] === '1';
   await claimCluster(wiring.dependencies.ledger, `${clusterId}/${namespace}`, adopt);
@@ -49,24 +51,35 @@ async function main(): Promise<void> {
       taskQueue: config.temporal.taskQueue,
       workflowBundle: workflowCode,
       activities: createActivities(wiring.dependencies),
-      maxConcurrentActivityTaskExecutions: ACTIVITIES_MAX,
+      // Each fast lane keeps one slot for ever.
+      maxConcurrentActivityTaskExecutions: ACTIVITIES_MAX + pushing(config).length,
       maxConcurrentWorkflowTaskExecutions: WORKFLOW_TASKS_MAX,
       shutdownGraceTime: SHUTDOWN_GRACE_MS,
       shutdownForceTime: SHUTDOWN_FORCE_MS,
       stickyQueueScheduleToStartTimeout: STICKY_MS,
-      maxHeartbeatThrottleInterval: '5s',
-      defaultHeartbeatThrottleInterval: '2s',
+      // A cancellation is heard with a heartbeat: within this time.
+      maxHeartbeatThrottleInterval: '1500ms',
+      defaultHeartbeatThrottleInterval: '1500ms',
     });
     process.stdout.write(
       `${JSON.stringify({ event: 'ready', pid: process.pid, taskQueue: config.temporal.taskQueue })}\n`,
     );
-    await worker.run();
+    const run = worker.run();
+    await startFastLanes(client, loaded.config, log);
+    await run;
   } finally {
     control.close();
     await wiring.close();
     await connection.close();
     await clientConnection.close();
   }
+}
+
+/** Steps that wait for something end with it at once; the others have their grace time. */
+function stopSignal(): AbortSignal {
+  const stopping = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopping.abort());
+  return stopping.signal;
 }
 
 main().catch((error: unknown) => {

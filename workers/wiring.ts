@@ -2,13 +2,20 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { createLanes, LANE_LIMITS } from '../activities/lanes.ts';
-import type { ConnectionSettings, Dependencies, Log, Profiles } from '../activities/dependencies.ts';
+import type {
+  ConnectionSettings,
+  Dependencies,
+  FastLane,
+  Log,
+  Profiles,
+} from '../activities/dependencies.ts';
 import { sinkOf, sourceConfig, warehouseConfig } from '../config/connection-config.ts';
 import type { LoadedConfig } from '../config/load-config.ts';
 import { customRules } from '../config/conflicts.ts';
 import { ledgerPlace } from '../config/ledger.ts';
 import { entitiesOf, mappingsOf, rulesOf } from '../config/profiles.ts';
 import type { Config, ConnectionConfig } from '../config/schema.ts';
+import { serveSchema } from '../config/serve.ts';
 import { phoneNormaliser } from '../mapping/normalise.ts';
 import { HeadwaterError } from '../rules/errors.ts';
 import type { CallClass } from '../schemas/quota.ts';
@@ -17,6 +24,7 @@ import { createShaper } from '../shaper/duckdb-shaper.ts';
 import { sourceDefinition } from '../sources/registry.ts';
 import type { Source } from '../sources/source.ts';
 import { openClaims } from '../stores/claims/open.ts';
+import { openInbox } from '../stores/inbox/open.ts';
 import type { Ledger } from '../stores/ledger/ledger.ts';
 import { openLedgerAt } from '../stores/ledger/open.ts';
 import { openDiskStage } from '../stores/stage/disk.ts';
@@ -24,6 +32,8 @@ import { warehouseDefinition } from '../warehouses/registry.ts';
 
 /** Of the worker's DuckDB memory the shaper gets this share; the warehouse, which joins and merges, the rest. */
 const SHAPER_MEMORY_SHARE = 0.5;
+/** For single records, beside the shares of `worker.memoryMb`. */
+const FAST_SHAPER_MB = 128;
 /** Longest sleep between two looks at an empty token bucket, ms. */
 const TOKEN_WAIT_MS_MAX = 5_000;
 
@@ -33,7 +43,12 @@ export interface Wiring {
 }
 
 /** Opens everything that the steps need. What is opened is closed again if a later part fails. */
-export async function wire(loaded: LoadedConfig, log: Log, client: () => Client): Promise<Wiring> {
+export async function wire(
+  loaded: LoadedConfig,
+  log: Log,
+  client: () => Client,
+  stopping: AbortSignal,
+): Promise<Wiring> {
   const { config, home } = loaded;
   mkdirSync(home, { recursive: true, mode: 0o700 });
   const tempDirectory = join(home, 'spill');
@@ -61,6 +76,9 @@ export async function wire(loaded: LoadedConfig, log: Log, client: () => Client)
     opened.push(warehouse);
     const profiles = await openProfiles(config);
     if (profiles !== undefined) opened.push(profiles.claims);
+    const fast = takesPushed(config)
+      ? await openFastLane(loaded, tempDirectory, opened, stopping)
+      : undefined;
     const connections = new Map(
       Object.values(config.connections).map((connection) => [
         connection.name,
@@ -75,6 +93,7 @@ export async function wire(loaded: LoadedConfig, log: Log, client: () => Client)
         shaper,
         warehouse,
         ...(profiles && { profiles }),
+        ...(fast && { fast }),
         sink: sinkOf(config),
         lanes: createLanes(LANE_LIMITS, { embedded: kind.embedded }),
         now: Date.now,
@@ -94,6 +113,32 @@ export async function wire(loaded: LoadedConfig, log: Log, client: () => Client)
     await closeAll(opened);
     throw error;
   }
+}
+
+/** Connections whose systems push changes. */
+export function pushing(config: Config): string[] {
+  return Object.values(config.connections).flatMap(({ name, webhooks }) =>
+    webhooks === undefined ? [] : [name],
+  );
+}
+
+function takesPushed(config: Config): boolean {
+  return config.serve !== undefined || pushing(config).length > 0;
+}
+
+async function openFastLane(
+  { config, home }: LoadedConfig,
+  tempDirectory: string,
+  opened: { close(): Promise<void> }[],
+  stopping: AbortSignal,
+): Promise<FastLane> {
+  const serve = serveSchema.parse(config.serve ?? {});
+  const path = config.serve?.inbox.path ?? join(home, serve.inbox.path);
+  const inbox = await openInbox({ path, waitingMax: serve.webhooks.waitingMax });
+  opened.push(inbox);
+  const shaper = await createShaper({ tempDirectory, memoryMbMax: FAST_SHAPER_MB, threads: 1 });
+  opened.push(shaper);
+  return { inbox, shaper, rememberMs: serve.inbox.remember, stopping };
 }
 
 async function closeAll(opened: { close(): Promise<void> }[]): Promise<void> {
@@ -176,6 +221,13 @@ function settingsOf(connection: ConnectionConfig, ledger: Ledger, log: Log): Con
       const own = objects[object];
       return own === undefined ? every : own;
     },
+    ...(connection.webhooks && {
+      webhooks: {
+        landEveryMs: connection.webhooks.landEvery,
+        quietAfterMs: connection.webhooks.quietAfter,
+        pollEveryMs: connection.webhooks.pollEvery,
+      },
+    }),
     choiceOf: (object) => JSON.stringify(connection.fields[object] ?? {}),
     open: (callClass): Promise<Source> =>
       // Async on purpose: a missing secret is the error of the step that needs it, not of the worker.

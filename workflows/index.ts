@@ -4,6 +4,7 @@ export { audit } from './audit.ts';
 export { backfill } from './backfill.ts';
 export { deliver } from './deliver.ts';
 export { erase } from './erase.ts';
+export { inbox } from './inbox.ts';
 export { replay } from './replay.ts';
 export { review } from './review.ts';
 export { rollback } from './rollback.ts';

@@ -1,6 +1,7 @@
 // Queries, signals and updates that operators and the command line use; names are part of the product's interface.
 import { defineQuery, defineUpdate } from '@temporalio/workflow';
 import type { AuditRun, ReplayRun } from '../schemas/audit.ts';
+import type { DrainReceipt } from '../schemas/inbox-run.ts';
 import type { RunSummary } from '../schemas/run.ts';
 
 /** The run's table so far; answered by every workflow that moves windows. */
@@ -9,6 +10,8 @@ export const progressQuery = defineQuery<RunSummary>('progress');
 /** The same question to an audit and a replay, whose tables are others. */
 export const auditQuery = defineQuery<AuditRun>('progress');
 export const replayQuery = defineQuery<ReplayRun>('progress');
+/** The same to the fast lane: sums of the rounds that are over. */
+export const inboxQuery = defineQuery<DrainReceipt>('progress');
 
 /** A backfill starts no new window until it is resumed; windows in flight end by themselves. */
 export const pauseUpdate = defineUpdate<'paused'>('pause');

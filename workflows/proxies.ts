@@ -25,20 +25,23 @@ export interface CallLimits {
   priority: number;
   /** All tries of one step end by then; undefined: a day. */
   deadlineMs: number | undefined;
+  /** A step that shall go on for ever: no number of tries ends it, and a try comes soon. */
+  endless?: { heartbeatMs: number; retryMsMax: number; tryMs: number };
 }
 
 export function activityCalls(limits: CallLimits): Calls {
+  const { endless } = limits;
   const options: ActivityOptions = {
-    startToCloseTimeout: '24h',
-    scheduleToCloseTimeout: limits.deadlineMs ?? '24h',
-    heartbeatTimeout: limits.tuning?.heartbeatMs ?? HEARTBEAT_MS,
+    startToCloseTimeout: endless?.tryMs ?? '24h',
+    ...(endless === undefined ? { scheduleToCloseTimeout: limits.deadlineMs ?? '24h' } : {}),
+    heartbeatTimeout: limits.tuning?.heartbeatMs ?? endless?.heartbeatMs ?? HEARTBEAT_MS,
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     priority: { priorityKey: limits.priority },
     retry: {
       initialInterval: limits.tuning?.retryMs ?? RETRY_MS,
-      maximumInterval: RETRY_MS_MAX,
+      maximumInterval: endless?.retryMsMax ?? RETRY_MS_MAX,
       backoffCoefficient: 2,
-      maximumAttempts: ATTEMPTS_MAX,
+      ...(endless === undefined ? { maximumAttempts: ATTEMPTS_MAX } : {}),
     },
   };
   const proxies = proxyActivities<Activities>(options);
@@ -71,6 +74,7 @@ export function activityCalls(limits: CallLimits): Calls {
     settleAudit: (label, input) => proxies.settleAudit.executeWithOptions(summary(label), [input]),
     planReplay: (label, input) => proxies.planReplay.executeWithOptions(summary(label), [input]),
     replayRecords: (label, input) => proxies.replayRecords.executeWithOptions(summary(label), [input]),
+    drainInbox: (label, input) => proxies.drainInbox.executeWithOptions(summary(label), [input]),
     finish: (label, input) => proxies.finish.executeWithOptions(summary(label), [input]),
     undelivered: (label, input) => proxies.undelivered.executeWithOptions(summary(label), [input]),
     planBackfill: (label, input) => proxies.planBackfill.executeWithOptions(summary(label), [input]),
