@@ -121,11 +121,18 @@ export interface WriteRequest {
 }
 
 /**
- * written: read back and equal; `stamp` is that of the new version. moved: somebody changed the record first. refused: by a rule
- * of the source, `code` is its own; retrying is useless. Everything else is thrown as HeadwaterError.
+ * written: read back; `stamp` is that of the new version. `adjusted`: fields that the source keeps in another form than they were
+ * sent (a trigger, a telephone number). `former`: what they held before, null when nothing had to be written. moved: somebody
+ * changed the record first, and nothing was written. refused: by a rule of the source, `code` and `field` are its own; retrying is
+ * useless. Everything else is thrown as HeadwaterError.
  */
 export type WriteReceipt =
-  | { outcome: 'written'; stamp: Instant }
+  | {
+      outcome: 'written';
+      stamp: Instant;
+      adjusted: string[];
+      former: Readonly<Record<string, unknown>> | null;
+    }
   | { outcome: 'moved'; stamp: Instant }
   | { outcome: 'refused'; code: string; field: string | null };
 

@@ -18,6 +18,10 @@ export interface Behaviour {
   /** Associations of one record on a page of batch read. */
   associationPageRowsMax: number;
   gzip: boolean;
+  /** Rules of the account for writes over the API: a value must match this pattern. */
+  validations: readonly { object: string; field: string; matches: string; message: string }[];
+  /** Workflows of the account that change a value when it is saved. */
+  triggers: readonly { object: string; field: string; to: 'upper' | 'lower' }[];
 }
 
 export interface Hub {

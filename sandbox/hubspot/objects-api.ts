@@ -5,6 +5,7 @@ import { oldTypeName } from './associations-api.ts';
 import { byIdOrProperty, checkedValues, refuseDouble } from './lookup.ts';
 import type { Hub } from './hub.ts';
 import { HubError, invalid, notFound } from './hub-error.ts';
+import type { Value } from './property.ts';
 import { recordWriter, wantedProperties, type RecordWriter } from './render.ts';
 import { ID_STEP, isArchived, isLive, indexOfEntry, type Entry, type Table } from './table.ts';
 
@@ -156,8 +157,27 @@ export function updateOne(hub: Hub, table: Table, entry: Entry, body: Json): num
   const values = checkedValues(table, objectOf(body['properties'] ?? {}, 'properties'));
   const index = indexOfEntry(entry);
   refuseDouble(table, values, index);
-  hub.data.update(table.name, index, values);
+  refuseByRule(hub, table, values);
+  hub.data.update(table.name, index, triggered(hub, table, values));
   return index;
+}
+
+function refuseByRule({ behaviour }: Hub, table: Table, values: Record<string, Value>): void {
+  for (const { object, field, matches, message } of behaviour.validations) {
+    const value = object === table.name ? (values[field] ?? null) : null;
+    if (value === null || new RegExp(matches).test(value)) continue;
+    const errors = [{ message, code: 'VALIDATION_RULE', context: { propertyName: [field] } }];
+    throw invalid(`Property values were not valid: ${message}`, { errors });
+  }
+}
+
+function triggered({ behaviour }: Hub, table: Table, values: Record<string, Value>): Record<string, Value> {
+  const kept = { ...values };
+  for (const { object, field, to } of behaviour.triggers) {
+    const value = object === table.name ? (kept[field] ?? null) : null;
+    if (value !== null) kept[field] = to === 'upper' ? value.toUpperCase() : value.toLowerCase();
+  }
+  return kept;
 }
 
 export async function answerMerge(exchange: Exchange, hub: Hub, table: Table): Promise<void> {

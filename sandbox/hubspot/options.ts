@@ -111,5 +111,7 @@ export function behaviourOf(options: HubSpotSandboxOptions): Behaviour {
     retryAfterS: options.retryAfterS ?? null,
     associationPageRowsMax: options.associationPageRowsMax ?? 500,
     gzip: options.gzip ?? false,
+    validations: options.validations ?? [],
+    triggers: options.triggers ?? [],
   };
 }

@@ -3,21 +3,25 @@ export class ApiError extends Error {
   readonly status: number;
   readonly errorCode: string;
   readonly headers: Readonly<Record<string, string>>;
+  readonly fields: readonly string[];
 
   constructor(
     status: number,
     errorCode: string,
     message: string,
     headers: Readonly<Record<string, string>> = {},
+    fields: readonly string[] = [],
   ) {
     super(message);
     this.status = status;
     this.errorCode = errorCode;
     this.headers = headers;
+    this.fields = fields;
   }
 
   body(): string {
-    return JSON.stringify([{ message: this.message, errorCode: this.errorCode }]);
+    const { message, errorCode, fields } = this;
+    return JSON.stringify([{ message, errorCode, ...(fields.length === 0 ? {} : { fields }) }]);
   }
 }
 

@@ -82,5 +82,7 @@ export function behaviourOf(options: SandboxOptions): Behaviour {
     gzip: options.gzip ?? false,
     apiRequestsMax: options.apiRequestsMax ?? 100_000,
     bulkQueryJobsMax: options.bulkQueryJobsMax ?? 10_000,
+    validations: options.validations ?? [],
+    triggers: options.triggers ?? [],
   };
 }

@@ -23,6 +23,10 @@ export interface Behaviour {
   /** REST and Bulk calls a day; above it REQUEST_LIMIT_EXCEEDED. */
   apiRequestsMax: number;
   bulkQueryJobsMax: number;
+  /** Validation rules for writes over the API: a value must match this pattern. */
+  validations: readonly { object: string; field: string; matches: string; message: string }[];
+  /** Triggers that change a value while it is saved. */
+  triggers: readonly { object: string; field: string; to: 'upper' | 'lower' }[];
 }
 
 export interface Org {

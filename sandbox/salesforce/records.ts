@@ -4,7 +4,7 @@ import { wholeSecond } from '../clock.ts';
 import type { Exchange } from '../exchange.ts';
 import { NUMBER_TYPES, type FieldSpec } from './fields.ts';
 import type { Value } from './makers.ts';
-import type { Org } from './org.ts';
+import type { Behaviour, Org } from './org.ts';
 import { jsonRow } from './render.ts';
 import { indexOfEntry, type Entry, type Table } from './table.ts';
 
@@ -44,7 +44,9 @@ export async function answerRecord(
     if (!table.spec.flags.updateable)
       throw new ApiError(405, 'METHOD_NOT_ALLOWED', "HTTP Method 'PATCH' not allowed");
     refuseIfModified(exchange, table, entry);
-    org.data.update(table.name, index, await valuesOf(exchange, table, 'updateable'));
+    const values = await valuesOf(exchange, table, 'updateable');
+    refuseByRule(table, values, org.behaviour.validations);
+    org.data.update(table.name, index, triggered(table, values, org.behaviour.triggers));
     await exchange.sendNothing(204);
   } else if (exchange.method === 'DELETE') {
     if (!table.spec.flags.deletable)
@@ -131,6 +133,29 @@ function refuseIfModified(exchange: Exchange, table: Table, entry: Entry): void 
   }
 }
 
+/** Validation rules of the org: a value that does not match is refused with the rule's own words. */
+function refuseByRule(table: Table, values: Record<string, Value>, rules: Behaviour['validations']): void {
+  for (const { object, field, matches, message } of rules) {
+    const value = object === table.name ? (values[field] ?? null) : null;
+    if (value === null || new RegExp(matches).test(value)) continue;
+    throw new ApiError(400, 'FIELD_CUSTOM_VALIDATION_EXCEPTION', message, {}, [field]);
+  }
+}
+
+/** What a trigger of the org makes of a value before it is kept. */
+function triggered(
+  table: Table,
+  values: Record<string, Value>,
+  triggers: Behaviour['triggers'],
+): Record<string, Value> {
+  const kept = { ...values };
+  for (const { object, field, to } of triggers) {
+    const value = object === table.name ? (kept[field] ?? null) : null;
+    if (value !== null) kept[field] = to === 'upper' ? value.toUpperCase() : value.toLowerCase();
+  }
+  return kept;
+}
+
 async function valuesOf(
   exchange: Exchange,
   table: Table,
@@ -147,6 +172,8 @@ async function valuesOf(
         400,
         'INVALID_FIELD_FOR_INSERT_UPDATE',
         `Unable to create/update fields: ${spec.name}. Please check the security settings of this field and verify that it is read/write for your profile or permission set (${verb}).`,
+        {},
+        [spec.name],
       );
     }
     values[spec.name] = storedValue(spec, value);

@@ -11,7 +11,9 @@ const errorSchema = z.object({
   subCategory: z.unknown().optional(),
   policyName: z.string().nullish(),
   errorType: z.string().nullish(),
-  errors: z.array(z.object({ context: z.record(z.string(), z.unknown()).nullish() })).nullish(),
+  errors: z
+    .array(z.object({ code: z.string().nullish(), context: z.record(z.string(), z.unknown()).nullish() }))
+    .nullish(),
 });
 const oauthErrorSchema = z.object({ error: z.string(), error_description: z.string().nullish() });
 
@@ -45,6 +47,7 @@ export function apiError(failure: HttpFailure, where: string): HeadwaterError {
         ...(answer.policyName === null || answer.policyName === undefined
           ? {}
           : { policy: vendorCode(answer.policyName) }),
+        ...reasonOf(answer),
       },
       ...(wait === undefined ? {} : { retryAfterMs: wait }),
     },
@@ -65,6 +68,17 @@ export function throttleOf(failure: Pick<HttpFailure, 'text'>): Throttle {
   const { policyName, message } = parseError(failure.text);
   if (policyName !== null && policyName !== undefined) return /^DAILY/i.test(policyName) ? 'daily' : 'burst';
   return /daily/i.test(message ?? '') ? 'daily' : 'burst';
+}
+
+/** The first property that was refused, and why: names and codes, never what was sent. */
+function reasonOf({ errors }: ApiAnswer): { reason?: string; field?: string } {
+  const [first] = errors ?? [];
+  const named = first?.context?.['propertyName'];
+  const field: unknown = Array.isArray(named) ? named[0] : named;
+  return {
+    ...(typeof first?.code === 'string' ? { reason: vendorCode(first.code) } : {}),
+    ...(typeof field === 'string' && /^\w{1,250}$/.test(field) ? { field } : {}),
+  };
 }
 
 /** Names of scopes are no secret: they are what an operator has to grant. */

@@ -22,7 +22,7 @@ const PAUSE_MS_MAX = 15_000;
 const LONG_NUMBER = /[:[,\s]-?\d[\d.eE+-]{15,}/;
 
 export interface ApiRequest {
-  method: 'GET' | 'POST';
+  method: 'GET' | 'POST' | 'PATCH';
   /** From the root, such as `/crm/objects/2026-03/contacts?limit=1`. */
   path: string;
   body?: unknown;

@@ -16,6 +16,8 @@ import {
   type RecordStamp,
   type Source,
   type SourceContext,
+  type WriteReceipt,
+  type WriteRequest,
 } from '../source.ts';
 import { ArchivedLists } from './archived.ts';
 import { Catalog } from './catalog.ts';
@@ -30,6 +32,7 @@ import { mappings } from './mappings.ts';
 import { count, planExtract } from './plan.ts';
 import { probeAll } from './probe.ts';
 import { recordStamps } from './stamps.ts';
+import { writeRecord } from './write.ts';
 import { webhooks } from './webhooks.ts';
 
 export { hubspotConfigSchema, type HubspotConfig, type HubspotConfigInput } from './config.ts';
@@ -79,6 +82,10 @@ class HubspotSource implements Source {
 
   fetch(schema: ObjectSchema, ids: string[], signal: AbortSignal): AsyncIterable<RawPage> {
     return fetchByIds(this.client, schema, ids, signal);
+  }
+
+  write(request: WriteRequest, signal: AbortSignal): Promise<WriteReceipt> {
+    return writeRecord(this.client, request, signal);
   }
 
   /** Nothing of ours runs in HubSpot. */
