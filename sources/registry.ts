@@ -1,10 +1,12 @@
 import { hubspot } from './hubspot/index.ts';
+import { push } from './push/index.ts';
 import { salesforce } from './salesforce/index.ts';
 import type { SourceDefinition } from './source.ts';
 
 /** One line per system; its config type stays exact, so nobody casts. */
 export const sources = {
   hubspot,
+  push,
   salesforce,
 } as const;
 
