@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { HeadwaterError } from '../rules/errors.ts';
 import { nearest } from './nearest.ts';
-import { mistakesOf } from './mistakes.ts';
+import { keysAt, mistakesOf } from './mistakes.ts';
 import type { Config, ConnectionConfig } from './schema.ts';
 import { formatPath, isRecord, isSecretReference, mapSecrets, resolveSecrets } from './secrets.ts';
 
@@ -40,6 +40,23 @@ export function sourceConfig<Schema extends z.ZodType>(
   environment: NodeJS.ProcessEnv = process.env,
 ): z.output<Schema> {
   return ownConfig(definition.config, connection.source, `connections.${connection.name}`, environment);
+}
+
+/**
+ * What a receiver of the connection's webhooks takes, its secrets resolved: read again now and then, so that a new secret is known
+ * without a restart. SECRET_MISSING while one of them cannot be read (I5: neither stored nor logged).
+ */
+export function webhookConfig<Schema extends z.ZodType>(
+  kind: { config: Schema },
+  {
+    name,
+    webhooks = {},
+  }: Pick<ConnectionConfig, 'name'> & { webhooks?: Record<string, unknown> | undefined },
+  environment: NodeJS.ProcessEnv = process.env,
+): z.output<Schema> {
+  const theirs = new Set(keysAt(kind.config, []));
+  const part = Object.fromEntries(Object.entries(webhooks).filter(([key]) => theirs.has(key)));
+  return ownConfig(kind.config, part, `connections.${name}.webhooks`, environment);
 }
 
 /** The same for the warehouse. */

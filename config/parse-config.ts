@@ -6,12 +6,13 @@ import { checkOwnPart } from './own-part.ts';
 import { configSchema, CONNECTION_SHAPE, type Config, type ConnectionConfig } from './schema.ts';
 import { profileMistakes } from './profiles.ts';
 import { isRecord, mapSecrets, type SecretReference } from './secrets.ts';
-import type { ServeConfig } from './serve.ts';
+import { WEBHOOKS_SHAPE, type ServeConfig } from './serve.ts';
 
 /** What loading needs to know of a source kind. */
 export interface SourceKind {
   config: z.ZodType;
   capabilities: { lagMs: number; lookbackMs: number };
+  webhooks?: { config: z.ZodType };
 }
 
 /** The registries, as far as a configuration is concerned. */
@@ -47,7 +48,10 @@ export function parseConfig(
       const source = absolutePaths(ownPart(kind?.config, written, Object.keys(CONNECTION_SHAPE)), home);
       if (kind)
         mistakes.push(...located(at, checkOwnPart(kind.config, source), Object.keys(CONNECTION_SHAPE)));
-      return [name, connectionConfig(name, connection, source, kind)];
+      const webhooks = webhooksPart(connection, written, kind, home);
+      if (webhooks)
+        mistakes.push(...located([...at, 'webhooks'], webhooks.mistakes, Object.keys(WEBHOOKS_SHAPE)));
+      return [name, { ...connectionConfig(name, connection, source, kind), webhooks: webhooks?.part }];
     },
   );
   const { warehouse, stage, ledger, profiles, serve } = parsed.data;
@@ -112,6 +116,24 @@ function connectionConfig(
     webhooks,
     source,
   };
+}
+
+/** What the connection's system pushes, and how it signs: a part of the kind's own schema. */
+function webhooksPart(
+  { kind: name, webhooks }: ParsedConnection,
+  written: Record<string, unknown>,
+  kind: SourceKind | undefined,
+  home: string,
+): { part: ParsedConnection['webhooks']; mistakes: Mistake[] } | undefined {
+  if (webhooks === undefined || kind === undefined) return undefined;
+  const schema = kind.webhooks?.config;
+  if (schema === undefined) {
+    return { part: webhooks, mistakes: [{ path: [], message: `${name} pushes nothing. Remove it.` }] };
+  }
+  const given = inputOf(written, ['webhooks']);
+  const mistakes = checkOwnPart(schema, ownPart(schema, given, Object.keys(WEBHOOKS_SHAPE)));
+  const secrets = webhooks.secrets.map((secret) => absoluteSecret(secret, home));
+  return { part: { ...webhooks, secrets }, mistakes };
 }
 
 /** What is left for the kind's own schema: keys that are not ours, and those of ours that it asks for too. */

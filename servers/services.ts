@@ -87,19 +87,21 @@ interface Shared<T> {
 /** Opened once for all who ask at the same time; after a failure the next who asks tries again. */
 function shared<T>(open: () => Promise<T>): Shared<T> {
   let opened: Promise<T> | undefined;
+  let value: T | undefined;
   return {
     get() {
       if (opened === undefined) {
         const attempt = open();
         opened = attempt;
-        attempt.catch(() => {
-          if (opened === attempt) opened = undefined;
-        });
+        attempt.then(
+          (result) => (value = result),
+          () => (opened = undefined),
+        );
       }
       return opened;
     },
+    /** What is not open yet is not waited for: the process ends. */
     async close(end) {
-      const value = await opened?.catch(() => undefined);
       if (value !== undefined) await end(value);
     },
   };

@@ -35,6 +35,8 @@ export interface Accepted {
   repeated: number;
   /** Of each event, in their order, of a repeated one that of the first. */
   positions: number[];
+  /** Of each event: whether it was known. */
+  repeats: boolean[];
 }
 
 /**

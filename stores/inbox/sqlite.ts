@@ -55,7 +55,7 @@ class SqliteInbox implements Inbox {
   }
 
   async accept(connection: string, events: readonly InboxEvent[]): Promise<Accepted> {
-    if (events.length === 0) return { accepted: 0, repeated: 0, positions: [] };
+    if (events.length === 0) return { accepted: 0, repeated: 0, positions: [], repeats: [] };
     return await this.#gathering.add({ connection, events }, events.length);
   }
 
@@ -95,13 +95,15 @@ class SqliteInbox implements Inbox {
   }
 
   #keep({ connection, events }: Ask, known: Map<string, number>, fresh: number, now: Instant): Accepted {
+    const repeats: boolean[] = [];
     const positions = events.map((event) => {
+      repeats.push(known.has(event.id));
       const at = known.get(event.id) ?? this.#insert(connection, event, now);
       known.set(event.id, at);
       return at;
     });
     if (fresh > 0) this.#count(connection, fresh, 0, now);
-    return { accepted: fresh, repeated: events.length - fresh, positions };
+    return { accepted: fresh, repeated: events.length - fresh, positions, repeats };
   }
 
   #insert(connection: string, event: InboxEvent, now: Instant): number {

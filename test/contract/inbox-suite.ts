@@ -47,11 +47,16 @@ export function inboxSuite(name: string, start: () => Promise<InboxHarness>): vo
         inbox.accept(CRM, [event('a'), event('b'), event('b')]),
         ...Array.from({ length: 100 }, () => other.accept(CRM, [event('a')])),
       ]);
-      expect(again[0]).toMatchObject({ accepted: 1, repeated: 2 });
+      expect(again[0]).toMatchObject({ accepted: 1, repeated: 2, repeats: [true, false, true] });
       expect(new Set(again[0]?.positions.slice(1)).size).toBe(1);
       for (const one of again) expect(one.positions[0]).toBe(positions[0]);
       await inbox.settle(CRM, positions);
-      expect(await inbox.accept(CRM, [event('a')])).toEqual({ accepted: 0, repeated: 1, positions });
+      expect(await inbox.accept(CRM, [event('a')])).toEqual({
+        accepted: 0,
+        repeated: 1,
+        positions,
+        repeats: [true],
+      });
       expect(ids(await inbox.take(CRM, 0, 10))).toEqual(['b']);
       await other.close();
     });

@@ -1,0 +1,92 @@
+// The server process: webhooks and profiles over HTTP, beside the worker.
+import { parseArgs } from 'node:util';
+import type { FastifyInstance } from 'fastify';
+import { loadConfig } from '../config/load-config.ts';
+import { HeadwaterError } from '../rules/errors.ts';
+import { createApp } from './app.ts';
+import { ingestRoutes } from './ingest/routes.ts';
+import { openServices, type Services } from './services.ts';
+import { receiversOf } from './webhooks/receivers.ts';
+import { webhookRoutes } from './webhooks/routes.ts';
+import { InboxRuns } from './webhooks/runs.ts';
+
+/** Answers under way get this long when the process is told to stop. */
+const DRAIN_MS_MAX = 5_000;
+
+interface Part {
+  url: string;
+  close(): Promise<void>;
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: { config: { type: 'string' }, webhooks: { type: 'boolean' }, profiles: { type: 'boolean' } },
+  });
+  const both = values.webhooks !== true && values.profiles !== true;
+  const loaded = await loadConfig(values.config === undefined ? {} : { path: values.config });
+  const services = await openServices(loaded);
+  const parts: Record<string, Part> = {};
+  const stopped = new Promise<NodeJS.Signals>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, resolve);
+  });
+  try {
+    if (both || values.webhooks === true) parts['webhooks'] = await serveWebhooks(services);
+    const urls = Object.fromEntries(Object.entries(parts).map(([name, { url }]) => [name, url]));
+    process.stdout.write(`${JSON.stringify({ event: 'ready', pid: process.pid, ...urls })}\n`);
+    await stopped;
+    setTimeout(() => process.exit(1), DRAIN_MS_MAX).unref();
+  } finally {
+    await Promise.all(Object.values(parts).map((part) => part.close()));
+    await services.close();
+  }
+}
+
+async function serveWebhooks(services: Services): Promise<Part> {
+  const receivers = receiversOf(services);
+  const app = createApp(services, { name: 'webhooks' });
+  await app.register(webhookRoutes, { services, receivers });
+  await app.register(ingestRoutes, { services, receivers });
+  const url = await listen(app, 'webhooks', services.serve.webhooks);
+  const runs = new InboxRuns(services, [...receivers.keys()]);
+  runs.start();
+  return {
+    url,
+    async close() {
+      runs.stop();
+      await app.close();
+    },
+  };
+}
+
+async function listen(
+  app: FastifyInstance,
+  part: string,
+  { host, port }: { host: string; port: number },
+): Promise<string> {
+  try {
+    return await app.listen({ host, port });
+  } catch (cause) {
+    const code =
+      typeof cause === 'object' && cause !== null && 'code' in cause ? String(cause.code) : 'unknown';
+    throw new HeadwaterError(
+      'CONFIG_INVALID',
+      `serve.${part}: ${host}:${port} cannot be listened on (${code})`,
+      {
+        cause,
+        remedy: `Stop what listens there, or write another serve.${part}.port.`,
+      },
+    );
+  }
+}
+
+main()
+  .then(() => process.exit(0))
+  .catch((error: unknown) => {
+    const known = error instanceof HeadwaterError ? error : undefined;
+    const text =
+      known === undefined
+        ? String(error instanceof Error ? error.stack : error)
+        : `${known.code} ${known.message} → ${known.remedy}`;
+    process.stderr.write(`${text}\n`);
+    process.exit(known?.code === 'CONFIG_INVALID' ? 2 : 1);
+  });

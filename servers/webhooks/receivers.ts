@@ -1,0 +1,63 @@
+import { webhookConfig } from '../../config/connection-config.ts';
+import type { ConnectionConfig } from '../../config/schema.ts';
+import { takeTokens, type Bucket } from '../../rules/tokens.ts';
+import { sourceDefinition } from '../../sources/registry.ts';
+import type { PushedConnection, WebhookAnswer, WebhookKind, WebhookRequest } from '../../sources/source.ts';
+import { Problem } from '../problem.ts';
+import type { Services } from '../services.ts';
+
+/** Secrets are read again so often: a new one is known without a restart, one that is gone refuses nobody for longer. */
+const SECRETS_AGE_MS_MAX = 5_000;
+
+/** One connection whose system pushes. */
+export class Receiver {
+  readonly connection: ConnectionConfig;
+  readonly kind: WebhookKind;
+  readonly #now: () => number;
+  #bucket: Bucket | null = null;
+  #made: { atMs: number; receive: (request: WebhookRequest) => WebhookAnswer } | undefined;
+
+  constructor(connection: ConnectionConfig, kind: WebhookKind, now: () => number) {
+    this.connection = connection;
+    this.kind = kind;
+    this.#now = now;
+  }
+
+  get pushed(): PushedConnection {
+    const { objects, exclude, source: own } = this.connection;
+    return { objects, exclude, own };
+  }
+
+  /** SECRET_MISSING while a secret cannot be read: then nobody can be told from a forger, and nobody is refused as one. */
+  receive(request: WebhookRequest): WebhookAnswer {
+    const nowMs = this.#now();
+    if (this.#made === undefined || nowMs - this.#made.atMs > SECRETS_AGE_MS_MAX) {
+      this.#made = undefined;
+      const config = webhookConfig(this.kind, this.connection);
+      this.#made = { atMs: nowMs, receive: this.kind.receiver(config, this.pushed) };
+    }
+    return this.#made.receive(request);
+  }
+
+  /** Problem 429. Asked only after a sender has proven itself, so that nobody else can use up what is granted. */
+  charge(): void {
+    const { webhooks } = this.connection;
+    if (webhooks === undefined) return;
+    const { bucket, granted, waitMs } = takeTokens(this.#bucket, 1, 'webhook', webhooks, this.#now());
+    this.#bucket = bucket;
+    if (!granted) {
+      throw new Problem(429, 'This connection takes fewer requests per second.', { retryAfterMs: waitMs });
+    }
+  }
+}
+
+/** By connection, those with `webhooks` whose kind pushes. */
+export function receiversOf({ loaded, now }: Services): ReadonlyMap<string, Receiver> {
+  const receivers = new Map<string, Receiver>();
+  for (const connection of Object.values(loaded.config.connections)) {
+    const kind = sourceDefinition(connection.kind)?.webhooks;
+    if (kind === undefined || connection.webhooks === undefined) continue;
+    receivers.set(connection.name, new Receiver(connection, kind, now));
+  }
+  return receivers;
+}
