@@ -19,7 +19,7 @@ const TAKE_MAX = 500;
 const GATHER_MS = 50;
 const GATHERED_ENOUGH = 100;
 /** Batches that are read and claimed at once: one waits for the source while another is shaped. */
-const AT_ONCE_MAX = 3;
+const AT_ONCE_MAX = 2;
 const BEAT_EVERY_MS = 1_000;
 const ROUND_MS = 10 * 60_000;
 /** At the end of a round the warehouse gets this long; then the round goes on a while. */
