@@ -4,6 +4,7 @@ import type { Mapping } from '../mapping/mapping.ts';
 import type { ConflictRules } from '../schemas/conflicts.ts';
 import { entities } from '../schemas/entities/index.ts';
 import type { Entity } from '../schemas/entities/entity.ts';
+import { API_SOURCE } from '../schemas/change.ts';
 import { STANDARD_RULES } from './standard-rules.ts';
 import { CLUSTER_MAX, type LinkGuards } from '../rules/identity/guards.ts';
 import { nearest } from './nearest.ts';
@@ -59,6 +60,13 @@ export const profilesSchema = z.strictObject({
     })
     .prefault({})
     .transform((links): LinkGuards => ({ ...links, blocked: new Set(links.blocked) })),
+  /**
+   * Systems of record: which connections a change of a field is written to, in this order, such as
+   * `{ contact: { jobTitle: ['salesforce'] } }`. A field without one cannot be changed through the API.
+   */
+  writeBack: z
+    .record(z.string(), z.record(z.string(), z.array(z.string().min(1)).min(1).max(10)))
+    .default({}),
   /** How long records of an entity are kept after their newest version; then sweeps erase them. Default: for ever. */
   retention: z.record(z.string(), durationSchema({ msMin: DAY_MS })).default({}),
   /** Where claims and the event log lie, and the key that seals them (made at first use). */
@@ -100,7 +108,8 @@ export function rulesOf(
 
 const NEWEST: Omit<ConflictRules, 'profile'> = {
   clock: { maxSkewMs: 300_000 },
-  defaults: { prefer: [{ by: 'latest' }], blank: 'skip', onTie: 'stable' },
+  // What a person said comes before what a model computed.
+  defaults: { prefer: [{ by: 'kind' }, { by: 'latest' }], blank: 'skip', onTie: 'stable' },
   fields: {},
   groups: {},
   deletes: { golden: 'all', undelete: 'newer-wins' },
@@ -137,6 +146,7 @@ export function profileMistakes(config: {
       });
     }
   }
+  found.push(...writeBackMistakes(profiles?.writeBack ?? {}, known, Object.keys(connections)));
   for (const name of Object.keys(profiles?.retention ?? {})) {
     if (known.has(name)) continue;
     const path = ['profiles', 'retention', name];
@@ -158,6 +168,38 @@ export function profileMistakes(config: {
             path: [...path, field],
             message: `is no field of ${one.entity.name}. ${guessed(field, fields)}`,
           });
+      }
+    }
+  }
+  return found;
+}
+
+function writeBackMistakes(
+  writeBack: ProfilesConfig['writeBack'],
+  known: ReadonlyMap<string, Entity>,
+  connections: readonly string[],
+): Mistake[] {
+  const found: Mistake[] = [];
+  if (connections.includes(API_SOURCE)) {
+    const message = 'is the source of what callers of the profile API say. Choose another name.';
+    found.push({ path: ['connections', API_SOURCE], message });
+  }
+  for (const [name, fields] of Object.entries(writeBack)) {
+    const path = ['profiles', 'writeBack', name];
+    const entity = known.get(name);
+    if (entity === undefined) {
+      found.push({ path, message: `is no entity. ${guessed(name, [...known.keys()])}` });
+      continue;
+    }
+    for (const [field, systems] of Object.entries(fields)) {
+      const names = Object.keys(entity.fields);
+      if (!names.includes(field)) {
+        found.push({ path: [...path, field], message: `is no field of ${name}. ${guessed(field, names)}` });
+      }
+      for (const [at, system] of systems.entries()) {
+        if (connections.includes(system)) continue;
+        const message = `names no connection. ${guessed(system, connections)}`;
+        found.push({ path: [...path, field, String(at)], message });
       }
     }
   }

@@ -16,7 +16,7 @@ function rules(
   return {
     profile,
     clock: { maxSkewMs: 300_000 },
-    defaults: LATEST,
+    defaults: SAID,
     fields,
     groups,
     deletes: { golden: 'all', undelete: 'newer-wins' },

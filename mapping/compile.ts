@@ -127,7 +127,8 @@ function reader(from: FieldSource, inputs: readonly number[], source: string): S
   }
   return (values) => {
     const value = values[first] ?? null;
-    const translated = from.values[String(value)];
+    // A choice may be called `constructor`.
+    const translated = Object.hasOwn(from.values, String(value)) ? from.values[String(value)] : undefined;
     return translated === undefined ? value : translated;
   };
 }

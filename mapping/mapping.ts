@@ -6,12 +6,16 @@ export type SourceValue = string | number | boolean | null;
 
 /**
  * Where a golden field comes from. A name: that source field, converted to the field's type. `make` gets the values of
- * `from` in that order; undefined makes no claim. `values` translates a picklist; what it does not list stays as it is.
+ * `from` in that order; undefined makes no claim; `undo` gives these values back, and without it nothing can be written there. `values` translates a picklist; what it does not list stays as it is.
  * `refersTo`: the value is the id of a record of that object of the same source; a function tells the object from the id.
  */
 export type FieldSource =
   | string
-  | { from: readonly string[]; make: (...values: SourceValue[]) => ClaimValue | undefined }
+  | {
+      from: readonly string[];
+      make: (...values: SourceValue[]) => ClaimValue | undefined;
+      undo?: (value: ClaimValue) => readonly SourceValue[];
+    }
   | { from: string; values: Readonly<Record<string, ClaimValue>> }
   | { from: string; refersTo: string | ((id: string) => string) }
   | { constant: ClaimValue };

@@ -7,6 +7,8 @@ import { recordRefSchema } from './observation.ts';
  * override: an operator's word above all rules, which no system hears of.
  */
 export const changeKindSchema = z.enum(['explicit', 'inferred', 'override']);
+/** The source of claims that callers of the API make; no connection can be called so. */
+export const API_SOURCE = 'api';
 export type ChangeKind = z.infer<typeof changeKindSchema>;
 
 /** pending: it wins in reads until its systems have answered. confirmed: every one of them holds it. refused: taken back. */
@@ -18,10 +20,10 @@ export const changeTargetSchema = recordRefSchema.extend({
   /** Golden fields. */
   fields: z.array(z.string()).min(1),
   /**
-   * written: the source said so. confirmed: it was read back. undone: written, then the former value again, since another system
+   * sending: asked, and no answer known. written: the source said so. confirmed: it was read back. undone: written, then the former value again, since another system
    * refused. left: written, and somebody changed it before it could be undone.
    */
-  state: z.enum(['pending', 'written', 'confirmed', 'refused', 'undone', 'left']),
+  state: z.enum(['pending', 'sending', 'written', 'confirmed', 'refused', 'undone', 'left']),
   /** Why it was refused: the source's own code, or one of ours. */
   code: z.string().nullable(),
   /** The golden field that was refused, where the source names one. */

@@ -61,10 +61,10 @@ export function sameValue(kind: FieldType['kind'], left: unknown, right: unknown
   return false;
 }
 
-/** Numbers may come as objects that keep all of their digits. */
-function textOf(value: unknown): string {
+/** A value as text; nothing is ''. */
+export function textOf(value: unknown): string {
   if (value === null || value === undefined) return '';
-  return typeof value === 'string' ? value : String(value);
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 const zoned = (text: string) => text.replace(/([+-]\d\d):?(\d\d)$/, '$1:$2');

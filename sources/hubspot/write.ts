@@ -1,6 +1,6 @@
 import { HeadwaterError } from '../../rules/errors.ts';
 import type { WriteReceipt, WriteRequest } from '../source.ts';
-import { writeOnce, type Held, type Refusal } from '../written.ts';
+import { textOf, writeOnce, type Held, type Refusal } from '../written.ts';
 import type { HubspotClient } from './client.ts';
 import { readByIds } from './object-api.ts';
 import { propertyOf, stampOf, stampProperty, toInstant, toRow } from './records.ts';
@@ -53,10 +53,7 @@ async function patch(
 ): Promise<'done' | Refusal> {
   // Everything is text, and nothing is ''.
   const properties = Object.fromEntries(
-    Object.entries(values).map(([name, value]) => [
-      propertyOf(name) ?? name,
-      value === null || value === undefined ? '' : String(value),
-    ]),
+    Object.entries(values).map(([name, value]) => [propertyOf(name) ?? name, textOf(value)]),
   );
   const path = client.objectPath(schema.object, `/${record}`);
   try {

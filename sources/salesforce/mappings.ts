@@ -1,4 +1,5 @@
 import { mapTo, type Mapping, type SourceValue } from '../../mapping/mapping.ts';
+import type { ClaimValue } from '../../schemas/observation.ts';
 import {
   account,
   activity,
@@ -14,6 +15,9 @@ import {
 
 const unless = (value: SourceValue): boolean | null =>
   value === null ? null : value !== true && value !== 'true';
+
+/** A checkbox is never empty: whose word is unknown has not refused. */
+const unlessNot = (value: ClaimValue): readonly SourceValue[] => [value === false];
 
 /** A who-id names a contact or a lead by its prefix (Salesforce's record id prefixes: 003 contact, 00Q lead). */
 const PERSON = {
@@ -53,8 +57,8 @@ export const mappings: Readonly<Record<string, readonly Mapping[]>> = {
       part: 'consent',
       fields: {
         email: 'Email',
-        emailMarketing: { from: ['HasOptedOutOfEmail'], make: unless },
-        phoneMarketing: { from: ['DoNotCall'], make: unless },
+        emailMarketing: { from: ['HasOptedOutOfEmail'], make: unless, undo: unlessNot },
+        phoneMarketing: { from: ['DoNotCall'], make: unless, undo: unlessNot },
         contact: { from: 'Id', refersTo: 'Contact' },
       },
     }),

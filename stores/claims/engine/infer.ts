@@ -1,12 +1,10 @@
+import { API_SOURCE } from '../../../schemas/change.ts';
 import type { Proposal } from '../claims.ts';
 import type { Observation } from '../../../schemas/observation.ts';
 import { enter, land } from './apply.ts';
 import { prepare } from './prepare.ts';
 import { ask, type Program } from './program.ts';
 import type { Profile, Rec, World } from './world.ts';
-
-/** The source of claims that callers of the API make; no connection can be called so, see config. */
-export const API_SOURCE = 'api';
 
 /**
  * Adds what a model says as a record of the caller's own, tied to the profile by an operator's link, so that it stays with its
