@@ -34,6 +34,8 @@ const keySchema = z.strictObject({
   sees: z
     .array(z.enum(['business', 'identifier', 'personal', 'sensitive']))
     .default(['business', 'identifier', 'personal']),
+  /** What its user does with people, by flags of the entity `consent` such as 'emailMarketing': of whoever denied one of them it sees business fields alone. */
+  consents: z.array(z.string().min(1)).default([]),
   /** Requests per second, and how many at once after a pause. */
   perSecond: z.number().positive().default(200),
   burst: z.number().int().positive().default(400),

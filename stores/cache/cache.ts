@@ -1,6 +1,9 @@
-/** What is kept under a public profile id. `text` is opaque here: servers/profiles writes and reads it. */
+/**
+ * What is kept under a public profile id. `text` is opaque here: servers/profiles writes and reads it. `readMs`: when the claims
+ * were asked for it; more than the version hangs on that, such as when a source last confirmed it.
+ */
 export type CacheEntry =
-  | { kind: 'profile'; id: string; version: number; confirmedMs: number; text: string }
+  | { kind: 'profile'; id: string; version: number; readMs: number; text: string }
   /** Merged: read `target` instead. */
   | { kind: 'alias'; id: string; version: number; target: string }
   | { kind: 'erased'; id: string; version: number };
@@ -25,7 +28,7 @@ export interface Cache {
   /** In their order, null for a miss; one round trip. Never rejects. */
   get(ids: readonly string[]): Promise<(CacheEntry | null)[]>;
   /**
-   * Writes what is newer than what is there: a higher version, or the same with a later confirmation. Returns how many were
+   * Writes what is newer than what is there: a higher version, or the same that was read later. Returns how many were
    * written, 0 when the cache is away. Never rejects.
    */
   put(puts: readonly CachePut[]): Promise<number>;
@@ -41,11 +44,11 @@ export interface Cache {
 
 /** Whether `next` takes the place of what is there; `floor`: a dropped version, which an entry of its own version replaces. */
 export function isNewer(
-  next: { version: number; confirmedMs: number },
-  there: { version: number; confirmedMs: number; isFloor: boolean },
+  next: { version: number; readMs: number },
+  there: { version: number; readMs: number; isFloor: boolean },
 ): boolean {
   if (next.version !== there.version) return next.version > there.version;
-  return there.isFloor || next.confirmedMs > there.confirmedMs;
+  return there.isFloor || next.readMs > there.readMs;
 }
 
-export const confirmedOf = (entry: CacheEntry): number => (entry.kind === 'profile' ? entry.confirmedMs : 0);
+export const readOf = (entry: CacheEntry): number => (entry.kind === 'profile' ? entry.readMs : 0);

@@ -1,11 +1,4 @@
-import {
-  confirmedOf,
-  FLOOR_TTL_MS,
-  isNewer,
-  TOMBSTONE_TTL_MS,
-  type Cache,
-  type CacheEntry,
-} from './cache.ts';
+import { readOf, FLOOR_TTL_MS, isNewer, TOMBSTONE_TTL_MS, type Cache, type CacheEntry } from './cache.ts';
 
 export interface MemoryCacheOptions {
   profilesMax: number;
@@ -39,13 +32,12 @@ export function openMemoryCache({ profilesMax, now = () => performance.now() }: 
     return undefined;
   };
   const isWanted = (entry: CacheEntry): boolean => {
-    const next = { version: entry.version, confirmedMs: confirmedOf(entry) };
+    const next = { version: entry.version, readMs: readOf(entry) };
     const floor = floorOf(entry.id);
-    if (floor !== undefined && !isNewer(next, { version: floor, confirmedMs: 0, isFloor: true }))
-      return false;
+    if (floor !== undefined && !isNewer(next, { version: floor, readMs: 0, isFloor: true })) return false;
     const there = find(entry.id)?.entry;
     if (there === undefined) return true;
-    return isNewer(next, { version: there.version, confirmedMs: confirmedOf(there), isFloor: false });
+    return isNewer(next, { version: there.version, readMs: readOf(there), isFloor: false });
   };
 
   return {

@@ -1,4 +1,4 @@
-/** A value is `<version> <confirmed ms> <kind><rest>`; kinds: p profile, a alias, e erased, f floor (a version that was dropped). */
+/** A value is `<version> <read at, ms> <kind><rest>`; kinds: p profile, a alias, e erased, f floor (a version that was dropped). */
 const HEAD = `
   local function head(key)
     local v, c, kind = string.match(redis.call('GETRANGE', key, 0, 40), '^(%d+) (%d+) (%a)')

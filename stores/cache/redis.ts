@@ -1,6 +1,6 @@
 import { createClient, defineScript } from 'redis';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { confirmedOf, FLOOR_TTL_MS, TOMBSTONE_TTL_MS, type Cache, type CacheEntry } from './cache.ts';
+import { readOf, FLOOR_TTL_MS, TOMBSTONE_TTL_MS, type Cache, type CacheEntry } from './cache.ts';
 import { DROP, PUT } from './redis-scripts.ts';
 
 export interface RedisCacheOptions {
@@ -203,7 +203,7 @@ const KIND_LETTERS = { profile: 'p', alias: 'a', erased: 'e' } as const;
 
 function textOf(entry: CacheEntry): string {
   const rest = entry.kind === 'profile' ? entry.text : entry.kind === 'alias' ? entry.target : '';
-  return `${entry.version} ${Math.max(0, confirmedOf(entry))} ${KIND_LETTERS[entry.kind]}${rest}`;
+  return `${entry.version} ${Math.max(0, readOf(entry))} ${KIND_LETTERS[entry.kind]}${rest}`;
 }
 
 /** Null for a floor, and for what somebody else wrote. */
@@ -219,7 +219,7 @@ function entryOf(id: string, value: string): CacheEntry | null {
         kind: 'profile',
         id,
         version,
-        confirmedMs: Number(value.slice(first + 1, second)),
+        readMs: Number(value.slice(first + 1, second)),
         text: rest,
       };
     case 'a':

@@ -5,12 +5,12 @@ import type { Cache, CacheEntry } from '../../stores/cache/cache.ts';
 
 const HOUR_MS = 3_600_000;
 
-const profile = (id: string, version: number, confirmedMs = 0): CacheEntry => ({
+const profile = (id: string, version: number, readMs = 0): CacheEntry => ({
   kind: 'profile',
   id,
   version,
-  confirmedMs,
-  text: `{"é\u001e":${version}.${confirmedMs}}`,
+  readMs,
+  text: `{"é\u001e":${version}.${readMs}}`,
 });
 const put = (entry: CacheEntry, ttlMs = HOUR_MS) => ({ entry, ttlMs });
 
@@ -52,7 +52,7 @@ export function cacheSuite(name: string, harness: () => CacheHarness): void {
       expect(cache.isUp()).toBe(true);
     });
 
-    test('takes only what is newer: by version, then by confirmation', async () => {
+    test('takes only what is newer: by version, then by the moment of reading', async () => {
       const cache = open();
       expect(await cache.put([put(profile('p_a', 5, 10))])).toBe(1);
       for (const older of [profile('p_a', 4, 99), profile('p_a', 5, 10), profile('p_a', 5, 9)]) {
@@ -109,15 +109,15 @@ export function cacheSuite(name: string, harness: () => CacheHarness): void {
       const step = record({
         isDrop: boolean(),
         version: integer({ min: 1, max: 6 }),
-        confirmedMs: integer({ min: 0, max: 3 }),
+        readMs: integer({ min: 0, max: 3 }),
       });
       await assert(
         asyncProperty(array(step, { maxLength: 12 }), async (steps) => {
           run += 1;
           const id = `p_law_${run}`;
-          for (const { isDrop, version, confirmedMs } of steps) {
+          for (const { isDrop, version, readMs } of steps) {
             if (isDrop) await cache.drop([{ id, version }]);
-            else await cache.put([put(profile(id, version, confirmedMs))]);
+            else await cache.put([put(profile(id, version, readMs))]);
           }
           const floor = Math.max(0, ...steps.filter(({ isDrop }) => isDrop).map(({ version }) => version));
           const top = Math.max(0, ...steps.map(({ version }) => version));

@@ -1,0 +1,163 @@
+import { z } from 'zod';
+import * as answers from '../../schemas/api/profile.ts';
+import * as requests from '../../schemas/api/request.ts';
+import type { Entity } from '../../schemas/entities/entity.ts';
+
+type Json = Record<string, unknown>;
+
+const REFERENCE = { $ref: '#/components/schemas/Problem' };
+const PROBLEMS: Record<number, string> = {
+  308: 'The profile was merged; Location says into which.',
+  400: 'The request is not what is expected; `mistakes` says where.',
+  401: 'No API key, or an unknown one.',
+  403: 'The key lacks the scope, the entity or the field.',
+  404: 'There is no such profile.',
+  410: 'The profile has been erased.',
+  429: 'The key asks more often than it may; Retry-After says when to come back.',
+  503: 'It cannot be answered now, or not freshly enough; Retry-After says when to come back.',
+};
+const ALWAYS = [400, 401, 403, 429, 503];
+const OF_ONE = [308, 404, 410];
+
+const SCHEMAS: Record<string, z.ZodType> = {
+  Profile: answers.apiProfileSchema,
+  Lookup: answers.apiLookupSchema,
+  Batch: answers.apiBatchSchema,
+  Related: answers.apiRelatedSchema,
+  Explanation: answers.apiExplainSchema,
+  History: answers.apiHistorySchema,
+  Health: answers.apiHealthSchema,
+  Problem: answers.apiProblemSchema,
+};
+
+/** OpenAPI 3.1, whose schemas are JSON Schema 2020-12: generated from what the routes check and answer. */
+export function openApi(entities: ReadonlyMap<string, Entity>): Json {
+  const id = parameter('id', 'path', { type: 'string' }, 'Public id of a profile.');
+  const schemas = Object.fromEntries(Object.entries(SCHEMAS).map(([name, schema]) => [name, shape(schema)]));
+  for (const entity of entities.values()) schemas[`entity_${entity.name}`] = valuesOf(entity);
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Headwater profiles',
+      version: '1',
+      description: 'One golden profile per customer: what holds, where it is from, and how fresh it is.',
+    },
+    security: [{ key: [] }],
+    paths: {
+      '/v1/profiles/{id}': {
+        get: operation('A profile', 'Profile', OF_ONE, {
+          parameters: [
+            id,
+            ...query(requests.profileQuerySchema),
+            parameter(
+              'if-none-match',
+              'header',
+              { type: 'string' },
+              'ETag of an earlier answer: 304 if nothing changed.',
+            ),
+          ],
+          also: { 304: { description: 'As it was.' } },
+        }),
+      },
+      '/v1/profiles/lookup': {
+        post: operation('Profiles by an identifier', 'Lookup', [], { body: requests.lookupSchema }),
+      },
+      '/v1/profiles/batch': {
+        post: operation('Many profiles by their ids', 'Batch', [], { body: requests.batchSchema }),
+      },
+      '/v1/profiles/{id}/related': {
+        get: operation('Orders, activities, deals, tickets … of a profile', 'Related', OF_ONE, {
+          parameters: [id, ...query(requests.relatedQuerySchema)],
+        }),
+      },
+      '/v1/profiles/{id}/explain/{field}': {
+        get: operation('Why a field has its value', 'Explanation', [404, 410], {
+          parameters: [id, parameter('field', 'path', { type: 'string' }, 'Name of the field.')],
+        }),
+      },
+      '/v1/profiles/{id}/history': {
+        get: operation('What has happened to a profile, oldest first', 'History', [404, 410], {
+          parameters: [id, ...query(requests.historyQuerySchema)],
+        }),
+      },
+      '/v1/health': {
+        get: { ...operation('Whether profiles can be read', 'Health', []), security: [] },
+      },
+    },
+    components: {
+      securitySchemes: {
+        key: { type: 'http', scheme: 'bearer', description: 'An API key: `npx headwater keys new`.' },
+      },
+      schemas,
+    },
+  };
+}
+
+function operation(
+  summary: string,
+  schema: string,
+  problems: readonly number[],
+  { parameters = [], body, also = {} }: { parameters?: Json[]; body?: z.ZodType; also?: Json } = {},
+): Json {
+  const told = [...ALWAYS, ...problems].toSorted((left, right) => left - right);
+  return {
+    summary,
+    ...(parameters.length > 0 && { parameters }),
+    ...(body !== undefined && {
+      requestBody: { required: true, content: { 'application/json': { schema: shape(body, 'input') } } },
+    }),
+    responses: {
+      200: {
+        description: 'What was asked for.',
+        content: { 'application/json': { schema: { $ref: `#/components/schemas/${schema}` } } },
+      },
+      ...also,
+      ...Object.fromEntries(
+        told.map((status) => [
+          status,
+          {
+            description: PROBLEMS[status] ?? '',
+            content: { 'application/problem+json': { schema: REFERENCE } },
+          },
+        ]),
+      ),
+    },
+  };
+}
+
+function parameter(name: string, where: string, schema: unknown, description: string): Json {
+  return { name, in: where, schema, description, required: where === 'path' };
+}
+
+/** Each key of a strict object as a parameter. */
+function query(schema: z.ZodObject): Json[] {
+  const parts = z.record(z.string(), z.looseObject({ description: z.string().default('') }));
+  const properties = parts.parse(shape(schema, 'input')['properties']);
+  return Object.entries(properties).map(([name, { description, ...rest }]) =>
+    parameter(name, 'query', rest, description),
+  );
+}
+
+function shape(schema: z.ZodType, io: 'input' | 'output' = 'output'): Json {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
+  return rest;
+}
+
+/** What `value` of each field may be: for whoever generates types. */
+function valuesOf({ description, fields }: Entity): Json {
+  return {
+    description: `${description} Values of \`fields\`.`,
+    type: 'object',
+    properties: Object.fromEntries(
+      Object.entries(fields).map(([name, { value, description: says, classification, live }]) => [
+        name,
+        {
+          ...shape(value.nullable()),
+          description: says,
+          'x-class': classification,
+          ...(live === true && { 'x-live': true }),
+        },
+      ]),
+    ),
+  };
+}
