@@ -10,6 +10,7 @@ import { explain, history } from './commands/explain.ts';
 import { freshness } from './commands/freshness.ts';
 import { identity } from './commands/identity.ts';
 import { init } from './commands/init.ts';
+import { keys } from './commands/keys.ts';
 import { logs } from './commands/logs.ts';
 import { pause, resume } from './commands/pause.ts';
 import { plan } from './commands/plan.ts';
@@ -24,6 +25,7 @@ import { rules } from './commands/rules.ts';
 import { runs } from './commands/runs.ts';
 import { schedule } from './commands/schedule.ts';
 import { exportCommand, sql } from './commands/sql.ts';
+import { serve } from './commands/serve.ts';
 import { start } from './commands/start.ts';
 import { status } from './commands/status.ts';
 import { sync } from './commands/sync.ts';
@@ -33,7 +35,7 @@ import { temporal } from './commands/temporal.ts';
 export const GROUPS: Record<string, readonly Command[]> = {
   'Set up': [start, init, check, discover, preview, doctor],
   'Move data': [plan, sync, backfill, retry, repair],
-  'Run it': [schedule, pause, resume, temporal],
+  'Run it': [schedule, pause, resume, serve, keys, temporal],
   'Know the customer': [profiles, profile, explain, history, conflicts, rollback, identity, rules, erase],
   'Look at it': [status, freshness, audit, runs, logs, receipts, quarantine, sql, exportCommand],
 };
