@@ -12,6 +12,7 @@ import { eraseSteps } from './erase-steps.ts';
 import { step } from './failure.ts';
 import { beginRun, finishRun } from './finish.ts';
 import { inboxSteps } from './inbox-steps.ts';
+import { writeBackSteps } from './write-back-steps.ts';
 import { checkInput } from './input.ts';
 import { namesOf } from './names.ts';
 import { createSteps, type Steps } from './move-slice.ts';
@@ -85,6 +86,7 @@ export function createActivities(dependencies: Dependencies) {
     ...eraseSteps(dependencies, failing),
     ...auditSteps(dependencies, sources, failing),
     ...inboxSteps(dependencies, sources, failing),
+    ...writeBackSteps(dependencies, sources, failing),
     finish: step(failing, 'finish', async (run: RunSummary) => {
       await finishRun(dependencies, run);
       await sweep();

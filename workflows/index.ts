@@ -10,3 +10,4 @@ export { review } from './review.ts';
 export { rollback } from './rollback.ts';
 export { syncConnection } from './sync-connection.ts';
 export { syncObject } from './sync-object.ts';
+export { writeBack } from './write-back.ts';

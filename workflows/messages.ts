@@ -3,6 +3,7 @@ import { defineQuery, defineUpdate } from '@temporalio/workflow';
 import type { AuditRun, ReplayRun } from '../schemas/audit.ts';
 import type { DrainReceipt } from '../schemas/inbox-run.ts';
 import type { RunSummary } from '../schemas/run.ts';
+import type { WriteBackResult } from './write-back.ts';
 
 /** The run's table so far; answered by every workflow that moves windows. */
 export const progressQuery = defineQuery<RunSummary>('progress');
@@ -10,6 +11,7 @@ export const progressQuery = defineQuery<RunSummary>('progress');
 /** The same question to an audit and a replay, whose tables are others. */
 export const auditQuery = defineQuery<AuditRun>('progress');
 export const replayQuery = defineQuery<ReplayRun>('progress');
+export const changeQuery = defineQuery<WriteBackResult>('progress');
 /** The same to the fast lane: sums of the rounds that are over. */
 export const inboxQuery = defineQuery<DrainReceipt>('progress');
 

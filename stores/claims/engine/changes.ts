@@ -326,7 +326,12 @@ export function* settleChange(
   const opened = world.opened(rec);
   rec.opened = { ...opened, overrides: opened.overrides.filter(({ pending }) => pending !== id) };
   const said = { settledAt: world.cause.at, code: why?.code ?? null, field: why?.field ?? null };
-  keep(world, rec, { ...row, state: outcome }, { ...body, ...said });
+  const targets = body.targets.map((target): BodyTarget =>
+    outcome === 'refused' && target.state === 'pending'
+      ? { ...target, state: 'refused', code: target.code ?? 'NOT_WRITTEN' }
+      : target,
+  );
+  keep(world, rec, { ...row, state: outcome }, { ...body, ...said, targets });
   const known = yield* ask((reads) => reads.changesOf([row.rid], KEPT_MAX * 2));
   const settled = known.filter((one) => one.state !== 'pending' && one.id !== id);
   world.draft.goneChanges.push(...settled.slice(KEPT_MAX - 1).map((one) => one.id));
