@@ -142,6 +142,8 @@ export interface Proposal {
   claims?: Readonly<Record<string, string | null>>;
   /** explicit: at least one, records of the profile that are not deleted. */
   targets: readonly ProposedTarget[];
+  /** Told apart by this where the same id is asked for again; absent: by all that stands here. */
+  asked?: string;
   /** inferred: how sure the model is, 0–1, and which one it is. */
   confidence?: number;
   model?: string;

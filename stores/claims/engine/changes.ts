@@ -54,7 +54,7 @@ export function* propose(
   cause: Cause,
 ): Program<Done<Proposed>> {
   const { world, profile } = yield* worldOf(context, profileId, cause);
-  const asked = askedOf(proposal);
+  const asked = proposal.asked ?? askedOf(proposal);
   const known = yield* ask((reads) => reads.change(proposal.id));
   if (known !== null) {
     const opened = yield* openRow(context, known);

@@ -1,0 +1,83 @@
+import type { FastifyInstance } from 'fastify';
+import { changeRequestSchema } from '../../schemas/api/change.ts';
+import { HeadwaterError } from '../../rules/errors.ts';
+import type { Claims } from '../../stores/claims/claims.ts';
+import { Problem } from '../problem.ts';
+import { keyOf, parsed } from '../profiles/requests.ts';
+import type { Services } from '../services.ts';
+import { apiChange } from './answer.ts';
+import { propose } from './propose.ts';
+import { ChangeRuns } from './runs.ts';
+
+const CHANGE_ID = /^ch_[0-9a-f]{32}$/;
+
+/** Changes of profiles: see docs/write-back.md. Those that wait for a worker are started again for as long as the app runs. */
+export function changeRoutes(app: FastifyInstance, services: Services): void {
+  const runs = new ChangeRuns(services);
+  app.addHook('onReady', async () => runs.start());
+  app.addHook('onClose', async () => runs.stop());
+
+  app.patch<{ Params: { id: string } }>(
+    '/v1/profiles/:id',
+    { onRequest: app.requires('write') },
+    async (request, reply) => {
+      const claims = await claimsOf(services);
+      const proposed = await propose(services, claims, {
+        profile: request.params.id,
+        request: parsed(changeRequestSchema, request.body),
+        key: keyOf(request),
+        version: versionOf(request.headers['if-match']),
+        once: onceOf(request.headers['idempotency-key']),
+      }).catch((error: unknown) => {
+        if (error instanceof Problem && typeof error.more['location'] === 'string') {
+          reply.header('location', error.more['location']);
+        }
+        throw error;
+      });
+      const { id, state, version } = proposed;
+      if (state === 'pending') runs.begin(id);
+      const change = await claims.change(id);
+      if (change === null) throw new Problem(410, 'This profile has been erased.');
+      reply.header('location', `/v1/changes/${id}`);
+      return await reply.code(state === 'pending' ? 202 : 200).send(apiChange(change, version));
+    },
+  );
+
+  app.get<{ Params: { id: string } }>(
+    '/v1/changes/:id',
+    { onRequest: app.requires('read') },
+    async (request) => {
+      const claims = await claimsOf(services);
+      const { id } = request.params;
+      const change = CHANGE_ID.test(id) ? await claims.change(id) : null;
+      const { entities } = keyOf(request);
+      if (change === null) throw new Problem(404, 'There is no change with this id.');
+      if (entities !== undefined && !entities.includes(change.entity)) {
+        throw new Problem(403, `This key may not see profiles of ${change.entity}.`);
+      }
+      return apiChange(change);
+    },
+  );
+}
+
+async function claimsOf({ claims }: Services): Promise<Claims> {
+  const opened = await claims();
+  if (opened !== undefined) return opened;
+  throw new HeadwaterError('CONFIG_INVALID', 'the configuration has no profiles', {
+    remedy: 'Add `profiles: {}` to headwater.config.ts and start the server again.',
+  });
+}
+
+/** `"412"`, or an ETag of a read, which begins with the version; `*` and nothing: whatever holds now. */
+function versionOf(header: string | undefined): number | undefined {
+  if (header === undefined || header.trim() === '*') return undefined;
+  const [, version] = /^(?:W\/)?"(\d{1,15})(?:-[^"]*)?"$/.exec(header.trim()) ?? [];
+  if (version !== undefined) return Number(version);
+  throw new Problem(400, 'If-Match: is no version such as "412".');
+}
+
+function onceOf(header: unknown): string | undefined {
+  if (header === undefined) return undefined;
+  if (typeof header === 'string' && /^[\x21-\x7e]{1,200}$/.test(header)) return header;
+  throw new Problem(400, 'Idempotency-Key: is no key of 1 to 200 printable characters.');
+}
