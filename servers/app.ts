@@ -16,6 +16,7 @@ export const BODY_BYTES_MAX = 1_048_576;
 const REQUEST_MS_MAX = 10_000;
 const KEEP_ALIVE_MS = 30_000;
 const CONNECTIONS_MAX = 2_000;
+const IDLE_LOOK_MS = 50;
 const PARAMETER_CHARACTERS_MAX = 300;
 const STACK_LINES = 6;
 
@@ -73,6 +74,12 @@ export function createApp(services: Services, { name }: AppOptions): FastifyInst
     const who = request.key === null ? '' : ` ${request.key.name}`;
     const why = request.outcome === null ? '' : ` ${request.outcome}`;
     tally.add(`${name} ${request.routeOptions.url ?? '?'} ${reply.statusCode}${who}${why}`);
+    done();
+  });
+  app.addHook('preClose', (done) => {
+    // A connection whose last answer was under way becomes idle only now, and would be waited for.
+    const timer = setInterval(() => app.server.closeIdleConnections(), IDLE_LOOK_MS);
+    app.server.once('close', () => clearInterval(timer));
     done();
   });
   app.addHook('onClose', (_app, done) => {

@@ -53,7 +53,7 @@ export function told(error: unknown, instance: string): Told {
   }
   if (error instanceof HeadwaterError) {
     const status = STATUS[error.code] ?? 500;
-    const detail = status === 500 ? 'This is our defect; the log of the server tells more.' : error.message;
+    const detail = status < 500 || status === 502 ? error.message : (DETAILS[status] ?? error.code);
     const wait = error.retryAfterMs ?? (status === 503 ? UNAVAILABLE_RETRY_MS : undefined);
     return tell(status, detail, instance, wait, { code: error.code });
   }
@@ -75,7 +75,8 @@ const DETAILS: Record<number, string> = {
   413: 'The body is larger than this server takes.',
   415: 'The content type is not one that is taken here.',
   500: 'This is our defect; the log of the server tells more.',
-  503: 'The server is stopping; come back in a moment.',
+  // What is away, and where it would be, is for the log: strangers read this too.
+  503: 'Something that is needed is away; come back in a moment.',
 };
 
 function tell(
