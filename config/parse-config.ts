@@ -5,8 +5,10 @@ import { nearest } from './nearest.ts';
 import { checkOwnPart } from './own-part.ts';
 import { configSchema, CONNECTION_SHAPE, type Config, type ConnectionConfig } from './schema.ts';
 import { profileMistakes } from './profiles.ts';
+import { placedQueues, queueMistakes } from './queues.ts';
 import { isRecord, mapSecrets, type SecretReference } from './secrets.ts';
 import { WEBHOOKS_SHAPE, type ServeConfig } from './serve.ts';
+import { placedSubscriptions, subscriptionMistakes } from './subscriptions.ts';
 
 /** What loading needs to know of a source kind. */
 export interface SourceKind {
@@ -65,6 +67,7 @@ export function parseConfig(
     mistakes.push({ path: ['warehouse', 'kind'], message });
   }
   mistakes.push(...profileMistakes(parsed.data));
+  mistakes.push(...subscriptionMistakes(parsed.data), ...queueMistakes(parsed.data));
   if (mistakes.length > 0)
     return { ok: false, lines: mistakes.map((mistake) => formatMistake(file, mistake)) };
   return {
@@ -176,11 +179,13 @@ function ledgerPart(ledger: Config['ledger'], home: string): Config['ledger'] {
 }
 
 function servePart(serve: ServeConfig, home: string): ServeConfig {
-  const { cache, inbox } = serve;
+  const { cache, inbox, subscriptions, queues } = serve;
   return {
     ...serve,
     inbox: { ...inbox, path: absolute(inbox.path, home) },
     cache: cache.kind === 'redis' ? { ...cache, url: absoluteSecret(cache.url, home) } : cache,
+    subscriptions: placedSubscriptions(subscriptions, (secret) => absoluteSecret(secret, home)),
+    queues: placedQueues(queues, (secret) => absoluteSecret(secret, home)),
   };
 }
 

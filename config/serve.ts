@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { durationSchema } from './quantities.ts';
+import { queuesSchema } from './queues.ts';
 import { isSecretReference, type SecretReference } from './secrets.ts';
+import { subscriptionsSchema } from './subscriptions.ts';
 
 const HOUR_MS = 3_600_000;
 const SECOND_MS = 1_000;
@@ -80,6 +82,10 @@ export const serveSchema = z.strictObject({
       remember: durationSchema({ msMin: HOUR_MS }).default(7 * 24 * HOUR_MS),
     })
     .prefault({}),
+  /** Who is told of changed profiles, by name: see docs/notifications.md. */
+  subscriptions: subscriptionsSchema(secretSchema),
+  /** Queues of a broker whose messages are records, by name: see docs/queue.md. */
+  queues: queuesSchema(secretSchema),
 });
 export type ServeConfig = z.output<typeof serveSchema>;
 export type KeyConfig = ServeConfig['keys'][string];
