@@ -118,7 +118,7 @@ export class Freshness {
   /** Of a profile: that of the worst object that it is made of. */
   sources(records: readonly ModelRecord[]): SourcesState {
     const nowMs = this.#now();
-    if (nowMs - this.#saidAt >= EVERY_MS || this.#said.size >= SETS_MAX) {
+    if (Math.abs(nowMs - this.#saidAt) >= EVERY_MS || this.#said.size >= SETS_MAX) {
       this.#said.clear();
       this.#saidAt = nowMs;
     }

@@ -128,7 +128,7 @@ function line(
   const own = golden.decidedBy === 'override' || golden.pending === true;
   const at = record === null ? -1 : records.indexOf(record);
   return [
-    name,
+    JSON.stringify(name),
     // What no schema classifies is shown to nobody who may not see everything.
     CLASSES[field?.classification ?? 'sensitive'],
     kind === 'inferred' ? 'i' : 'e',
@@ -160,10 +160,10 @@ export function parseModel(text: string): Model | null {
 }
 
 function pieceOf(text: string): FieldPiece {
-  const [name = '', letter = '', kind, from, changed, stale = '', live = '', before = '', after = ''] =
+  const [quoted = '""', letter = '', kind, from, changed, stale = '', live = '', before = '', after = ''] =
     text.split(CELL);
   return {
-    name,
+    name: quoted.includes('\\') ? String(JSON.parse(quoted)) : quoted.slice(1, -1),
     classification: BY_LETTER.get(letter) ?? 'sensitive',
     kind: kind === 'i' ? 'inferred' : 'explicit',
     live: live !== '',

@@ -43,6 +43,7 @@ export class Reader {
   readonly #loading = new Map<string, Promise<Found>>();
   readonly #unknown = new Map<string, number>();
   readonly #models = new Map<string, Parsed>();
+  #lastReadMs = 0;
   #queue = new Map<string, (found: Promise<Found>) => void>();
 
   constructor(options: ReaderOptions) {
@@ -121,7 +122,9 @@ export class Reader {
     const found = new Map<string, Found>();
     if (claims === undefined) return found;
     const started = performance.now();
-    const readMs = this.#options.now();
+    // What is read later must count as later, however coarse the clock is.
+    const readMs = Math.max(this.#options.now(), this.#lastReadMs + 1);
+    this.#lastReadMs = readMs;
     const puts: CachePut[] = [];
     for (const served of await claims.served(ids)) {
       const { profile } = served;
