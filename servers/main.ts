@@ -5,6 +5,7 @@ import { loadConfig } from '../config/load-config.ts';
 import { HeadwaterError } from '../rules/errors.ts';
 import { createApp } from './app.ts';
 import { ingestRoutes } from './ingest/routes.ts';
+import { profileRoutes } from './profiles/routes.ts';
 import { openServices, type Services } from './services.ts';
 import { receiversOf } from './webhooks/receivers.ts';
 import { webhookRoutes } from './webhooks/routes.ts';
@@ -31,6 +32,7 @@ async function main(): Promise<void> {
   });
   try {
     if (both || values.webhooks === true) parts['webhooks'] = await serveWebhooks(services);
+    if (both || values.profiles === true) parts['profiles'] = await serveProfiles(services);
     const urls = Object.fromEntries(Object.entries(parts).map(([name, { url }]) => [name, url]));
     process.stdout.write(`${JSON.stringify({ event: 'ready', pid: process.pid, ...urls })}\n`);
     await stopped;
@@ -56,6 +58,13 @@ async function serveWebhooks(services: Services): Promise<Part> {
       await app.close();
     },
   };
+}
+
+async function serveProfiles(services: Services): Promise<Part> {
+  const app = createApp(services, { name: 'profiles' });
+  profileRoutes(app, services);
+  const url = await listen(app, 'profiles', services.serve.profiles);
+  return { url, close: async () => await app.close() };
 }
 
 async function listen(
