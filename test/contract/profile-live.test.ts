@@ -11,12 +11,12 @@ let title = 'Engineer';
 /** What the stand-in for the fast lane took, in its order; it works while this is true. */
 const taken: InboxRow[] = [];
 let draining = false;
-let ended = false;
+const ended = new AbortController();
 let drainer: Promise<void>;
 
 /** Does what the worker does: takes, fetches the record as it is now, adds it to the claims, says so. */
 async function drain(): Promise<void> {
-  for (let after = 0; !ended; await sleep(5)) {
+  for (let after = 0; !ended.signal.aborted; await sleep(5)) {
     if (!draining) continue;
     const rows = await api.inbox.take('crm', after, 100);
     if (rows.length === 0) continue;
@@ -43,7 +43,7 @@ beforeAll(async () => {
   drainer = drain();
 }, 60_000);
 afterAll(async () => {
-  ended = true;
+  ended.abort();
   await drainer;
   await api.close();
 });
