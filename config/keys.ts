@@ -1,4 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { HeadwaterError } from '../rules/errors.ts';
+import { resolveSecrets, type SecretReference } from './secrets.ts';
+
+export const KEY_HASH = /^sha256:[0-9a-f]{64}$/;
 
 const KEY_BYTES = 32;
 /** As `newKey` makes them: 256 random bits, so that a plain hash at rest cannot be searched. */
@@ -12,4 +16,15 @@ export function newKey(): string {
 /** As `serve.keys.<name>.hash` has it; undefined for what is no key. */
 export function keyHash(key: string): string | undefined {
   return KEY.test(key) ? `sha256:${createHash('sha256').update(key).digest('hex')}` : undefined;
+}
+
+/** The hash itself, for whoever checks keys. SECRET_MISSING, CONFIG_INVALID when something else lies there. */
+export function resolvedHash(name: string, hash: string | SecretReference): string {
+  if (typeof hash === 'string') return hash;
+  const at = `serve.keys.${name}.hash`;
+  const found = String(resolveSecrets(hash, at));
+  if (KEY_HASH.test(found)) return found;
+  throw new HeadwaterError('CONFIG_INVALID', `${at}: the value of this secret is no hash of a key`, {
+    remedy: 'Make one with `npx headwater keys new`.',
+  });
 }

@@ -7,7 +7,7 @@ import { configSchema, CONNECTION_SHAPE, type Config, type ConnectionConfig } fr
 import { profileMistakes } from './profiles.ts';
 import { placedQueues, queueMistakes } from './queues.ts';
 import { isRecord, mapSecrets, type SecretReference } from './secrets.ts';
-import { WEBHOOKS_SHAPE, type ServeConfig } from './serve.ts';
+import { WEBHOOKS_SHAPE, type KeyConfig, type ServeConfig } from './serve.ts';
 import { placedSubscriptions, subscriptionMistakes } from './subscriptions.ts';
 
 /** What loading needs to know of a source kind. */
@@ -180,8 +180,13 @@ function ledgerPart(ledger: Config['ledger'], home: string): Config['ledger'] {
 
 function servePart(serve: ServeConfig, home: string): ServeConfig {
   const { cache, inbox, subscriptions, queues } = serve;
+  const keys = Object.entries(serve.keys).map(([name, key]): [string, KeyConfig] => {
+    const { hash } = key;
+    return [name, { ...key, hash: typeof hash === 'string' ? hash : absoluteSecret(hash, home) }];
+  });
   return {
     ...serve,
+    keys: Object.fromEntries(keys),
     inbox: { ...inbox, path: absolute(inbox.path, home) },
     cache: cache.kind === 'redis' ? { ...cache, url: absoluteSecret(cache.url, home) } : cache,
     subscriptions: placedSubscriptions(subscriptions, (secret) => absoluteSecret(secret, home)),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { durationSchema } from './quantities.ts';
+import { KEY_HASH } from './keys.ts';
 import { queuesSchema } from './queues.ts';
 import { isSecretReference, type SecretReference } from './secrets.ts';
 import { subscriptionsSchema } from './subscriptions.ts';
@@ -22,9 +23,10 @@ const addressShape = (port: number) => ({
 
 const keySchema = z.strictObject({
   /** The key itself stays with whoever uses it: `npx headwater keys new` prints one and its hash. */
-  hash: z
-    .string()
-    .regex(/^sha256:[0-9a-f]{64}$/, 'is no hash of a key. Make one with `npx headwater keys new`.'),
+  hash: z.union([
+    z.string().regex(KEY_HASH, 'is no hash of a key. Make one with `npx headwater keys new`.'),
+    secretSchema,
+  ]),
   /** read: profiles. write: changes too. ingest: records of tools. admin: everything, and the operators' routes. */
   scopes: z
     .array(z.enum(['read', 'write', 'ingest', 'admin']))

@@ -1,5 +1,5 @@
 import { timingSafeEqual } from 'node:crypto';
-import { keyHash } from '../config/keys.ts';
+import { keyHash, resolvedHash } from '../config/keys.ts';
 import type { KeyConfig, ServeConfig } from '../config/serve.ts';
 import { takeTokens, type Bucket } from '../rules/tokens.ts';
 import { Problem } from './problem.ts';
@@ -24,10 +24,10 @@ export class Keys {
 
   constructor(keys: ServeConfig['keys'], now: () => number) {
     this.#held = new Map(
-      Object.entries(keys).map(([name, key]) => [
-        key.hash,
-        { key: { ...key, name }, hash: Buffer.from(key.hash), bucket: null },
-      ]),
+      Object.entries(keys).map(([name, key]) => {
+        const hash = resolvedHash(name, key.hash);
+        return [hash, { key: { ...key, name }, hash: Buffer.from(hash), bucket: null }];
+      }),
     );
     this.#now = now;
   }
