@@ -1,7 +1,7 @@
 // The server process: webhooks and profiles over HTTP, beside the worker.
 import { parseArgs } from 'node:util';
 import type { FastifyInstance } from 'fastify';
-import { loadConfig } from '../config/load-config.ts';
+import { loadConfig, type LoadedConfig } from '../config/load-config.ts';
 import { HeadwaterError } from '../rules/errors.ts';
 import { createApp } from './app.ts';
 import { ingestRoutes } from './ingest/routes.ts';
@@ -21,10 +21,19 @@ interface Part {
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { config: { type: 'string' }, webhooks: { type: 'boolean' }, profiles: { type: 'boolean' } },
+    options: {
+      config: { type: 'string' },
+      webhooks: { type: 'boolean' },
+      profiles: { type: 'boolean' },
+      'webhooks-port': { type: 'string' },
+      'profiles-port': { type: 'string' },
+    },
   });
   const both = values.webhooks !== true && values.profiles !== true;
-  const loaded = await loadConfig(values.config === undefined ? {} : { path: values.config });
+  const loaded = onPorts(await loadConfig(values.config === undefined ? {} : { path: values.config }), {
+    webhooks: values['webhooks-port'],
+    profiles: values['profiles-port'],
+  });
   const services = await openServices(loaded);
   const parts: Record<string, Part> = {};
   const stopped = new Promise<NodeJS.Signals>((resolve) => {
@@ -41,6 +50,20 @@ async function main(): Promise<void> {
     await Promise.all(Object.values(parts).map((part) => part.close()));
     await services.close();
   }
+}
+
+/** Whoever starts this process may have found the configured ports busy. */
+function onPorts(
+  loaded: LoadedConfig,
+  given: Record<'webhooks' | 'profiles', string | undefined>,
+): LoadedConfig {
+  const { serve } = loaded.config;
+  if (serve === undefined) return loaded;
+  const at = <Address extends { port: number }>(address: Address, port: string | undefined): Address =>
+    port === undefined ? address : { ...address, port: Number(port) };
+  const webhooks = at(serve.webhooks, given.webhooks);
+  const profiles = at(serve.profiles, given.profiles);
+  return { ...loaded, config: { ...loaded.config, serve: { ...serve, webhooks, profiles } } };
 }
 
 async function serveWebhooks(services: Services): Promise<Part> {
