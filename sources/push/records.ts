@@ -23,7 +23,7 @@ export interface Told {
  * their digits where the parser kept them (lossless-json).
  */
 export function takeRecord(object: string, declared: PushedObject, input: unknown, told: Told): TakenRecord {
-  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
+  if (typeof input !== 'object' || input === null || Array.isArray(input) || isLosslessNumber(input)) {
     return { ok: false, field: null, reason: 'is no object' };
   }
   const given = new Map<string, unknown>(Object.entries(input));
