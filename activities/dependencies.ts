@@ -1,6 +1,7 @@
 // What the steps share: the stores, the warehouse, the sources. Wired once per worker, faked in tests.
 import type { Mapping } from '../mapping/mapping.ts';
 import type { PhoneNormaliser } from '../mapping/normalise.ts';
+import type { Interest } from '../rules/notice.ts';
 import type { AuditPolicy } from '../schemas/audit.ts';
 import type { ConflictRules } from '../schemas/conflicts.ts';
 import type { Entity } from '../schemas/entities/entity.ts';
@@ -15,6 +16,7 @@ import type { BucketPolicy, Ledger } from '../stores/ledger/ledger.ts';
 import type { Stage } from '../stores/stage/stage.ts';
 import type { EvolutionPolicy, Warehouse } from '../warehouses/warehouse.ts';
 import type { Lanes } from './lanes.ts';
+import type { Receiver } from './notify-send.ts';
 
 export type Log = (
   level: 'info' | 'warn' | 'error',
@@ -72,6 +74,19 @@ export interface FastLane {
   stopping: AbortSignal;
 }
 
+export interface SubscriptionSettings {
+  interest: Interest;
+  /** Resolves the secrets: SECRET_MISSING, CONFIG_INVALID. */
+  receiver(): Receiver;
+}
+
+/** Who is told of changed profiles. */
+export interface Notify {
+  subscriptions: ReadonlyMap<string, SubscriptionSettings>;
+  /** The worker is asked to end. */
+  stopping: AbortSignal;
+}
+
 export interface Dependencies {
   connections: ReadonlyMap<string, ConnectionSettings>;
   ledger: Ledger;
@@ -81,6 +96,8 @@ export interface Dependencies {
   profiles?: Profiles;
   /** Absent where the configuration takes nothing that is pushed. */
   fast?: FastLane;
+  /** Absent where nobody is told. */
+  notify?: Notify;
   /** The warehouse's name in the ledger's sink coverage. */
   sink: string;
   lanes: Lanes;

@@ -20,6 +20,7 @@ export type Failpoint =
   | 'write:sent'
   | 'write:noted'
   | 'write:read'
+  | 'notify:sent'
   | 'erase:suppressed'
   | 'erase:unstaged'
   | 'erase:purged'

@@ -12,6 +12,7 @@ import { eraseSteps } from './erase-steps.ts';
 import { step } from './failure.ts';
 import { beginRun, finishRun } from './finish.ts';
 import { inboxSteps } from './inbox-steps.ts';
+import { notifySteps } from './notify.ts';
 import { writeBackSteps } from './write-back-steps.ts';
 import { checkInput } from './input.ts';
 import { namesOf } from './names.ts';
@@ -86,6 +87,7 @@ export function createActivities(dependencies: Dependencies) {
     ...eraseSteps(dependencies, failing),
     ...auditSteps(dependencies, sources, failing),
     ...inboxSteps(dependencies, sources, failing),
+    ...notifySteps(dependencies, failing),
     ...writeBackSteps(dependencies, sources, failing),
     finish: step(failing, 'finish', async (run: RunSummary) => {
       await finishRun(dependencies, run);

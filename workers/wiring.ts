@@ -29,6 +29,7 @@ import type { Ledger } from '../stores/ledger/ledger.ts';
 import { openLedgerAt } from '../stores/ledger/open.ts';
 import { openDiskStage } from '../stores/stage/disk.ts';
 import { warehouseDefinition } from '../warehouses/registry.ts';
+import { subscriptionsOf } from './subscriptions.ts';
 
 /** Of the worker's DuckDB memory the shaper gets this share; the warehouse, which joins and merges, the rest. */
 const SHAPER_MEMORY_SHARE = 0.5;
@@ -94,6 +95,7 @@ export async function wire(
         warehouse,
         ...(profiles && { profiles }),
         ...(fast && { fast }),
+        notify: { subscriptions: subscriptionsOf(config), stopping },
         sink: sinkOf(config),
         lanes: createLanes(LANE_LIMITS, { embedded: kind.embedded }),
         now: Date.now,

@@ -5,6 +5,7 @@ export { backfill } from './backfill.ts';
 export { deliver } from './deliver.ts';
 export { erase } from './erase.ts';
 export { inbox } from './inbox.ts';
+export { notify } from './notify.ts';
 export { replay } from './replay.ts';
 export { review } from './review.ts';
 export { rollback } from './rollback.ts';

@@ -2,6 +2,7 @@
 import { defineQuery, defineUpdate } from '@temporalio/workflow';
 import type { AuditRun, ReplayRun } from '../schemas/audit.ts';
 import type { DrainReceipt } from '../schemas/inbox-run.ts';
+import type { DeliveryReceipt } from '../schemas/notification.ts';
 import type { RunSummary } from '../schemas/run.ts';
 import type { WriteBackResult } from './write-back.ts';
 
@@ -14,6 +15,7 @@ export const replayQuery = defineQuery<ReplayRun>('progress');
 export const changeQuery = defineQuery<WriteBackResult>('progress');
 /** The same to the fast lane: sums of the rounds that are over. */
 export const inboxQuery = defineQuery<DrainReceipt>('progress');
+export const notifyQuery = defineQuery<DeliveryReceipt>('progress');
 
 /** A backfill starts no new window until it is resumed; windows in flight end by themselves. */
 export const pauseUpdate = defineUpdate<'paused'>('pause');

@@ -75,6 +75,7 @@ export function activityCalls(limits: CallLimits): Calls {
     planReplay: (label, input) => proxies.planReplay.executeWithOptions(summary(label), [input]),
     replayRecords: (label, input) => proxies.replayRecords.executeWithOptions(summary(label), [input]),
     drainInbox: (label, input) => proxies.drainInbox.executeWithOptions(summary(label), [input]),
+    deliverChanges: (label, input) => proxies.deliverChanges.executeWithOptions(summary(label), [input]),
     openChange: (label, input) => proxies.openChange.executeWithOptions(summary(label), [input]),
     writeTarget: (label, input) => proxies.writeTarget.executeWithOptions(summary(label), [input]),
     undoTarget: (label, input) => proxies.undoTarget.executeWithOptions(summary(label), [input]),
