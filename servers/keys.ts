@@ -11,6 +11,11 @@ export interface ApiKey extends KeyConfig {
   name: string;
 }
 
+/** admin has all. */
+export function hasScope({ scopes }: Pick<ApiKey, 'scopes'>, scope: Scope): boolean {
+  return scopes.includes(scope) || scopes.includes('admin');
+}
+
 interface Held {
   key: ApiKey;
   hash: Buffer;
@@ -44,7 +49,7 @@ export class Keys {
     if (!taken.granted) {
       throw new Problem(429, 'This key asks more often than it may.', { retryAfterMs: taken.waitMs });
     }
-    if (!key.scopes.includes(scope) && !key.scopes.includes('admin')) {
+    if (!hasScope(key, scope)) {
       throw new Problem(403, `This key lacks the scope ${scope}.`);
     }
     return key;

@@ -46,6 +46,7 @@ export const relatedQuerySchema = z.strictObject({
   kinds: names.optional().describe('Entities that refer to this profile. Default: all that can.'),
   limit: wholeUpTo(RELATED_MAX).optional().describe('Of each kind; default 20.'),
 });
+export type RelatedQuery = z.output<typeof relatedQuerySchema>;
 
 export const historyQuerySchema = z.strictObject({
   field: z.string().min(1).max(100).optional(),

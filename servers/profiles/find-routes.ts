@@ -1,7 +1,12 @@
 import type { FastifyInstance } from 'fastify';
 import { normaliseDomain, normaliseEmail, phoneNormaliser } from '../../mapping/normalise.ts';
 import type { Entity, EntityField } from '../../schemas/entities/entity.ts';
-import { lookupSchema, relatedQuerySchema, type Lookup } from '../../schemas/api/request.ts';
+import {
+  lookupSchema,
+  relatedQuerySchema,
+  type Lookup,
+  type RelatedQuery,
+} from '../../schemas/api/request.ts';
 import type { Services } from '../services.ts';
 import { Problem } from '../problem.ts';
 import { agesOf, answerText } from './answer.ts';
@@ -21,41 +26,58 @@ type Normalise = (text: string) => string | null;
 
 export function findRoutes(app: FastifyInstance, service: ProfileService, services: Services): void {
   const onRequest = app.requires('read');
-  const region = services.loaded.config.profiles?.region ?? 'US';
-  const normal: Record<NonNullable<EntityField['normal']>, Normalise> = {
-    email: normaliseEmail,
-    phone: phoneNormaliser(region),
-    domain: normaliseDomain,
-  };
+  const lookUp = lookUpOf(service, services);
 
   // A POST, because an address in a URL ends up in logs (I5).
   app.post('/v1/profiles/lookup', { onRequest }, async (request, reply) => {
     const lookup = parsed(lookupSchema, request.body);
-    const sight = sightOf(keyOf(request));
-    const ids = await found(service, lookup, sight, normal);
-    const texts = await answersOf(service, ids.slice(0, MATCHES_MAX), sight);
-    return await sendJson(
-      reply,
-      `{"matches":[${texts.map(({ text }) => text).join(',')}],"more":${ids.length > MATCHES_MAX}}`,
-    );
+    return await sendJson(reply, await lookUp(lookup, sightOf(keyOf(request))));
   });
 
   app.get<{ Params: { id: string } }>('/v1/profiles/:id/related', { onRequest }, async (request, reply) => {
-    const { kinds, limit = RELATED_DEFAULT } = parsed(relatedQuerySchema, request.query);
-    const sight = sightOf(keyOf(request));
-    const model = seenModel(await service.reader.read(request.params.id), sight);
-    if ('target' in model) {
-      const location = moved(model.target, `/related${queryText(request.raw.url ?? '')}`);
+    const query = parsed(relatedQuerySchema, request.query);
+    const read = await readRelated(service, request.params.id, sightOf(keyOf(request)), query);
+    if (read.kind === 'moved') {
+      const location = moved(read.target, `/related${queryText(request.raw.url ?? '')}`);
       reply.header('location', location);
       throw new Problem(308, 'This profile was merged into another one.', { more: { location } });
     }
-    const parts: string[] = [];
-    for (const kind of kindsFor(service.entities, model.entity, kinds, sight)) {
-      const texts = await relatedOf(service, model, kind, limit, sight);
-      parts.push(`${JSON.stringify(kind.name)}:[${texts.join(',')}]`);
-    }
-    return await sendJson(reply, `{"profile_id":"${model.profile}","related":{${parts.join(',')}}}`);
+    return await sendJson(reply, read.text);
   });
+}
+
+/** Finds profiles by an identifier; the answer is that of `apiLookupSchema`, as JSON. Problems 400, 403. */
+export function lookUpOf(
+  service: ProfileService,
+  { loaded }: Pick<Services, 'loaded'>,
+): (lookup: Lookup, sight: Sight) => Promise<string> {
+  const normal: Record<NonNullable<EntityField['normal']>, Normalise> = {
+    email: normaliseEmail,
+    phone: phoneNormaliser(loaded.config.profiles?.region ?? 'US'),
+    domain: normaliseDomain,
+  };
+  return async (lookup, sight) => {
+    const ids = await found(service, lookup, sight, normal);
+    const texts = await answersOf(service, ids.slice(0, MATCHES_MAX), sight);
+    return `{"matches":[${texts.map(({ text }) => text).join(',')}],"more":${ids.length > MATCHES_MAX}}`;
+  };
+}
+
+/** What refers to a profile; the text is that of `apiRelatedSchema`. Problems 400, 403, 404, 410. */
+export async function readRelated(
+  service: ProfileService,
+  id: string,
+  sight: Sight,
+  { kinds, limit = RELATED_DEFAULT }: RelatedQuery,
+): Promise<{ kind: 'answer'; text: string } | { kind: 'moved'; target: string }> {
+  const model = seenModel(await service.reader.read(id), sight);
+  if ('target' in model) return { kind: 'moved', target: model.target };
+  const parts: string[] = [];
+  for (const kind of kindsFor(service.entities, model.entity, kinds, sight)) {
+    const texts = await relatedOf(service, model, kind, limit, sight);
+    parts.push(`${JSON.stringify(kind.name)}:[${texts.join(',')}]`);
+  }
+  return { kind: 'answer', text: `{"profile_id":"${model.profile}","related":{${parts.join(',')}}}` };
 }
 
 /** Ids of every profile that is found by it, each once; those of people before those of what they allow. */

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import type { z } from 'zod';
 import type { apiExplainSchema, apiHistorySchema } from '../../schemas/api/profile.ts';
 import { historyQuerySchema } from '../../schemas/api/request.ts';
@@ -25,40 +25,16 @@ export function storyRoutes(app: FastifyInstance, service: ProfileService): void
     '/v1/profiles/:id/explain/:field',
     { onRequest },
     async (request, reply) => {
-      const { field } = request.params;
-      const { model, sight } = await seen(service, request, request.params.id);
-      if (isHidden(service.entities.get(model.entity), field, model, sight)) {
-        throw new Problem(403, 'This key does not see this field.', { more: { redactions: [field] } });
-      }
-      const claims = await service.claims();
-      const explained = await claims.explain(model.profile, field);
-      if (explained === null || (explained.golden === null && explained.considered.length === 0)) {
-        throw new Problem(404, 'Nobody has said anything about this field.');
-      }
-      const { golden, considered } = explained;
-      const body: Explained = {
-        profile_id: model.profile,
-        field,
-        decided_by: golden?.decidedBy ?? null,
-        value: golden?.value ?? null,
-        considered: considered.map(({ ref, claim, value, kind, confidence, changedAt, outcome, why }) => ({
-          record: text(ref),
-          claim,
-          value,
-          explicit: kind === 'explicit',
-          confidence,
-          changed_at: changedAt,
-          outcome,
-          why,
-        })),
-      };
+      const { id, field } = request.params;
+      const body = await explainField(service, id, field, sightOf(keyOf(request)));
       return await sendJson(reply, JSON.stringify(body));
     },
   );
 
   app.get<{ Params: { id: string } }>('/v1/profiles/:id/history', { onRequest }, async (request, reply) => {
     const { field, limit = EVENTS_DEFAULT } = parsed(historyQuerySchema, request.query);
-    const { model, sight } = await seen(service, request, request.params.id);
+    const sight = sightOf(keyOf(request));
+    const model = await seen(service, sight, request.params.id);
     const entity = service.entities.get(model.entity);
     if (field !== undefined && isHidden(entity, field, model, sight)) {
       throw new Problem(403, 'This key does not see this field.', { more: { redactions: [field] } });
@@ -94,19 +70,49 @@ export function storyRoutes(app: FastifyInstance, service: ProfileService): void
   });
 }
 
-async function seen(
+/** Which value holds, by which part of the rule, and what else was said. Problems 403, 404, 410. */
+export async function explainField(
   service: ProfileService,
-  request: FastifyRequest,
   id: string,
-): Promise<{ model: Model; sight: Sight }> {
-  const sight = sightOf(keyOf(request));
+  field: string,
+  sight: Sight,
+): Promise<Explained> {
+  const model = await seen(service, sight, id);
+  if (isHidden(service.entities.get(model.entity), field, model, sight)) {
+    throw new Problem(403, 'This key does not see this field.', { more: { redactions: [field] } });
+  }
+  const claims = await service.claims();
+  const explained = await claims.explain(model.profile, field);
+  if (explained === null || (explained.golden === null && explained.considered.length === 0)) {
+    throw new Problem(404, 'Nobody has said anything about this field.');
+  }
+  const { golden, considered } = explained;
+  return {
+    profile_id: model.profile,
+    field,
+    decided_by: golden?.decidedBy ?? null,
+    value: golden?.value ?? null,
+    considered: considered.map(({ ref, claim, value, kind, confidence, changedAt, outcome, why }) => ({
+      record: text(ref),
+      claim,
+      value,
+      explicit: kind === 'explicit',
+      confidence,
+      changed_at: changedAt,
+      outcome,
+      why,
+    })),
+  };
+}
+
+async function seen(service: ProfileService, sight: Sight, id: string): Promise<Model> {
   const found = await service.reader.read(id);
   const model = seenModel(found, sight);
   // Reads follow aliases in the log; one step is enough for whoever asks by an old id.
-  if (!('target' in model)) return { model, sight };
+  if (!('target' in model)) return model;
   const target = seenModel(await service.reader.read(model.target), sight);
   if ('target' in target) throw new Problem(404, 'There is no profile with this id.');
-  return { model: target, sight };
+  return target;
 }
 
 /** By the schema and by the golden value: a field of no schema is seen by whoever sees everything. */
