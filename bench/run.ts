@@ -13,6 +13,7 @@ import { incremental } from './incremental.ts';
 import { machine } from './machine.ts';
 import { memory } from './memory.ts';
 import type { BenchOptions } from './options.ts';
+import { profileReads } from './profile-reads.ts';
 import { peers } from './peers/compare.ts';
 import { closeStands, DEFAULT_RESOURCES } from './stand.ts';
 import { temporalCost } from './temporal-cost.ts';
@@ -26,6 +27,7 @@ const MEASUREMENTS: Record<string, (options: BenchOptions) => Promise<Figure[]>>
   peers,
   claims,
   'claims-postgres': claimsInPostgres,
+  'profile-reads': profileReads,
 };
 
 /** The table shows so much of an error; all of it was printed when it happened. */
