@@ -10,7 +10,7 @@ import type { Entity } from '../../schemas/entities/entity.ts';
 import type { ClaimValue } from '../../schemas/observation.ts';
 import type { GoldenProfile } from '../../schemas/profile.ts';
 import { sourceDefinition } from '../../sources/registry.ts';
-import type { Claims, Proposed } from '../../stores/claims/claims.ts';
+import type { Claims, Proposal, Proposed } from '../../stores/claims/claims.ts';
 import type { ApiKey } from '../keys.ts';
 import { Problem } from '../problem.ts';
 import type { Services } from '../services.ts';
@@ -32,6 +32,25 @@ export async function propose(
   claims: Claims,
   asked: Asked,
 ): Promise<Proposed & { id: string }> {
+  const { request, key } = asked;
+  const { golden, proposal } = await checkedProposal(services, claims, asked);
+  const { id } = proposal;
+  const at = new Date(services.now()).toISOString();
+  const reason = request.model === undefined ? request.reason : `${request.reason} (model ${request.model})`;
+  const cause = { via: 'api' as const, run: `change/${id}`, actor: key.name, reason, at };
+  try {
+    return { id, ...(await claims.propose(golden.profile, proposal, cause)) };
+  } catch (error) {
+    throw problemOf(error);
+  }
+}
+
+/** All that can be checked before the change is added; that compares versions. Problems 403, 404, 409, 410, 422. */
+export async function checkedProposal(
+  services: Services,
+  claims: Claims,
+  asked: Asked,
+): Promise<{ golden: GoldenProfile; proposal: Proposal }> {
   const { profiles: config } = services.loaded.config;
   if (config === undefined) throw new Problem(404, 'There are no profiles here.');
   const golden = await currentOf(claims, asked);
@@ -44,22 +63,15 @@ export async function propose(
   const isKnown = asked.once !== undefined && (await claims.change(id)) !== null;
   const targets =
     isKnown || kind !== 'explicit' ? [] : targetsIn(services, config, golden, Object.keys(values));
-  const { request, version, key } = asked;
-  const proposal = {
+  const { request, version } = asked;
+  const proposal: Proposal = {
     ...{ id, kind, values, targets, asked: digestOf(asked) },
     ...(version === undefined ? {} : { version }),
     ...(request.if_match === undefined ? {} : { claims: request.if_match }),
     ...(request.confidence === undefined ? {} : { confidence: request.confidence }),
     ...(request.model === undefined ? {} : { model: request.model }),
   };
-  const at = new Date(services.now()).toISOString();
-  const reason = request.model === undefined ? request.reason : `${request.reason} (model ${request.model})`;
-  const cause = { via: 'api' as const, run: `change/${id}`, actor: key.name, reason, at };
-  try {
-    return { id, ...(await claims.propose(golden.profile, proposal, cause)) };
-  } catch (error) {
-    throw problemOf(error);
-  }
+  return { golden, proposal };
 }
 
 async function currentOf(claims: Claims, { profile, key }: Asked): Promise<GoldenProfile> {

@@ -1,12 +1,13 @@
 import type { FastifyInstance } from 'fastify';
-import { changeRequestSchema } from '../../schemas/api/change.ts';
+import { changeRequestSchema, type ApiChange } from '../../schemas/api/change.ts';
 import { HeadwaterError } from '../../rules/errors.ts';
 import type { Claims } from '../../stores/claims/claims.ts';
 import { Problem } from '../problem.ts';
 import { keyOf, parsed } from '../profiles/requests.ts';
+import type { ApiKey } from '../keys.ts';
 import type { Services } from '../services.ts';
 import { apiChange } from './answer.ts';
-import { propose } from './propose.ts';
+import { propose, type Asked } from './propose.ts';
 import { ChangeRuns } from './runs.ts';
 
 const CHANGE_ID = /^ch_[0-9a-f]{32}$/;
@@ -21,8 +22,7 @@ export function changeRoutes(app: FastifyInstance, services: Services): void {
     '/v1/profiles/:id',
     { onRequest: app.requires('write') },
     async (request, reply) => {
-      const claims = await claimsOf(services);
-      const proposed = await propose(services, claims, {
+      const change = await makeChange(services, runs, {
         profile: request.params.id,
         request: parsed(changeRequestSchema, request.body),
         key: keyOf(request),
@@ -34,33 +34,45 @@ export function changeRoutes(app: FastifyInstance, services: Services): void {
         }
         throw error;
       });
-      const { id, state, version } = proposed;
-      if (state === 'pending') runs.begin(id);
-      const change = await claims.change(id);
-      if (change === null) throw new Problem(410, 'This profile has been erased.');
-      reply.header('location', `/v1/changes/${id}`);
-      return await reply.code(state === 'pending' ? 202 : 200).send(apiChange(change, version));
+      reply.header('location', `/v1/changes/${change.change_id}`);
+      return await reply.code(change.state === 'pending' ? 202 : 200).send(change);
     },
   );
 
   app.get<{ Params: { id: string } }>(
     '/v1/changes/:id',
     { onRequest: app.requires('read') },
-    async (request) => {
-      const claims = await claimsOf(services);
-      const { id } = request.params;
-      const change = CHANGE_ID.test(id) ? await claims.change(id) : null;
-      const { entities } = keyOf(request);
-      if (change === null) throw new Problem(404, 'There is no change with this id.');
-      if (entities !== undefined && !entities.includes(change.entity)) {
-        throw new Problem(403, `This key may not see profiles of ${change.entity}.`);
-      }
-      return apiChange(change);
-    },
+    async (request) => await readChange(services, request.params.id, keyOf(request)),
   );
 }
 
-async function claimsOf({ claims }: Services): Promise<Claims> {
+/** Adds the change and has it written. Problems as `propose` has them. */
+export async function makeChange(
+  services: Services,
+  runs: Pick<ChangeRuns, 'begin'>,
+  asked: Asked,
+): Promise<ApiChange> {
+  const claims = await claimsOf(services);
+  const { id, state, version } = await propose(services, claims, asked);
+  if (state === 'pending') runs.begin(id);
+  const change = await claims.change(id);
+  if (change === null) throw new Problem(410, 'This profile has been erased.');
+  return apiChange(change, version);
+}
+
+/** Problems 403, 404. */
+export async function readChange(services: Services, id: string, { entities }: ApiKey): Promise<ApiChange> {
+  const claims = await claimsOf(services);
+  const change = CHANGE_ID.test(id) ? await claims.change(id) : null;
+  if (change === null) throw new Problem(404, 'There is no change with this id.');
+  if (entities !== undefined && !entities.includes(change.entity)) {
+    throw new Problem(403, `This key may not see profiles of ${change.entity}.`);
+  }
+  return apiChange(change);
+}
+
+/** CONFIG_INVALID where the configuration asks for no profiles. */
+export async function claimsOf({ claims }: Services): Promise<Claims> {
   const opened = await claims();
   if (opened !== undefined) return opened;
   throw new HeadwaterError('CONFIG_INVALID', 'the configuration has no profiles', {
