@@ -40,6 +40,8 @@ const keySchema = z.strictObject({
     .default(['business', 'identifier', 'personal']),
   /** What its user does with people, by flags of the entity `consent` such as 'emailMarketing': of whoever denied one of them it sees business fields alone. */
   consents: z.array(z.string().min(1)).default([]),
+  /** An assistant with this key (MCP) changes profiles by itself. Without it, it answers what a person must approve. Needs the scope write too. */
+  allowChanges: z.boolean().default(false),
   /** Requests per second, and how many at once after a pause. */
   perSecond: z.number().positive().default(200),
   burst: z.number().int().positive().default(400),
