@@ -35,18 +35,22 @@ async function main(): Promise<void> {
     profiles: values['profiles-port'],
   });
   const services = await openServices(loaded);
+  const receivers = receiversOf(services);
+  const runs = new InboxRuns(services, [...receivers.keys()]);
   const parts: Record<string, Part> = {};
   const stopped = new Promise<NodeJS.Signals>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, resolve);
   });
   try {
-    if (both || values.webhooks === true) parts['webhooks'] = await serveWebhooks(services);
+    if (both || values.webhooks === true) parts['webhooks'] = await serveWebhooks(services, receivers);
     if (both || values.profiles === true) parts['profiles'] = await serveProfiles(services);
     const urls = Object.fromEntries(Object.entries(parts).map(([name, { url }]) => [name, url]));
     process.stdout.write(`${JSON.stringify({ event: 'ready', pid: process.pid, ...urls })}\n`);
+    runs.start();
     await stopped;
     setTimeout(() => process.exit(1), DRAIN_MS_MAX).unref();
   } finally {
+    runs.stop();
     await Promise.all(Object.values(parts).map((part) => part.close()));
     await services.close();
   }
@@ -66,21 +70,12 @@ function onPorts(
   return { ...loaded, config: { ...loaded.config, serve: { ...serve, webhooks, profiles } } };
 }
 
-async function serveWebhooks(services: Services): Promise<Part> {
-  const receivers = receiversOf(services);
+async function serveWebhooks(services: Services, receivers: ReturnType<typeof receiversOf>): Promise<Part> {
   const app = createApp(services, { name: 'webhooks' });
   await app.register(webhookRoutes, { services, receivers });
   await app.register(ingestRoutes, { services, receivers });
   const url = await listen(app, 'webhooks', services.serve.webhooks);
-  const runs = new InboxRuns(services, [...receivers.keys()]);
-  runs.start();
-  return {
-    url,
-    async close() {
-      runs.stop();
-      await app.close();
-    },
-  };
+  return { url, close: async () => await app.close() };
 }
 
 async function serveProfiles(services: Services): Promise<Part> {

@@ -11,6 +11,7 @@ const PRUNE_EVERY_MS = 3_600_000;
  */
 export class InboxRuns {
   readonly #services: Services;
+  /** Those that push: theirs runs before the first event. */
   readonly #connections: readonly string[];
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> = Promise.resolve();
@@ -51,7 +52,8 @@ export class InboxRuns {
     const before = new Date(this.#services.now() - WAITED_MS_MAX).toISOString();
     const states = await this.#services.inbox.states();
     const late = states.filter(({ oldestAt }) => oldestAt !== null && oldestAt < before);
-    return late.map(({ connection }) => connection).filter((name) => this.#connections.includes(name));
+    const { connections } = this.#services.loaded.config;
+    return late.map(({ connection }) => connection).filter((name) => Object.hasOwn(connections, name));
   }
 
   async #ensure(connections: readonly string[]): Promise<void> {

@@ -18,6 +18,12 @@ export const KINDS: Kinds = {
         pageRows: z.number().int().optional(),
       }),
       capabilities: { lagMs: 300_000, lookbackMs: 600_000 },
+      webhooks: {
+        config: z.strictObject({
+          secrets: z.array(z.string().min(1)).min(1, 'names no secret'),
+          account: z.number().int().optional(),
+        }),
+      },
     },
   },
   warehouses: { duckdb: { config: z.strictObject({ kind: z.literal('duckdb'), path: z.string() }) } },
