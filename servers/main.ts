@@ -7,6 +7,8 @@ import { createApp } from './app.ts';
 import { ingestRoutes } from './ingest/routes.ts';
 import { profileRoutes } from './profiles/routes.ts';
 import { openServices, type Services } from './services.ts';
+import { eventRoutes } from './subscriptions/routes.ts';
+import { NotifyRuns } from './subscriptions/runs.ts';
 import { receiversOf } from './webhooks/receivers.ts';
 import { webhookRoutes } from './webhooks/routes.ts';
 import { InboxRuns } from './webhooks/runs.ts';
@@ -81,8 +83,17 @@ async function serveWebhooks(services: Services, receivers: ReturnType<typeof re
 async function serveProfiles(services: Services): Promise<Part> {
   const app = createApp(services, { name: 'profiles' });
   profileRoutes(app, services);
+  eventRoutes(app, services);
   const url = await listen(app, 'profiles', services.serve.profiles);
-  return { url, close: async () => await app.close() };
+  const runs = new NotifyRuns(services);
+  runs.start();
+  return {
+    url,
+    async close() {
+      runs.stop();
+      await app.close();
+    },
+  };
 }
 
 async function listen(
