@@ -116,7 +116,11 @@ export async function unstageSubject(
     await stage.remove(window);
     Context.current().heartbeat({ window });
   }
-  for (const { connection, object } of raw) await ledger.forgetReads(connection, object, { dryRun: false });
+  for (const { connection, object, records } of raw) {
+    await ledger.forgetReads(connection, object, { dryRun: false });
+    // What was pushed of them may wait, or be parked, with values in it.
+    await dependencies.fast?.inbox.forget(connection, object, records);
+  }
   failpoint('erase:unstaged');
 }
 

@@ -203,3 +203,11 @@ test('I1: polls, hints and rows in any order, and again, leave the same golden v
     { numRuns: 10, interruptAfterTimeLimit: 15_000 },
   );
 }, 60_000);
+
+test('a pushed row that comes late does not outrank what was read since at the same stamp', async () => {
+  const late: Arrival[] = [
+    { road: 'poll', time: 10.9 },
+    { road: 'row', time: 10.2 },
+  ];
+  expect(await stateAfter(late)).toMatch(/"value":"third"[^]*\n.*"third"/);
+});
