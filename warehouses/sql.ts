@@ -38,12 +38,15 @@ export const firstLine = (error: unknown): string => messageOf(error).split('\n'
 
 export const qualified = (schema: string, table: string): string => `${quote(schema)}.${quote(table)}`;
 
-/** Refuses a schema whose columns would meet once case is folded, or would meet ours. */
-export function checkIdentifiers(schema: ObjectSchema): void {
+/** Refuses a schema whose columns would meet once case is folded and `nameOf` has made them fit, or would meet ours. */
+export function checkIdentifiers(
+  schema: ObjectSchema,
+  nameOf: (column: string) => string = (column) => column,
+): void {
   const seen = new Map<string, string>();
   for (const field of schema.fields) {
     quote(field.column);
-    const folded = field.column.toLowerCase();
+    const folded = nameOf(field.column).toLowerCase();
     const other = seen.get(folded);
     if (other !== undefined || folded.startsWith('_')) {
       const what =

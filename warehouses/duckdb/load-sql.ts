@@ -2,7 +2,7 @@ import type { ObjectSchema } from '../../schemas/object-schema.ts';
 import { literal, qualified, quote } from '../sql.ts';
 import { QUARANTINE_COLUMNS } from './system-tables.ts';
 import { tableType } from './types.ts';
-import type { Place, TableColumn } from './types.ts';
+import type { Place, TableColumn } from '../columns.ts';
 
 /**
  * A load in statements that fit into little memory: a narrow join of keys and order tuples decides what becomes of each staged

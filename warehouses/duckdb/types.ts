@@ -1,4 +1,6 @@
 import type { Field, FieldType } from '../../schemas/object-schema.ts';
+import { placeFields as place, versionName } from '../columns.ts';
+import type { Dialect, Place, TableColumn } from '../columns.ts';
 
 const TYPE_NAMES: Record<Exclude<FieldType['kind'], 'decimal'>, string> = {
   ...{ string: 'VARCHAR', json: 'JSON', boolean: 'BOOLEAN', integer: 'BIGINT', double: 'DOUBLE' },
@@ -28,87 +30,8 @@ export function parseTableType(text: string): FieldType | undefined {
   return PLAIN[text];
 }
 
-/** BIGINT has at most 19 digits, and any number of 18. */
-const BIGINT_DIGITS_MAX = 19;
-const BIGINT_DIGITS_SAFE = 18;
-const DECIMAL_DIGITS_MAX = 38;
+export const dialect: Dialect = { tableType, parseTableType, nameOf: versionName };
 
-const digits = (type: FieldType): { whole: number; scale: number } | undefined => {
-  if (type.kind === 'decimal') return { whole: type.precision - type.scale, scale: type.scale };
-  return type.kind === 'integer' ? { whole: BIGINT_DIGITS_MAX, scale: 0 } : undefined;
-};
-
-/** True when every value of `from` is a value of `to`, so that a cast loses nothing. */
-export function fits(from: FieldType, to: FieldType): boolean {
-  if (to.kind === 'string') return true;
-  if (to.kind === 'decimal') {
-    const need = digits(from);
-    return need !== undefined && need.whole <= to.precision - to.scale && need.scale <= to.scale;
-  }
-  if (to.kind === 'integer' && from.kind === 'decimal')
-    return from.scale === 0 && from.precision <= BIGINT_DIGITS_SAFE;
-  if (to.kind === 'timestamp' && from.kind === 'date') return true;
-  return from.kind === to.kind;
-}
-
-/** The narrowest type that holds both losslessly; undefined when a new column has to be made. */
-export function widened(old: FieldType, next: FieldType): FieldType | undefined {
-  if (fits(old, next)) return next;
-  if (fits(next, old)) return old;
-  const a = digits(old);
-  const b = digits(next);
-  if (a === undefined || b === undefined) return undefined;
-  const scale = Math.max(a.scale, b.scale);
-  const precision = Math.max(a.whole, b.whole) + scale;
-  return precision <= DECIMAL_DIGITS_MAX ? { kind: 'decimal', precision, scale } : undefined;
-}
-
-export interface TableColumn {
-  name: string;
-  type: string;
-}
-
-/** Where a field's values go: the newest of `column`, `column__v2`, `column__v3` … that the table has. */
-export interface Place {
-  field: Field;
-  column: TableColumn | undefined;
-  /** False when the values of the field do not fit that column. */
-  fits: boolean;
-}
-
-/** An incompatible change of type never happens more often than this to one column. */
-export const COLUMN_VERSIONS_MAX = 99;
-
-const versionName = (column: string, version: number): string =>
-  version === 1 ? column : `${column}__v${version}`;
-
-export function placeFields(fields: Field[], columns: TableColumn[]): Place[] {
-  const byName = new Map(columns.map((column) => [column.name.toLowerCase(), column]));
-  const described = new Set(fields.map((field) => field.column.toLowerCase()));
-  return fields.map((field) => {
-    let column = byName.get(field.column.toLowerCase());
-    for (let version = 2; column !== undefined && version <= COLUMN_VERSIONS_MAX; version++) {
-      const name = versionName(field.column, version).toLowerCase();
-      if (described.has(name)) continue;
-      const next = byName.get(name);
-      if (next === undefined) break;
-      column = next;
-    }
-    const held = column === undefined ? undefined : parseTableType(column.type);
-    return { field, column, fits: held !== undefined && fits(field.type, held) };
-  });
-}
-
-/** The name for the next version of a field's column. */
-export function nextVersion(field: Field, fields: Field[], columns: TableColumn[]): string {
-  const taken = new Set(
-    [...columns.map((column) => column.name), ...fields.map((other) => other.column)].map((name) =>
-      name.toLowerCase(),
-    ),
-  );
-  for (let version = 2; version <= COLUMN_VERSIONS_MAX; version++) {
-    const name = versionName(field.column, version);
-    if (!taken.has(name.toLowerCase())) return name;
-  }
-  return versionName(field.column, COLUMN_VERSIONS_MAX + 1);
-}
+/** Where the values of each field go. */
+export const placeFields = (fields: Field[], columns: TableColumn[]): Place[] =>
+  place(fields, columns, dialect);

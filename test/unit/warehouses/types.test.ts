@@ -1,14 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import type { FieldType } from '../../../schemas/object-schema.ts';
-import {
-  fits,
-  nextVersion,
-  parseTableType,
-  placeFields,
-  tableType,
-  widened,
-} from '../../../warehouses/duckdb/types.ts';
+import { fits, nextVersion, widened } from '../../../warehouses/columns.ts';
+import { dialect, parseTableType, placeFields, tableType } from '../../../warehouses/duckdb/types.ts';
 import { checkIdentifiers, literal, quote } from '../../../warehouses/sql.ts';
 import { field, schemaOf } from '../../contract/warehouse-fixture.ts';
 
@@ -60,7 +54,7 @@ describe('types', () => {
       ['V__v3', true],
       ['v__v2', false],
     ]);
-    expect(nextVersion(fields[0] ?? field('V'), fields, columns)).toBe('v__v4');
+    expect(nextVersion(fields[0] ?? field('V'), fields, columns, dialect)).toBe('v__v4');
   });
 });
 
