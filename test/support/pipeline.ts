@@ -48,6 +48,7 @@ export interface PipelineOptions {
     profiles?: object;
     conflicts?: object;
     ledger?: object;
+    serve?: object;
   };
   /** For the worker: secrets of the further connections. */
   env?: NodeJS.ProcessEnv;

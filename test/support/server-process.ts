@@ -38,7 +38,12 @@ export async function serverHome(input: unknown, env: NodeJS.ProcessEnv, words: 
   };
 }
 
-async function startServer(home: string, words: string[], env: NodeJS.ProcessEnv): Promise<TestServer> {
+/** `words` are those of servers/main.ts. */
+export async function startServer(
+  home: string,
+  words: string[],
+  env: NodeJS.ProcessEnv,
+): Promise<TestServer> {
   const child = spawn(
     process.execPath,
     ['--disable-warning=ExperimentalWarning', join(ROOT, 'servers', 'main.ts'), ...words],
