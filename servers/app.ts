@@ -108,7 +108,7 @@ function answerError(
 }
 
 /** I5: where it failed, and not the message, which may quote a value. */
-function traceOf(error: unknown): Record<string, string> {
+export function traceOf(error: unknown): Record<string, string> {
   if (typeof error !== 'object' || error === null) return { error: typeof error };
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
   const stack = 'stack' in error && typeof error.stack === 'string' ? error.stack : '';

@@ -138,7 +138,8 @@ function query(schema: z.ZodObject): Json[] {
   );
 }
 
-function shape(schema: z.ZodType, io: 'input' | 'output' = 'output'): Json {
+/** JSON Schema 2020-12 without its `$schema`: for documents that say the dialect themselves. */
+export function shape(schema: z.ZodType, io: 'input' | 'output' = 'output'): Json {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
   return rest;
 }

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify';
+import { mcpRoutes } from '../mcp/routes.ts';
 import type { Services } from '../services.ts';
 import { findRoutes } from './find-routes.ts';
 import { pageRoutes } from './page-routes.ts';
@@ -15,4 +16,5 @@ export function profileRoutes(app: FastifyInstance, services: Services): void {
   findRoutes(app, service, services);
   storyRoutes(app, service);
   pageRoutes(app, service);
+  mcpRoutes(app, services, service);
 }

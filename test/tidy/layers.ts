@@ -125,5 +125,7 @@ function covers(entry: string, target: string): boolean {
 }
 
 function isPackage(target: string): boolean {
+  // No path of ours begins so, while `@scope/name/file.js` is a file of a package.
+  if (target.startsWith('@')) return true;
   return !target.startsWith('node:') && !/\.(?:ts|js|json)$/.test(target);
 }
