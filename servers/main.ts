@@ -6,6 +6,7 @@ import { HeadwaterError } from '../rules/errors.ts';
 import { createApp } from './app.ts';
 import { ingestRoutes } from './ingest/routes.ts';
 import { profileRoutes } from './profiles/routes.ts';
+import { readQueues } from './queue/queues.ts';
 import { openServices, type Services } from './services.ts';
 import { eventRoutes } from './subscriptions/routes.ts';
 import { NotifyRuns } from './subscriptions/runs.ts';
@@ -27,11 +28,12 @@ async function main(): Promise<void> {
       config: { type: 'string' },
       webhooks: { type: 'boolean' },
       profiles: { type: 'boolean' },
+      queues: { type: 'boolean' },
       'webhooks-port': { type: 'string' },
       'profiles-port': { type: 'string' },
     },
   });
-  const both = values.webhooks !== true && values.profiles !== true;
+  const all = values.webhooks !== true && values.profiles !== true && values.queues !== true;
   const loaded = onPorts(await loadConfig(values.config === undefined ? {} : { path: values.config }), {
     webhooks: values['webhooks-port'],
     profiles: values['profiles-port'],
@@ -40,12 +42,15 @@ async function main(): Promise<void> {
   const receivers = receiversOf(services);
   const runs = new InboxRuns(services, [...receivers.keys()]);
   const parts: Record<string, Part> = {};
+  const opened: { close(): Promise<void> }[] = [];
   const stopped = new Promise<NodeJS.Signals>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, resolve);
   });
   try {
-    if (both || values.webhooks === true) parts['webhooks'] = await serveWebhooks(services, receivers);
-    if (both || values.profiles === true) parts['profiles'] = await serveProfiles(services);
+    if (all || values.webhooks === true) parts['webhooks'] = await serveWebhooks(services, receivers);
+    if (all || values.profiles === true) parts['profiles'] = await serveProfiles(services);
+    const queues = all || values.queues === true ? readQueues(services, receivers) : undefined;
+    if (queues !== undefined) opened.push(queues);
     const urls = Object.fromEntries(Object.entries(parts).map(([name, { url }]) => [name, url]));
     process.stdout.write(`${JSON.stringify({ event: 'ready', pid: process.pid, ...urls })}\n`);
     runs.start();
@@ -53,7 +58,7 @@ async function main(): Promise<void> {
     setTimeout(() => process.exit(1), DRAIN_MS_MAX).unref();
   } finally {
     runs.stop();
-    await Promise.all(Object.values(parts).map((part) => part.close()));
+    await Promise.all([...Object.values(parts), ...opened].map((part) => part.close()));
     await services.close();
   }
 }
