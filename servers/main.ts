@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import { loadConfig, type LoadedConfig } from '../config/load-config.ts';
 import { HeadwaterError } from '../rules/errors.ts';
 import { createApp } from './app.ts';
+import { changeRoutes } from './changes/routes.ts';
 import { ingestRoutes } from './ingest/routes.ts';
 import { profileRoutes } from './profiles/routes.ts';
 import { readQueues } from './queue/queues.ts';
@@ -88,6 +89,7 @@ async function serveWebhooks(services: Services, receivers: ReturnType<typeof re
 async function serveProfiles(services: Services): Promise<Part> {
   const app = createApp(services, { name: 'profiles' });
   profileRoutes(app, services);
+  changeRoutes(app, services);
   eventRoutes(app, services);
   const url = await listen(app, 'profiles', services.serve.profiles);
   const runs = new NotifyRuns(services);
