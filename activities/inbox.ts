@@ -10,7 +10,7 @@ import type { Dependencies, FastLane } from './dependencies.ts';
 import { claimEvents, fastLaneOf, type Claimed } from './inbox-claim.ts';
 import { Landing, settledWithin } from './inbox-land.ts';
 import { InboxQueue } from './inbox-queue.ts';
-import { pollReason } from './inbox-poll.ts';
+import { noteHeard, pollReason } from './inbox-poll.ts';
 
 /** Between two looks at an inbox that is quiet. */
 const LOOK_EVERY_MS = 15;
@@ -88,6 +88,8 @@ class Drain {
   readonly #queue: InboxQueue;
   readonly #landing: Landing;
   readonly #signal: AbortSignal;
+  /** Objects of the configuration, at most. */
+  readonly #heard = new Set<string>();
   readonly #atWork = new Set<Promise<void>>();
   readonly #startedMs: number;
   #heldUntilMs = 0;
@@ -202,7 +204,12 @@ class Drain {
     const unsureAt = new Set(unsure.map(({ position }) => position));
     const sure = events.flatMap(({ position }) => (unsureAt.has(position) ? [] : [position]));
     await this.#fast.inbox.claimed(this.#connection, sure);
-    this.#landing.keep(events[0]?.object ?? '', claimed, sure);
+    const object = events[0]?.object ?? '';
+    this.#landing.keep(object, claimed, sure);
+    if (!this.#heard.has(object)) {
+      this.#heard.add(object);
+      await noteHeard(this.#dependencies, this.#connection, object);
+    }
     this.receipt.fetched += fetched;
     this.receipt.profiles += golden.created + golden.changed + golden.merged;
     if (unsure.length > 0) await this.#fail(unsure, 'RECORD_ABSENT');

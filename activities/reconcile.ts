@@ -15,6 +15,7 @@ import type { ApplyReceipt, Cause, Claims } from '../stores/claims/claims.ts';
 import type { QuarantinedRow } from '../warehouses/warehouse.ts';
 import type { Dependencies, Profiles } from './dependencies.ts';
 import { failpoint } from './failpoints.ts';
+import { countArrivals, noteArrivals, type Arrivals } from './inbox-poll.ts';
 
 /** Observations that are mapped before they are added: bounds memory, and what a retry repeats. */
 const OBSERVATIONS_MAX = 5_000;
@@ -91,8 +92,11 @@ async function reconcileWindow(
   const { schema, slices } = await dependencies.ledger.progress(window.id);
   const batches = slices.flatMap(({ batch }) => (batch === null ? [] : [batch]));
   const cause = causeOf(dependencies, input);
+  const before = profilesIn(summary);
+  const arrivals = { brought: 0, unheard: 0 };
   try {
-    await reconcileBatches(dependencies, profiles, { window, schema, batches, cause, summary });
+    await reconcileBatches(dependencies, profiles, { window, schema, batches, cause, summary, arrivals });
+    await noteArrivals(dependencies, window, arrivals, profilesIn(summary) - before);
     const retired = await retiredBatch(dependencies, window, schema);
     await reconcileBatches(dependencies, profiles, { window, schema, batches: retired, cause, summary });
   } catch (error) {
@@ -172,6 +176,8 @@ export interface BatchesToReconcile {
   only?: ReadonlySet<string>;
   /** Set aside already: told in the summary, not once more in the warehouse. */
   quiet?: boolean;
+  /** Counts new versions by whether they were there already, for what webhooks should have brought. */
+  arrivals?: Arrivals;
   /** Takes rows that fit no schema, instead of the warehouse: who may not wait for it hands them on later. */
   setAside?: (rows: QuarantinedRow[]) => void;
 }
@@ -250,6 +256,7 @@ async function observations(work: Work, rows: ShapedRow[], window: Window): Prom
     await profiles.claims.confirm(window.connection, object, ids, newest);
     work.summary.known += ids.length;
   }
+  if (work.arrivals !== undefined) countArrivals(work.arrivals, window, rows, new Set(unchanged));
   const bad: QuarantinedRow[] = [];
   const found: Observation[] = [];
   const skip = new Set(unchanged);
@@ -337,6 +344,10 @@ async function apply({ profiles, summary, cause }: Work, part: Observation[]): P
   const receipt = await profiles.claims.apply({ id: null, observations: part, cause });
   failpoint('reconcile:applied');
   add(summary, receipt);
+}
+
+function profilesIn({ created, changed, merged }: GoldenSummary): number {
+  return created + changed + merged;
 }
 
 function add(summary: GoldenSummary, receipt: ApplyReceipt): void {

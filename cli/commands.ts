@@ -9,6 +9,7 @@ import { erase } from './commands/erase.ts';
 import { explain, history } from './commands/explain.ts';
 import { freshness } from './commands/freshness.ts';
 import { identity } from './commands/identity.ts';
+import { inbox } from './commands/inbox.ts';
 import { init } from './commands/init.ts';
 import { keys } from './commands/keys.ts';
 import { logs } from './commands/logs.ts';
@@ -37,7 +38,7 @@ export const GROUPS: Record<string, readonly Command[]> = {
   'Move data': [plan, sync, backfill, retry, repair],
   'Run it': [schedule, pause, resume, serve, keys, temporal],
   'Know the customer': [profiles, profile, explain, history, conflicts, rollback, identity, rules, erase],
-  'Look at it': [status, freshness, audit, runs, logs, receipts, quarantine, sql, exportCommand],
+  'Look at it': [status, freshness, audit, runs, logs, receipts, quarantine, inbox, sql, exportCommand],
 };
 
 export const COMMANDS: readonly Command[] = Object.values(GROUPS).flat();

@@ -12,10 +12,10 @@ import type {
 import { sinkOf, sourceConfig, warehouseConfig } from '../config/connection-config.ts';
 import type { LoadedConfig } from '../config/load-config.ts';
 import { customRules } from '../config/conflicts.ts';
+import { inboxPlace } from '../config/inbox.ts';
 import { ledgerPlace } from '../config/ledger.ts';
 import { entitiesOf, mappingsOf, rulesOf } from '../config/profiles.ts';
 import type { Config, ConnectionConfig } from '../config/schema.ts';
-import { serveSchema } from '../config/serve.ts';
 import { phoneNormaliser } from '../mapping/normalise.ts';
 import { HeadwaterError } from '../rules/errors.ts';
 import type { CallClass } from '../schemas/quota.ts';
@@ -129,18 +129,17 @@ function takesPushed(config: Config): boolean {
 }
 
 async function openFastLane(
-  { config, home }: LoadedConfig,
+  loaded: LoadedConfig,
   tempDirectory: string,
   opened: { close(): Promise<void> }[],
   stopping: AbortSignal,
 ): Promise<FastLane> {
-  const serve = serveSchema.parse(config.serve ?? {});
-  const path = config.serve?.inbox.path ?? join(home, serve.inbox.path);
-  const inbox = await openInbox({ path, waitingMax: serve.webhooks.waitingMax });
+  const { rememberMs, ...place } = inboxPlace(loaded);
+  const inbox = await openInbox(place);
   opened.push(inbox);
   const shaper = await createShaper({ tempDirectory, memoryMbMax: FAST_SHAPER_MB, threads: 1 });
   opened.push(shaper);
-  return { inbox, shaper, rememberMs: serve.inbox.remember, stopping };
+  return { inbox, shaper, rememberMs, stopping };
 }
 
 async function closeAll(opened: { close(): Promise<void> }[]): Promise<void> {

@@ -18,6 +18,7 @@ import { EXIT } from '../exit-codes.ts';
 import { knownObjects } from '../objects.ts';
 import { openLedger } from '../open.ts';
 import type { Output } from '../output.ts';
+import { pushedLines } from '../pushed.ts';
 import { checkpointOf, RUNS_READ_MAX, troubleOf, type Trouble } from '../troubles.ts';
 import { ago, failureLine, outcomeWords } from '../words.ts';
 
@@ -74,9 +75,12 @@ export const status: Command = {
         Date.now(),
       );
       const worker = await isWorking(home);
-      if (call.json) call.output.json({ ...found, worker });
+      const pushed = await pushedLines({ config, home }, ledger, call.arguments[0]);
+      const webhooks = pushed.map(({ facts }) => facts);
+      if (call.json) call.output.json({ ...found, webhooks, worker });
       else {
         printStatus(call, found);
+        for (const line of pushed) call.output.line(line.text);
         if (!worker)
           call.output.line(`✗ No worker runs in ${home}: nothing moves until \`npx headwater start\`.`);
       }

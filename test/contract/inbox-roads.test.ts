@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { asyncLocalStorage, type Context } from '@temporalio/activity';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { OpenSources } from '../../activities/connections.ts';
 import type { ConnectionSettings, Dependencies } from '../../activities/dependencies.ts';
 import { claimEvents } from '../../activities/inbox-claim.ts';

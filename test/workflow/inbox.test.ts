@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { ApplicationFailure } from '@temporalio/common';
 import type { DrainReceipt } from '../../schemas/inbox-run.ts';
 import type { InboxInput } from '../../schemas/inbox-run.ts';
+import { until } from '../support/fast-lane.ts';
 import { saveHistory } from './histories.ts';
 import { fakes, openBench, planned, type Bench } from './support.ts';
 
@@ -43,7 +44,10 @@ test('rounds add up, and a new execution goes on with their sum', async () => {
   });
   const { sum, text, history } = await bench.run(activities, async (queue) => {
     const handle = await begin(queue, 'sums', { roundsMax: 3 });
-    while (rounds < 4) await new Promise((resolve) => setTimeout(resolve, 20));
+    await until(
+      () => Promise.resolve(rounds),
+      (count) => count >= 4,
+    );
     const now = bench.client.workflow.getHandle('inbox/sums');
     const found: unknown = await now.query('progress');
     const { memo } = await bench.client.workflow
@@ -73,7 +77,10 @@ test('a round that fails is tried again soon, and the lane stays open', async ()
   });
   await bench.run(activities, async (queue) => {
     const handle = await begin(queue, 'endless', { retryMs: 10, heartbeatMs: 500 });
-    while (tries < 8) await new Promise((resolve) => setTimeout(resolve, 20));
+    await until(
+      () => Promise.resolve(tries),
+      (count) => count >= 8,
+    );
     expect((await handle.describe()).status.name).toBe('RUNNING');
     await handle.terminate();
     tries = 40;
@@ -100,7 +107,10 @@ test.each(['quiet', 'missed'] as const)(
     });
     const history = await bench.run(activities, async (queue) => {
       const handle = await begin(queue, `polls-${poll}`, { heartbeatMs: 60_000 });
-      while (polled.length < 1 || rounds < 3) await new Promise((resolve) => setTimeout(resolve, 20));
+      await until(
+        () => Promise.resolve(Math.min(polled.length, rounds - 2)),
+        (count) => count >= 1,
+      );
       const run = bench.client.workflow.getHandle(`sync/polls-${poll}/poll`);
       expect(await run.result()).toMatchObject({ outcome: 'ok', trigger: 'manual' });
       const text = (await handle.describe()).memo?.['summary'];

@@ -1,0 +1,82 @@
+import { existsSync } from 'node:fs';
+import { inboxPlace } from '../config/inbox.ts';
+import type { LoadedConfig } from '../config/load-config.ts';
+import { missedKey, missedSchema, type Missed } from '../schemas/inbox-run.ts';
+import { countOf } from '../rules/report.ts';
+import type { Instant } from '../schemas/instant.ts';
+import type { Inbox, InboxState } from '../stores/inbox/inbox.ts';
+import { openInbox } from '../stores/inbox/open.ts';
+import type { Ledger } from '../stores/ledger/ledger.ts';
+import { ago } from './words.ts';
+
+/** What one connection pushed, and whether that can be relied on. */
+export interface Pushed {
+  connection: string;
+  waiting: number;
+  parked: number;
+  oldestAt: Instant | null;
+  lastAt: Instant | null;
+  /** No event for longer than `webhooks.quietAfter`. */
+  quiet: boolean;
+  /** Changes that a poll brought and no webhook, since the last poll that found none. */
+  missed: Missed | null;
+}
+
+/** Undefined where nothing was ever pushed. */
+export async function withInbox<T>(
+  loaded: Pick<LoadedConfig, 'config' | 'home'>,
+  work: (inbox: Inbox) => Promise<T>,
+): Promise<T | undefined> {
+  const place = inboxPlace(loaded);
+  if (!existsSync(place.path)) return undefined;
+  const inbox = await openInbox({ ...place, existing: true });
+  try {
+    return await work(inbox);
+  } finally {
+    await inbox.close();
+  }
+}
+
+/** One line for each connection that takes webhooks. */
+export async function pushedLines(
+  loaded: Pick<LoadedConfig, 'config' | 'home'>,
+  ledger: Ledger,
+  only?: string,
+): Promise<{ facts: Pushed; text: string }[]> {
+  const states = (await withInbox(loaded, (inbox) => inbox.states())) ?? [];
+  const nowMs = Date.now();
+  const lines: { facts: Pushed; text: string }[] = [];
+  for (const { name, webhooks } of Object.values(loaded.config.connections)) {
+    if (webhooks === undefined || (only !== undefined && only !== name)) continue;
+    const none: InboxState = { connection: name, waiting: 0, parked: 0, oldestAt: null, lastAt: null };
+    const { waiting, parked, oldestAt, lastAt } = states.find((one) => one.connection === name) ?? none;
+    const { quietAfter } = webhooks;
+    const quiet = quietAfter !== null && lastAt !== null && nowMs - Date.parse(lastAt) > quietAfter;
+    const noted = await ledger.meta(missedKey(name));
+    const missed =
+      noted === null || noted === '' ? null : (missedSchema.safeParse(JSON.parse(noted)).data ?? null);
+    const facts = { connection: name, waiting, parked, oldestAt, lastAt, quiet, missed };
+    lines.push({ facts, text: textOf(facts, nowMs) });
+  }
+  return lines;
+}
+
+function textOf(
+  { connection, waiting, parked, oldestAt, lastAt, quiet, missed }: Pushed,
+  nowMs: number,
+): string {
+  const since = (at: Instant) => ago(nowMs - Date.parse(at));
+  const last = lastAt === null ? 'no event yet' : `last event ${since(lastAt)} ago`;
+  const waits =
+    oldestAt === null
+      ? ''
+      : `, ${countOf(waiting, 'event')} not landed yet, the oldest for ${since(oldestAt)}`;
+  const aside =
+    parked === 0 ? '' : `, ✗ ${countOf(parked, 'event')} parked: \`npx headwater inbox ${connection}\``;
+  const silence = quiet ? ', ! quiet: polled until events come back' : '';
+  const lost =
+    missed === null
+      ? ''
+      : `, ! a poll found ${countOf(missed.changes, 'change')} that no webhook brought (${missed.object})`;
+  return `${connection}: webhooks, ${last}${waits}${aside}${silence}${lost}`;
+}
