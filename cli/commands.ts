@@ -13,6 +13,7 @@ import { inbox } from './commands/inbox.ts';
 import { init } from './commands/init.ts';
 import { keys } from './commands/keys.ts';
 import { logs } from './commands/logs.ts';
+import { mcp } from './commands/mcp.ts';
 import { pause, resume } from './commands/pause.ts';
 import { plan } from './commands/plan.ts';
 import { preview } from './commands/preview.ts';
@@ -36,7 +37,7 @@ import { temporal } from './commands/temporal.ts';
 export const GROUPS: Record<string, readonly Command[]> = {
   'Set up': [start, init, check, discover, preview, doctor],
   'Move data': [plan, sync, backfill, retry, repair],
-  'Run it': [schedule, pause, resume, serve, keys, temporal],
+  'Run it': [schedule, pause, resume, serve, mcp, keys, temporal],
   'Know the customer': [profiles, profile, explain, history, conflicts, rollback, identity, rules, erase],
   'Look at it': [status, freshness, audit, runs, logs, receipts, quarantine, inbox, sql, exportCommand],
 };

@@ -33,9 +33,9 @@ const BY_NAME = new Map(TOOLS.map((tool) => [tool.name, tool]));
 const NO_TOOL = { name: 'tools/call', unknown: 'tools/list names the tools.' };
 
 export interface Asking {
-  /** Who asks, once per call: for the rate of the key. Problems 401, 403, 429. */
+  /** Who asks, once at the start of each call: for the rate of the key. Problems 401, 403, 429. */
   admit: () => ApiKey;
-  /** One finished call; `kind` is made of names of ours and codes (I5). */
+  /** Once at the end of each; `kind` is made of names of ours and codes (I5). */
   note: (kind: string) => void;
 }
 
