@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { tuningSchema } from './inputs.ts';
 import { instantSchema } from './instant.ts';
 import { recordRefSchema } from './observation.ts';
 
@@ -58,5 +59,6 @@ export const writeBackInputSchema = z.strictObject({
   /** Durations that tests shorten, ms: until it is refused, and between two tries after a step gave up. */
   deadlineMs: z.number().int().min(100).optional(),
   pauseMs: z.number().int().min(10).optional(),
+  tuning: tuningSchema.optional(),
 });
 export type WriteBackInput = z.infer<typeof writeBackInputSchema>;

@@ -46,7 +46,7 @@ export async function writeBack(input: WriteBackInput): Promise<WriteBackResult>
     return text;
   };
   tell('looking');
-  const opened = await callsUntil(undefined).openChange('look at the change', { given: input });
+  const opened = await callsUntil(input, undefined).openChange('look at the change', { given: input });
   run.targets = opened.targets;
   if (opened.state === 'pending') await settled(input, run, tell);
   else run.outcome = opened.state;
@@ -65,13 +65,12 @@ async function settled(
 ): Promise<void> {
   const { change } = input;
   const until = Date.now() + (input.deadlineMs ?? DEADLINE_MS);
-  const pauseMs = input.pauseMs ?? PAUSE_MS;
   let cancelled: unknown;
   for (const [at, target] of run.targets.entries()) {
     let done: TargetOutcome;
     try {
       tell(`writing to ${target.label}`);
-      done = await untilDone(until, pauseMs, tell, (calls) =>
+      done = await untilDone(input, until, tell, (calls) =>
         calls.writeTarget(`write ${target.fields.join(', ')} to ${target.label}`, { change, target: at }),
       );
     } catch (error) {
@@ -88,10 +87,15 @@ async function settled(
   }
   // Whoever cancels it wants it taken back as well.
   await CancellationScope.nonCancellable(async () => {
-    if (run.outcome === 'refused') await undo(run, Date.now() + Math.max(UNDO_MS, 0), pauseMs, tell);
+    if (run.outcome === 'refused') await undo(input, run, tell);
     if (run.outcome === 'gone') return;
     const { outcome, code, field } = run;
-    const { state } = await callsUntil(undefined).settleChange('settle', { change, outcome, code, field });
+    const { state } = await callsUntil(input, undefined).settleChange('settle', {
+      change,
+      outcome,
+      code,
+      field,
+    });
     if (state !== 'pending') run.outcome = state;
   });
   if (cancelled !== undefined) {
@@ -102,18 +106,18 @@ async function settled(
 
 /** Backwards; also the one that refused, since nobody knows what arrived of a try that never answered. */
 async function undo(
+  input: WriteBackInput,
   run: WriteBackResult,
-  until: number,
-  pauseMs: number,
   tell: (phase: string) => string,
 ): Promise<void> {
+  const until = Date.now() + UNDO_MS;
   const { change, targets } = run;
   const touched = targets.findLastIndex(({ state }) => state !== 'pending');
   for (let at = touched; at >= 0; at -= 1) {
     const target = targets[at];
     if (target === undefined || (target.state === 'refused' && !isOurs(target.code))) continue;
     tell(`undoing ${target.label}`);
-    const done = await untilDone(until, pauseMs, tell, (calls) =>
+    const done = await untilDone(input, until, tell, (calls) =>
       calls.undoTarget(`undo ${target.fields.join(', ')} in ${target.label}`, { change, target: at }),
     );
     if (done.outcome === 'undone' && target.state !== 'refused') target.state = 'undone';
@@ -128,15 +132,16 @@ function isOurs(code: string | null): boolean {
 
 /** Whatever is thrown says nothing of the change itself: a system that is away, throttled or locked out is asked again. */
 async function untilDone(
+  input: WriteBackInput,
   until: number,
-  pauseMs: number,
   tell: (phase: string) => string,
   work: (calls: Calls) => Promise<TargetOutcome>,
 ): Promise<TargetOutcome> {
+  const pauseMs = input.pauseMs ?? PAUSE_MS;
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
     let trouble: Trouble;
     try {
-      return await work(callsUntil(until));
+      return await work(callsUntil(input, until));
     } catch (error) {
       trouble = troubleOf(error);
       if (trouble.state === 'cancelled') throw error;
@@ -149,9 +154,9 @@ async function untilDone(
   return { outcome: 'refused', code: 'DEADLINE', field: null };
 }
 
-function callsUntil(until: number | undefined): Calls {
+function callsUntil({ tuning }: WriteBackInput, until: number | undefined): Calls {
   const deadlineMs = until === undefined ? undefined : Math.max(1_000, until - Date.now());
-  return activityCalls({ tuning: undefined, priority: 1, deadlineMs });
+  return activityCalls({ tuning, priority: 1, deadlineMs });
 }
 
 /** Anything can come from the `temporal` command; the rest is checked by the first activity. */
