@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { HeadwaterError } from '../../rules/errors.ts';
 import type { SinkState } from '../../schemas/sink.ts';
+import { Checkpointer } from '../checkpointer.ts';
 import { SqliteFile } from '../sqlite.ts';
 import { GENESIS } from './chain.ts';
 import type { Claims } from './claims.ts';
 import type { Writes } from './engine/draft.ts';
 import { runNow, type Program } from './engine/program.ts';
-import { Checkpointer } from './sqlite/checkpointer.ts';
 import { num } from './columns.ts';
 import { HeadFile } from './sqlite/head-file.ts';
 import { SqliteReads } from './sqlite/reads.ts';

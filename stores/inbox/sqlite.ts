@@ -1,6 +1,7 @@
 import { HeadwaterError } from '../../rules/errors.ts';
 import { inboxEventSchema, type InboxEvent } from '../../schemas/inbox.ts';
 import type { Instant } from '../../schemas/instant.ts';
+import { Checkpointer } from '../checkpointer.ts';
 import { integer, text, textOrNull } from '../row.ts';
 import { SqliteFile, type Row } from '../sqlite.ts';
 import { Gathering, type Verdict } from './gather.ts';
@@ -11,6 +12,10 @@ const BUSY_TIMEOUT_MS = 5_000;
 /** Rows that one transaction removes: no webhook waits for a day's ids to go. */
 const PRUNE_ROWS_MAX = 5_000;
 const RETRY_AFTER_MS = 5_000;
+/** 4 MB, and 64 MB of log. */
+const LOG = { beginFrames: 1_024, waitFrames: 16 * 1_024 };
+/** I5: values that were removed leave no trace in free space. SQLite's own checkpoints are behind those of the Checkpointer. */
+const PRAGMAS = `PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = ${2 * LOG.waitFrames}`;
 const TROUBLES_MAX = 100;
 
 interface Ask {
@@ -32,8 +37,7 @@ export async function openSqliteInbox(options: SqliteInboxOptions): Promise<Inbo
     SqliteFile.open(path, {
       busyTimeoutMs,
       migrations: MIGRATIONS,
-      // I5: values that were removed leave no trace in free space.
-      pragmas: 'PRAGMA secure_delete = ON',
+      pragmas: PRAGMAS,
     }),
   );
   return new SqliteInbox(file, options);
@@ -44,14 +48,23 @@ class SqliteInbox implements Inbox {
   readonly #waitingMax: number;
   readonly #now: () => Instant;
   readonly #gathering: Gathering<Ask, Accepted>;
+  readonly #checkpointer: Checkpointer;
   #version = -1;
   #revision = 0;
 
-  constructor(file: SqliteFile, { waitingMax, now = () => new Date().toISOString() }: SqliteInboxOptions) {
+  constructor(
+    file: SqliteFile,
+    { path, waitingMax, now = () => new Date().toISOString() }: SqliteInboxOptions,
+  ) {
     this.#file = file;
     this.#waitingMax = waitingMax;
     this.#now = now;
     this.#gathering = new Gathering((asks) => this.#keepAll(asks));
+    const fill = () => {
+      const [, frames, moved] = file.one('PRAGMA wal_checkpoint(NOOP)') ?? [];
+      return { frames: Number(frames), moved: Number(moved) };
+    };
+    this.#checkpointer = new Checkpointer(path, fill, LOG);
   }
 
   async accept(connection: string, events: readonly InboxEvent[]): Promise<Accepted> {
@@ -78,6 +91,7 @@ class SqliteInbox implements Inbox {
       }),
     );
     this.#revision += 1;
+    await this.#checkpointer.relieve();
     return verdicts;
   }
 
@@ -300,11 +314,14 @@ class SqliteInbox implements Inbox {
 
   async close(): Promise<void> {
     await this.#gathering.drain();
+    await this.#checkpointer.close();
     this.#file.close();
   }
 
   async #change<T>(work: () => T): Promise<T> {
-    return await available(this.#file.transact(work));
+    const result = await available(this.#file.transact(work));
+    await this.#checkpointer.relieve();
+    return result;
   }
 }
 

@@ -1,12 +1,16 @@
 import { Worker } from 'node:worker_threads';
 
 /**
- * Moving pages from the log into the file begins when so many of the log's pages are not in it yet, and bulk work waits for it
- * when the log has grown to the second: at most 192 MB of disk. A page that many transactions changed is moved once, so a
- * longer log is less work.
+ * Moving pages from the log into the file begins when so many of the log's pages are not in it yet, and writers wait for it
+ * when the log has grown to the second. A page that many transactions changed is moved once, so a longer log is less work.
  */
-const BEGIN_FRAMES = 16 * 1024;
-const WAIT_FRAMES = 48 * 1024;
+export interface LogLimits {
+  beginFrames: number;
+  waitFrames: number;
+}
+
+/** Bulk work: at most 192 MB of disk. */
+const BULK: LogLimits = { beginFrames: 16 * 1024, waitFrames: 48 * 1024 };
 
 /** As text, so that it runs the same in a checkout and in the package. PASSIVE: neither waits for others nor makes them wait. */
 const PROGRAM = `
@@ -27,25 +31,28 @@ export interface LogFill {
 }
 
 /**
- * Checkpoints of bulk work in a thread of their own: on the main thread each would stop a webhook for as long as the disk takes,
- * and cost an eighth of the time. Started at the first need; SQLite's own checkpoints remain behind it for a far larger log.
+ * Checkpoints in a thread of their own: on the main thread each would stop a webhook for as long as the disk takes, and cost bulk
+ * work an eighth of its time. Started at the first need; SQLite's own checkpoints remain behind it for a far larger log.
  */
 export class Checkpointer {
   readonly #path: string;
   readonly #fill: () => LogFill;
+  readonly #limits: LogLimits;
   #worker: Worker | null = null;
   #running: Promise<void> | null = null;
 
-  constructor(path: string, fill: () => LogFill) {
+  constructor(path: string, fill: () => LogFill, limits: LogLimits = BULK) {
     this.#path = path;
     this.#fill = fill;
+    this.#limits = limits;
   }
 
   /** After a commit. Resolves at once unless the log has become so long that writers must let it be emptied. */
   async relieve(): Promise<void> {
     const { frames, moved } = this.#fill();
-    if (frames - moved >= BEGIN_FRAMES) this.#running ??= this.#checkpoint();
-    if (frames < WAIT_FRAMES) return;
+    const { beginFrames, waitFrames } = this.#limits;
+    if (frames - moved >= beginFrames) this.#running ??= this.#checkpoint();
+    if (frames < waitFrames) return;
     await this.#running;
     // What was written meanwhile; with nobody writing, the log is then used from its start again.
     this.#running ??= this.#checkpoint();
