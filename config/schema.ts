@@ -153,7 +153,7 @@ export const CONNECTION_SHAPE = {
         .default({}),
     })
     .prefault({}),
-  /** Present, even empty: changes that the system pushes are taken, see docs/real-time.md. */
+  /** Present, even empty: changes that the system pushes are taken, see docs/webhooks.md. */
   webhooks: z.looseObject(WEBHOOKS_SHAPE).optional(),
   /** How often an object is read whole again, whatever its stamps say. Default 'off'. */
   resync: z
