@@ -137,7 +137,7 @@ suite('queues of a broker', () => {
     await send(record('worse', { updated: 'yesterday' }), { headers: { tenant: 'x' } });
     await until(async () => (await kept()).length === 2 && (await waiting(deadQueueOf(QUEUE))) === 3);
     expect(await records()).toEqual(['fine', 'good']);
-    const dead = [];
+    const dead: { text: string; messageId?: unknown; headers?: Record<string, unknown> | undefined }[] = [];
     for (let index = 0; index < 3; index += 1) {
       const message = await channel.get(deadQueueOf(QUEUE), { noAck: true });
       if (message === false) throw new Error('no message');
