@@ -18,6 +18,8 @@ const { values, positionals } = parseArgs({
     'client-id': { type: 'string' },
     'search-lag': { type: 'string' },
     'salesforce-records': { type: 'string' },
+    // Where every change is pushed to. HubSpot signs with SANDBOX_WEBHOOK_SECRET, Salesforce has it at the end of the address.
+    webhooks: { type: 'string' },
   },
 });
 
@@ -63,7 +65,13 @@ interface Started {
 }
 
 async function startSalesforce(): Promise<Started> {
-  const options = commonOptions();
+  const secret = process.env['SANDBOX_WEBHOOK_SECRET'] ?? '';
+  const options: SandboxOptions = {
+    ...commonOptions(),
+    ...(values.webhooks === undefined
+      ? {}
+      : { outbound: { url: `${values.webhooks}${secret === '' ? '' : `/${secret}`}` } }),
+  };
   const started = await startSalesforceSandbox(options);
   const { url, clientId, clientSecret } = started;
   const generated = options.clientSecret === undefined ? { clientSecret } : {};
@@ -73,12 +81,16 @@ async function startSalesforce(): Promise<Started> {
 async function startHubSpot(): Promise<Started> {
   const token = process.env['SANDBOX_PRIVATE_TOKEN'];
   const salesforceRecords = values['salesforce-records'];
+  const secret = process.env['SANDBOX_WEBHOOK_SECRET'] ?? '';
   const options: HubSpotSandboxOptions = {
     ...commonOptions(),
     ...(token === undefined || token === '' ? {} : { privateToken: token }),
     ...(values['search-lag'] === undefined
       ? {}
       : { searchLagMs: numberOf('search-lag', values['search-lag']) }),
+    ...(values.webhooks === undefined
+      ? {}
+      : { webhooks: { url: values.webhooks, ...(secret === '' ? {} : { secret }) } }),
     ...(salesforceRecords === undefined
       ? {}
       : { salesforce: { records: numberOf('salesforce-records', salesforceRecords) } }),

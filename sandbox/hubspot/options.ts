@@ -19,6 +19,8 @@ export interface HubSpotSandboxOptions extends Partial<Behaviour> {
     readonly objects?: Readonly<Record<string, number>>;
   };
   readonly living?: { readonly changesPerMinute: number } | false;
+  /** Where every change is pushed to, signed with `secret`, the client secret when left out; nowhere by default. */
+  readonly webhooks?: { readonly url: string; readonly secret?: string };
   readonly now?: () => number;
   readonly clientId?: string;
   readonly clientSecret?: string;

@@ -10,6 +10,7 @@ import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OffsetClock, type Clock } from '../clock.ts';
+import type { PushStats } from '../delivery.ts';
 import { Exchange, UnreadableBody } from '../exchange.ts';
 import { Faults } from '../faults.ts';
 import { Associations } from './associations.ts';
@@ -28,6 +29,7 @@ import { SearchCache } from './search-run.ts';
 import { Store } from './store.ts';
 import { Tokens } from './tokens.ts';
 import { Twins } from './twins.ts';
+import { HubspotWebhooks } from './webhooks.ts';
 
 export type { HubSpotSandboxOptions } from './options.ts';
 export type { ChangeTimes, HubData, RowRef, TruthRow } from './data.ts';
@@ -47,6 +49,8 @@ export interface HubSpotSandbox {
   readonly stats: ReadonlyMap<string, number>;
   readonly behaviour: Behaviour;
   readonly living: Pick<Living, 'start' | 'stop' | 'run'>;
+  /** What became of the webhooks. */
+  pushes(): PushStats | undefined;
   close(): Promise<void>;
 }
 
@@ -87,6 +91,11 @@ export async function startHubSpotSandbox(options: HubSpotSandboxOptions = {}): 
     behaviour,
     onClock: (offsetMs) => journal?.append({ clock: offsetMs }),
   };
+  const webhooks =
+    options.webhooks === undefined
+      ? undefined
+      : new HubspotWebhooks(PORTAL_ID, { secret: clientSecret, ...options.webhooks });
+  store.onChange = (...told) => webhooks?.tell(...told);
   const living = new Living(store, hub.data, header.seed);
   living.onSteps = (steps) => {
     journal?.append({ living: steps });
@@ -115,9 +124,10 @@ export async function startHubSpotSandbox(options: HubSpotSandboxOptions = {}): 
       tokens,
       stats,
     },
-    ...{ behaviour, living },
+    ...{ behaviour, living, pushes: () => webhooks?.pusher.stats },
     close: async () => {
       living.stop();
+      webhooks?.pusher.close();
       await closeServer(server);
       journal?.close();
     },

@@ -39,6 +39,8 @@ export class Store {
   livingSteps = 0;
   /** Told of each version, to write it down. */
   onRow: (table: Table, row: OverlayRow) => void = () => undefined;
+  /** Told of each change, to push it. */
+  onChange: (table: Table, index: number, change: Change, at: number) => void = () => undefined;
 
   constructor(clock: OffsetClock, tables: readonly Table[], associations: Associations) {
     this.clock = clock;
@@ -68,6 +70,7 @@ export class Store {
     const row = changedRow(table, index, change, at);
     this.put(table, row, lagMs);
     this.onRow(table, row);
+    this.onChange(table, index, change, at);
     return row;
   }
 

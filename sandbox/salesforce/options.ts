@@ -14,6 +14,8 @@ export interface SandboxOptions extends Partial<Behaviour> {
   readonly objects?: Readonly<Record<string, number>>;
   readonly seed?: number;
   readonly living?: { readonly changesPerMinute: number } | false;
+  /** Where an outbound message of every change goes, its secret in the address; nowhere by default. */
+  readonly outbound?: { readonly url: string };
   readonly now?: () => number;
   readonly clientId?: string;
   readonly clientSecret?: string;

@@ -33,6 +33,8 @@ import { Exchange, UnreadableBody } from '../exchange.ts';
 import { Faults } from '../faults.ts';
 import { readJournal } from './journal.ts';
 import { Living } from './living.ts';
+import { OutboundMessages } from './outbound.ts';
+import type { PushStats } from '../delivery.ts';
 import { answerOauth, type OauthSettings } from './oauth.ts';
 import { behaviourOf, headerOf, tablesOf, type SandboxOptions } from './options.ts';
 import type { Behaviour, Org } from './org.ts';
@@ -57,6 +59,8 @@ export interface SalesforceSandbox {
   readonly behaviour: Behaviour;
   readonly living: Pick<Living, 'start' | 'stop' | 'run'>;
   readonly expire: { tokens(): void; cursors(): void; jobs(): void };
+  /** What became of the outbound messages, by object. */
+  pushes(): Record<string, PushStats>;
   close(): Promise<void>;
 }
 
@@ -108,6 +112,9 @@ export async function startSalesforceSandbox(options: SandboxOptions = {}): Prom
     },
   );
   url = `http://127.0.0.1:${await listen(server, options.port ?? 0)}`;
+  const outbound =
+    options.outbound === undefined ? undefined : new OutboundMessages(options.outbound.url, url);
+  store.onChange = (table, change) => outbound?.tell(table, change);
   if (options.living !== undefined && options.living !== false) living.start(options.living.changesPerMinute);
   return {
     url,
@@ -125,7 +132,11 @@ export async function startSalesforceSandbox(options: SandboxOptions = {}): Prom
       cursors: () => org.cursors.expireAll(),
       jobs: () => org.jobs.expireAll(),
     },
-    close: () => close(server, org, living),
+    pushes: () => outbound?.stats() ?? {},
+    close: () => {
+      outbound?.close();
+      return close(server, org, living);
+    },
   };
 }
 

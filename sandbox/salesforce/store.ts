@@ -33,6 +33,8 @@ export class Store {
   private hiddenFields = new Map<string, Set<string>>();
   private readonly hiddenObjects = new Set<string>();
   livingSteps = 0;
+  /** Told of each change once it is visible, to push it. */
+  onChange: (table: Table, change: Change) => void = () => undefined;
 
   constructor(
     clock: OffsetClock,
@@ -117,6 +119,7 @@ export class Store {
     const row = changedRow(table, change);
     table.put(row);
     this.journal.append({ row, object: change.object, ...(settled === undefined ? {} : { settled }) });
+    this.onChange(table, change);
   }
 
   setFields(object: string, fields: readonly FieldSpec[]): void {
