@@ -6,17 +6,14 @@ import { integer, text, textOrNull } from '../row.ts';
 import { SqliteFile, type Row } from '../sqlite.ts';
 import { Gathering, type Verdict } from './gather.ts';
 import type { Accepted, Inbox, InboxRow, InboxState, InboxTrouble } from './inbox.ts';
+import { full, PRUNE_ROWS_MAX, TROUBLES_MAX, unavailable } from './limits.ts';
 import { MIGRATIONS } from './schema.ts';
 
 const BUSY_TIMEOUT_MS = 5_000;
-/** Rows that one transaction removes: no webhook waits for a day's ids to go. */
-const PRUNE_ROWS_MAX = 5_000;
-const RETRY_AFTER_MS = 5_000;
 /** 4 MB, and 64 MB of log. */
 const LOG = { beginFrames: 1_024, waitFrames: 16 * 1_024 };
 /** I5: values that were removed leave no trace in free space. SQLite's own checkpoints are behind those of the Checkpointer. */
 const PRAGMAS = `PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = ${2 * LOG.waitFrames}`;
-const TROUBLES_MAX = 100;
 
 interface Ask {
   connection: string;
@@ -339,10 +336,6 @@ function rowOf(row: Row): InboxRow {
   };
 }
 
-function full(waiting: number): HeadwaterError {
-  return new HeadwaterError('INBOX_FULL', `${waiting} events wait already`, { retryAfterMs: RETRY_AFTER_MS });
-}
-
 /** I5: SQLite's own message may repeat a value, so only its code is passed on. */
 async function available<T>(work: Promise<T>): Promise<T> {
   try {
@@ -350,9 +343,7 @@ async function available<T>(work: Promise<T>): Promise<T> {
   } catch (error) {
     if (error instanceof HeadwaterError && error.code === 'CONFIG_INVALID') throw error;
     const code = error instanceof HeadwaterError ? error.code : sqliteCode(error);
-    throw new HeadwaterError('INBOX_UNAVAILABLE', `the inbox cannot be used (${code})`, {
-      retryAfterMs: RETRY_AFTER_MS,
-    });
+    throw unavailable(code);
   }
 }
 

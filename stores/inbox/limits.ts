@@ -1,0 +1,18 @@
+import { HeadwaterError } from '../../rules/errors.ts';
+
+export const RETRY_AFTER_MS = 5_000;
+/** Kinds of trouble that are told. */
+export const TROUBLES_MAX = 100;
+/** Rows that one transaction removes: no webhook waits for a day's ids to go. */
+export const PRUNE_ROWS_MAX = 5_000;
+
+export function full(waiting: number): HeadwaterError {
+  return new HeadwaterError('INBOX_FULL', `${waiting} events wait already`, { retryAfterMs: RETRY_AFTER_MS });
+}
+
+/** I5: a store's own message may repeat a value, so only its code is passed on. */
+export function unavailable(code: string): HeadwaterError {
+  return new HeadwaterError('INBOX_UNAVAILABLE', `the inbox cannot be used (${code})`, {
+    retryAfterMs: RETRY_AFTER_MS,
+  });
+}
