@@ -106,7 +106,8 @@ export class Sender {
           if (bytes > BODY_BYTES_MAX) answer.destroy();
         });
         answer.on('error', () => undefined);
-        answer.on('close', () => resolve(answer));
+        // The status says all; what follows is read beside the next message, within the same limits.
+        resolve(answer);
       });
       request.on('error', (error) => reject(limit.aborted ? new TimedOut('no answer in time') : error));
       request.end(body);
