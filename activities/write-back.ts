@@ -101,7 +101,9 @@ async function attempt(
 ): Promise<TargetOutcome | { outcome: 'moved'; stamp: Instant }> {
   const { target, change, source } = work;
   const news = changedMeanwhile(work);
-  if (news !== null && target.state === 'pending') return await refuse(work, 'CHANGED_AT_SOURCE', news);
+  // A try before this one may have arrived.
+  const unsure = target.state === 'sending';
+  if (news !== null && !unsure) return await refuse(work, 'CHANGED_AT_SOURCE', news);
   if (news !== null) {
     // Sent before, and the field is other than before: our value in the form that the source gave it. Nothing is sent twice.
     await note(work, { state: 'written', wrote: target.stamp });
@@ -122,7 +124,7 @@ async function attempt(
   if (receipt.outcome === 'refused')
     return await refuse(work, receipt.code, fieldOf(work, wanted, receipt.field));
   if (receipt.outcome === 'moved') {
-    await note(work, { state: 'pending' });
+    if (!unsure) await note(work, { state: 'pending' });
     return receipt;
   }
   await note(work, { state: 'written', wrote: receipt.stamp, former: receipt.former ?? target.former });

@@ -1,6 +1,7 @@
 import type { Command } from './command.ts';
 import { audit } from './commands/audit.ts';
 import { backfill } from './commands/backfill.ts';
+import { change } from './commands/change.ts';
 import { check } from './commands/check.ts';
 import { conflicts } from './commands/conflicts.ts';
 import { discover } from './commands/discover.ts';
@@ -38,7 +39,7 @@ export const GROUPS: Record<string, readonly Command[]> = {
   'Set up': [start, init, check, discover, preview, doctor],
   'Move data': [plan, sync, backfill, retry, repair],
   'Run it': [schedule, pause, resume, serve, mcp, keys, temporal],
-  'Know the customer': [profiles, profile, explain, history, conflicts, rollback, identity, rules, erase],
+  'Know the customer': [profiles, profile, explain, history, conflicts, change, rollback, identity, rules, erase],
   'Look at it': [status, freshness, audit, runs, logs, receipts, quarantine, inbox, sql, exportCommand],
 };
 

@@ -1,7 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { entitiesOf, mappingsOf, type ProfilesConfig } from '../../config/profiles.ts';
+import { entitiesOf, type ProfilesConfig } from '../../config/profiles.ts';
+import { writeTargets } from '../../config/write-back.ts';
 import { phoneNormaliser } from '../../mapping/normalise.ts';
-import { targetsOf, type WriteTarget } from '../../mapping/targets.ts';
+import type { WriteTarget } from '../../mapping/targets.ts';
 import { checked } from '../../mapping/unmap.ts';
 import { HeadwaterError } from '../../rules/errors.ts';
 import type { ChangeRequest } from '../../schemas/api/change.ts';
@@ -9,7 +10,6 @@ import type { ChangeKind } from '../../schemas/change.ts';
 import type { Entity } from '../../schemas/entities/entity.ts';
 import type { ClaimValue } from '../../schemas/observation.ts';
 import type { GoldenProfile } from '../../schemas/profile.ts';
-import { sourceDefinition } from '../../sources/registry.ts';
 import type { Claims, Proposal, Proposed } from '../../stores/claims/claims.ts';
 import type { ApiKey } from '../keys.ts';
 import { Problem } from '../problem.ts';
@@ -134,17 +134,7 @@ function targetsIn(
   profile: GoldenProfile,
   fields: readonly string[],
 ): WriteTarget[] {
-  const systems = config.writeBack[profile.entity] ?? {};
-  const { targets, refused } = targetsOf({
-    profile,
-    fields,
-    systems: (field) => (Object.hasOwn(systems, field) ? (systems[field] ?? []) : []),
-    mappings: (connection, object) => {
-      const kind = loaded.config.connections[connection]?.kind;
-      const ready = kind === undefined ? undefined : sourceDefinition(kind)?.mappings;
-      return mappingsOf(config, ready ?? {}, connection, object);
-    },
-  });
+  const { targets, refused } = writeTargets(loaded.config, config, profile, fields);
   const [first] = refused;
   if (first === undefined) return targets;
   throw new Problem(409, `${first.field} ${first.reason}.`, { more: { mistakes: refused } });
