@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { duckdb } from '../../warehouses/duckdb/index.ts';
 import type { Warehouse } from '../../warehouses/warehouse.ts';
+import { warehouseLaws } from './warehouse-laws-suite.ts';
 import { warehouseSuite } from './warehouse-suite.ts';
 
 export function openDuckdb(folder: string): Promise<Warehouse> {
@@ -20,3 +21,4 @@ export function openDuckdb(folder: string): Promise<Warehouse> {
 }
 
 warehouseSuite('duckdb', { open: openDuckdb });
+warehouseLaws('duckdb', { open: openDuckdb });

@@ -34,7 +34,7 @@ async function partial(
 
 const everything = (h: Harness) =>
   h.select(
-    'SELECT id, name, tier, points::VARCHAR, _deleted, epoch(_version)::INTEGER FROM crm.contact ORDER BY id',
+    'SELECT id, name, tier, points::VARCHAR, _deleted, extract(epoch FROM _version)::INTEGER FROM crm.contact ORDER BY id',
   );
 
 /** Some fields of all records: never null the rest, never go behind a newer version, twice is once. */

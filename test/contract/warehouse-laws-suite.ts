@@ -1,36 +1,40 @@
-import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import type { FieldType } from '../../schemas/object-schema.ts';
-import { duckdb } from '../../warehouses/duckdb/index.ts';
 import type { Warehouse } from '../../warehouses/warehouse.ts';
 import { field, openBench, schemaOf, windowOf } from './warehouse-fixture.ts';
 import type { Bench } from './warehouse-fixture.ts';
 import { EVOLVE } from './warehouse-harness.ts';
+import type { WarehouseFixture } from './warehouse-harness.ts';
 
 let bench: Bench;
 let warehouse: Warehouse;
 const signal = new AbortController().signal;
-beforeAll(async () => {
-  bench = await openBench();
-  const config = duckdb.config.parse({ kind: 'duckdb', path: join(bench.folder, 'laws.duckdb') });
-  const context = {
-    now: Date.now,
-    log: () => undefined,
-    tempDirectory: join(bench.folder, 'spill'),
-    memoryMbMax: 400,
-    threads: 2,
-  };
-  warehouse = await duckdb.connect(config, context);
-});
-afterAll(async () => {
-  await warehouse.close();
-  await bench.close();
-});
+
+/** Laws over random versions, and a record of all types; runs on every warehouse. */
+export function warehouseLaws(name: string, fixture: WarehouseFixture): void {
+  describe(`laws of warehouse ${name}`, () => {
+    beforeAll(async () => {
+      bench = await openBench();
+      warehouse = await fixture.open(bench.folder);
+    });
+    afterAll(async () => {
+      await warehouse.close();
+      await bench.close();
+    });
+    test('a record of all types comes back as it was sent', allTypes);
+    test('the times of equal content move together, so no reading outranks a later one', timesTogether);
+    test(
+      'any order, slicing and repetition of versions gives the newest per key (I1, I2)',
+      anyOrder,
+      120_000,
+    );
+  });
+}
 
 const T = (second: number): string => `2026-01-01T00:00:${String(second).padStart(2, '0')}.000Z`;
 
-test('a record of all types comes back as it was sent', async () => {
+async function allTypes(): Promise<void> {
   const kinds: [string, FieldType, string | null, unknown][] = [
     ['Text', { kind: 'string' }, '007 NULL "q" 😀\n', '007 NULL "q" 😀\n'],
     ['Empty', { kind: 'string' }, '', ''],
@@ -77,7 +81,7 @@ test('a record of all types comes back as it was sent', async () => {
   const fromCsv = (await warehouse.query(`SELECT ${columns} FROM crm.all_types WHERE id='2'`, 1)).rows[0];
   // CSV has no way to tell an empty text from null.
   expect(fromCsv).toEqual(kinds.map(([name, , , expected]) => (name === 'Empty' ? null : expected)));
-});
+}
 
 interface Version {
   id: string;
@@ -121,7 +125,7 @@ async function landed(slices: Version[][], table: string): Promise<unknown[][]> 
       expect((await warehouse.verify(request)).missing).toBe(0);
     }
   }
-  const sql = `SELECT id, CASE WHEN NOT _deleted THEN name END, _deleted, epoch(_version), epoch(_confirmed_at) FROM law."${table}" ORDER BY id`;
+  const sql = `SELECT id, CASE WHEN NOT _deleted THEN name END, _deleted, extract(epoch FROM _version)::INTEGER, extract(epoch FROM _confirmed_at)::INTEGER FROM law."${table}" ORDER BY id`;
   return (await warehouse.query(sql, 100)).rows;
 }
 let loads = 0;
@@ -139,7 +143,7 @@ function newest(versions: Version[]): Map<string, Version[]> {
   );
 }
 
-test('the times of equal content move together, so no reading outranks a later one', async () => {
+async function timesTogether(): Promise<void> {
   const one = { id: '1', value: 'a', deleted: false };
   const rows = await landed(
     [
@@ -150,9 +154,9 @@ test('the times of equal content move together, so no reading outranks a later o
     `t${tables++}`,
   );
   expect(rows.map((row) => row.slice(0, 3))).toEqual([['1', 'a', false]]);
-});
+}
 
-test('any order, slicing and repetition of versions gives the newest per key (I1, I2)', async () => {
+async function anyOrder(): Promise<void> {
   const runs = fc.array(version, { minLength: 1, maxLength: 12 }).chain((versions) =>
     fc.record({
       versions: fc.constant(versions),
@@ -182,4 +186,4 @@ test('any order, slicing and repetition of versions gives the newest per key (I1
     }),
     { numRuns: 25 },
   );
-}, 120_000);
+}

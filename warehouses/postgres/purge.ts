@@ -1,0 +1,168 @@
+import { quote } from '../sql.ts';
+import type { PurgedRows, PurgeRequest, Warehouse } from '../warehouse.ts';
+import type { Parameter, Session } from './client.ts';
+import { columnName, schemaName, tableName } from './names.ts';
+import { SCHEMA } from './own-tables.ts';
+import { columnsOf, tableColumns } from './schema.ts';
+
+/** What is to go from one table: rows as a whole, or the values of some columns. */
+interface Target {
+  /** As the contract names it, and as a statement does. */
+  name: string;
+  table: string;
+  where: string;
+  values: Parameter[];
+  blank: string[];
+}
+
+const QUARANTINE = '_headwater.quarantine';
+/** Lines of the quarantine that are looked at at once. */
+const LINES_MAX = 1_000;
+
+/** Removes what belongs to one subject, or only counts it: both by the same conditions, so that a preview is what happens. */
+export async function purgeSubject(
+  session: Session,
+  request: PurgeRequest,
+  dryRun: boolean,
+): Promise<PurgedRows[]> {
+  const found = new Map<string, number>();
+  for (const { name, table, where, values, blank } of await targetsOf(session, request)) {
+    const set = blank.map((column) => `${column} = NULL`).join(', ');
+    const rows = dryRun
+      ? Number(
+          (await session.rows(`SELECT count(*) AS rows FROM ${table} WHERE ${where}`, values))[0]?.['rows'],
+        )
+      : await session.run(
+          blank.length > 0
+            ? `UPDATE ${table} SET ${set} WHERE ${where}`
+            : `DELETE FROM ${table} WHERE ${where}`,
+          values,
+        );
+    if (rows === 0) continue;
+    found.set(name, (found.get(name) ?? 0) + rows);
+    // Durable: who removes and who writes anew may be two processes.
+    if (!dryRun)
+      await session.run('INSERT INTO _headwater.to_rewrite VALUES ($1) ON CONFLICT DO NOTHING', [table]);
+  }
+  return [...found].map(([table, rows]) => ({ table, rows }));
+}
+
+async function targetsOf(session: Session, request: PurgeRequest): Promise<Target[]> {
+  const targets: Target[] = [];
+  for (const { connection, object, table, key, records } of request.records) {
+    const columns = await tableColumns(session, connection, table);
+    const column = columnName(key);
+    if (columns.some(({ name }) => name === column)) {
+      targets.push({
+        name: `${schemaName(session.prefix, connection)}.${tableName(table)}`,
+        table: session.target(connection, table),
+        where: `${quote(column)}::text = ANY($1)`,
+        values: [records],
+        blank: [],
+      });
+    }
+    const nameless = await namelessLines(session, connection, object, request.texts);
+    targets.push({
+      ...{ name: QUARANTINE, table: QUARANTINE, blank: [] },
+      where:
+        'connection = $2 AND object = $3 AND (record = ANY($1) OR (record IS NULL AND id = ANY($4::bigint[])))',
+      values: [records, connection, object, nameless],
+    });
+  }
+  for (const { table, where, blank = [] } of request.own) {
+    const columns = new Set((await columnsOf(session, SCHEMA, tableName(table))).map(({ name }) => name));
+    if (!Object.keys(where).every((column) => columns.has(columnName(column)))) continue;
+    const conditions = Object.keys(where).map(
+      (column, at) => `${quote(columnName(column))}::text = ANY($${at + 1})`,
+    );
+    const full = blank.map((column) => `${quote(columnName(column))} IS NOT NULL`);
+    if (full.length > 0) conditions.push(`(${full.join(' OR ')})`);
+    targets.push({
+      name: `${SCHEMA}.${table}`,
+      table: `${quote(SCHEMA)}.${quote(tableName(table))}`,
+      where: conditions.join(' AND '),
+      values: Object.values(where),
+      blank: blank.map((column) => quote(columnName(column))),
+    });
+  }
+  return targets;
+}
+
+/**
+ * Lines without a record that hold one of the texts as a whole word, whatever its case. Compared here: how the server lowers
+ * letters and what it takes for one depends on the locale of the database.
+ */
+async function namelessLines(
+  session: Session,
+  connection: string,
+  object: string,
+  texts: readonly string[],
+): Promise<string[]> {
+  const words = texts.map((text) => text.toLowerCase().replaceAll(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`));
+  if (words.length === 0) return [];
+  const said = new RegExp(`(?:^|[^a-z0-9])(?:${words.join('|')})(?:[^a-z0-9]|$)`);
+  const found: string[] = [];
+  for (let after = '0'; ;) {
+    const lines = await session.rows(
+      `SELECT id, coalesce(raw, '') || ' ' || coalesce(value, '') AS text FROM ${QUARANTINE}
+       WHERE record IS NULL AND connection = $1 AND object = $2 AND id > $3::bigint ORDER BY id LIMIT ${LINES_MAX}`,
+      [connection, object, after],
+    );
+    for (const { id, text } of lines) {
+      if (typeof text === 'string' && said.test(text.toLowerCase())) found.push(String(id));
+    }
+    const last = lines.at(-1)?.['id'];
+    if (last === undefined || lines.length < LINES_MAX) return found;
+    after = String(last);
+  }
+}
+
+export async function keysOlderThan(
+  session: Session,
+  { connection, table, key, before, offset, limit }: Parameters<Warehouse['olderThan']>[0],
+): Promise<string[]> {
+  const column = columnName(key);
+  const columns = await tableColumns(session, connection, table);
+  if (!columns.some(({ name }) => name === column)) return [];
+  const rows = await session.rows(
+    `SELECT ${quote(column)}::text AS k FROM ${session.target(connection, table)}
+     WHERE _version < $1::timestamptz ORDER BY _version, k LIMIT $2::bigint OFFSET $3::bigint`,
+    [before, String(limit), String(offset)],
+  );
+  return rows.map((row) => String(row['k']));
+}
+
+/** A table that is larger than this is not written anew: nobody could read it for minutes. */
+export const REWRITE_BYTES_MAX = 1024 ** 3;
+
+const SERVERS_OWN =
+  'The write-ahead log and the backups of the Postgres server hold removed rows until the server recycles the one and its operator lets the others expire.';
+
+interface Rewrite {
+  /** Qualified and quoted. */
+  table: string;
+  large: boolean;
+}
+
+/** Tables from which something was removed since they were last written anew. */
+export async function tablesToRewrite(session: Session): Promise<Rewrite[]> {
+  const rows = await session.rows(
+    `SELECT "table", pg_total_relation_size(to_regclass("table")) > $1::bigint AS large FROM _headwater.to_rewrite
+     WHERE to_regclass("table") IS NOT NULL ORDER BY 1`,
+    [String(REWRITE_BYTES_MAX)],
+  );
+  return rows.map((row) => ({ table: String(row['table']), large: row['large'] === true }));
+}
+
+/** Removed rows stay in the pages of a table until it is written anew; where that takes too long, they stay until they are written over. */
+export const rewriteSql = ({ table, large }: Rewrite): string => `VACUUM ${large ? '' : '(FULL) '}${table}`;
+
+/** In whole sentences, what no statement of Headwater reaches. */
+export function remaining(rewrites: readonly Rewrite[]): string[] {
+  const large = rewrites.filter((rewrite) => rewrite.large);
+  const sentences = large.map(
+    ({ table }) =>
+      `${table.replaceAll('"', '')} is too large to be written anew while it is in use: bytes of removed rows stay in its free space until later rows overwrite them, or until an operator runs VACUUM FULL.`,
+  );
+  return [...sentences, SERVERS_OWN];
+}

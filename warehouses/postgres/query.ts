@@ -1,0 +1,160 @@
+import { createWriteStream } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { extname } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import type { QueryAnswer } from '../warehouse.ts';
+import { HeadwaterError } from '../../rules/errors.ts';
+import { literal, quote } from '../sql.ts';
+import type { Client, Session } from './client.ts';
+import { codeOf, isGone, wordsOf } from './errors.ts';
+
+/** A statement that runs longer is stopped. */
+export const QUERY_MS_MAX = 30_000;
+export const QUERY_CHARS_MAX = 100_000;
+
+/**
+ * Functions that a read-only transaction does not stop: they reach files, other servers, other sessions, settings or locks, or run
+ * a text as a statement. Looked for in the whole text, names in quotes too; rights of the role are what really bounds a reader.
+ */
+const FUNCTIONS_REFUSED =
+  /\b(?:pg_read_\w+|pg_ls_\w+|pg_stat_file|pg_file_\w+|lo_\w+|loread|lowrite|dblink\w*|postgres_fdw\w*|pg_(?:terminate|cancel)_backend|pg_reload_conf|pg_rotate_logfile\w*|pg_switch_wal|pg_(?:create|drop|copy)_\w+|pg_replication_\w+|pg_logical_\w+|pg_log_\w+|pg_promote|pg_wal_replay_\w+|pg_backup_\w+|pg_notify|pg_(?:try_)?advisory\w*|pg_sleep\w*|pg_stat_reset\w*|set_config|setseed|nextval|setval|\w*query_to_xml\w*|\w*(?:table|schema|cursor|database)_to_xml\w*|ts_stat|ts_rewrite)\b/i;
+/** An identifier with escapes could write any of these names another way. */
+const ESCAPED_NAME = /\bu&"/i;
+
+export function checkReadOnly(sql: string): void {
+  if (sql.length > QUERY_CHARS_MAX)
+    throw refused(`the statement is longer than ${QUERY_CHARS_MAX} characters`);
+  if (sql.includes('\0')) throw refused('a NUL character is not allowed');
+  if (ESCAPED_NAME.test(sql)) throw refused('U&"…" is not allowed');
+  const found = FUNCTIONS_REFUSED.exec(sql)?.[0];
+  if (found !== undefined) throw refused(`function ${found.toLowerCase()} is not allowed`);
+}
+
+function refused(why: string): HeadwaterError {
+  return new HeadwaterError('INPUT_INVALID', `the statement cannot run: ${why.slice(0, 300)}`, {
+    remedy: 'Write one read-only select over the tables of the warehouse; nothing was changed.',
+  });
+}
+
+const CURSOR = 'headwater_answer';
+
+/**
+ * A cursor takes one SELECT or VALUES and nothing else; the extended protocol takes one statement; the transaction is read only,
+ * and its connection is closed afterwards.
+ */
+async function open(session: Session, sql: string): Promise<void> {
+  await session.table(`DECLARE ${CURSOR} NO SCROLL CURSOR FOR ${sql}`);
+}
+
+/** What the user's statement does wrong is the user's; a server that is away is not. */
+async function asInput<T>(
+  client: Client,
+  what: string,
+  sql: string,
+  work: (session: Session) => Promise<T>,
+): Promise<T> {
+  checkReadOnly(sql);
+  return client.visit(what, QUERY_MS_MAX, async (session) => {
+    try {
+      return await work(session);
+    } catch (error) {
+      if (error instanceof HeadwaterError || isGone(error)) throw error;
+      if (codeOf(error) === '57014')
+        throw refused(`it ran longer than ${QUERY_MS_MAX / 1000} s and was stopped`);
+      throw codeOf(error) === '' ? error : refused(wordsOf(error));
+    }
+  });
+}
+
+export function runQuery(client: Client, sql: string, rowsMax: number): Promise<QueryAnswer> {
+  return asInput(client, 'running the query', sql, async (session) => {
+    await open(session, sql);
+    const { columns, rows } = await session.table(`FETCH FORWARD ${rowsMax + 1} FROM ${CURSOR}`);
+    const types = await typeNames(session, columns);
+    return {
+      columns: columns.map(({ name }, at) => ({ name, type: types[at] ?? 'unknown' })),
+      rows: rows.slice(0, rowsMax),
+      truncated: rows.length > rowsMax,
+    };
+  });
+}
+
+async function typeNames(session: Session, columns: readonly { oid: number }[]): Promise<string[]> {
+  const rows = await session.rows(
+    'SELECT oid::text AS oid, format_type(oid, NULL) AS name FROM pg_catalog.pg_type WHERE oid = ANY($1::oid[])',
+    [[...new Set(columns.map(({ oid }) => String(oid)))]],
+  );
+  const names = new Map(rows.map((row) => [row['oid'], String(row['name'])]));
+  return columns.map(({ oid }) => names.get(String(oid)) ?? 'unknown');
+}
+
+const FORMATS: Record<string, string> = {
+  '.parquet': 'FORMAT parquet, COMPRESSION snappy',
+  '.csv': 'FORMAT csv, HEADER',
+  '.json': 'FORMAT json, ARRAY true',
+};
+
+/** DuckDB's name of a type; everything else is written as the text that the server gives. */
+const FILE_TYPES: Record<string, string> = {
+  ...{
+    boolean: 'BOOLEAN',
+    smallint: 'SMALLINT',
+    integer: 'INTEGER',
+    bigint: 'BIGINT',
+    json: 'JSON',
+    date: 'DATE',
+  },
+  ...{ real: 'FLOAT', 'double precision': 'DOUBLE', 'time without time zone': 'TIME' },
+  ...{ 'timestamp with time zone': 'TIMESTAMPTZ', 'timestamp without time zone': 'TIMESTAMP' },
+};
+
+/** Of one row of an export. */
+const LINE_BYTES_MAX = 32 * 1024 * 1024;
+
+/** Marks NULL in the file between server and DuckDB; texts are always quoted there, so none of them is taken for it. */
+const NULL_MARK = String.raw`\N`;
+
+export async function runExport(client: Client, sql: string, path: string): Promise<number> {
+  const format = FORMATS[extname(path).toLowerCase()];
+  if (format === undefined)
+    throw new HeadwaterError(
+      'INPUT_INVALID',
+      `${path}: write to a file that ends in .parquet, .csv or .json`,
+    );
+  return asInput(client, 'exporting', sql, async (session) => {
+    await open(session, sql);
+    const { columns } = await session.table(`FETCH FORWARD 0 FROM ${CURSOR}`);
+    const types = await typeNames(session, columns);
+    await session.run(`CLOSE ${CURSOR}`);
+    const { staged } = session;
+    const between = staged.temporary();
+    try {
+      // Declared alone, the statement is one select: it cannot end the brackets. The line break ends a trailing comment.
+      const statement = `COPY (\n${sql.trim().replace(/;\s*$/, '')}\n) TO STDOUT (FORMAT csv, NULL ${literal(NULL_MARK)}, FORCE_QUOTE *)`;
+      await pipeline(session.copyOut(statement), createWriteStream(between, { mode: 0o600 }));
+      const names = uniqueNames(columns.map(({ name }) => name));
+      const typed = names.map((name, at) => `${literal(name)}: ${literal(fileType(types[at] ?? ''))}`);
+      const read =
+        `read_csv(${literal(between)}, auto_detect = false, header = false, delim = ',', quote = '"', escape = '"', ` +
+        `nullstr = ${literal(NULL_MARK)}, allow_quoted_nulls = false, max_line_size = ${LINE_BYTES_MAX}, buffer_size = ${2 * LINE_BYTES_MAX}, columns = {${typed.join(', ')}})`;
+      return await staged.run(
+        `COPY (SELECT ${names.map(quote).join(', ')} FROM ${read}) TO ${literal(path)} (${format})`,
+      );
+    } finally {
+      await rm(between, { force: true });
+    }
+  });
+}
+
+const fileType = (type: string): string => FILE_TYPES[type] ?? 'VARCHAR';
+
+/** Postgres may give two columns one name; a file may not. */
+function uniqueNames(names: readonly string[]): string[] {
+  const taken = new Set<string>();
+  return names.map((name) => {
+    let unique = name;
+    for (let count = 2; taken.has(unique.toLowerCase()); count++) unique = `${name}_${count}`;
+    taken.add(unique.toLowerCase());
+    return unique;
+  });
+}
