@@ -16,6 +16,7 @@ import type { BenchOptions } from './options.ts';
 import { profileReads } from './profile-reads.ts';
 import { peers } from './peers/compare.ts';
 import { closeStands, DEFAULT_RESOURCES } from './stand.ts';
+import { realTime } from './real-time.ts';
 import { temporalCost } from './temporal-cost.ts';
 
 const MEASUREMENTS: Record<string, (options: BenchOptions) => Promise<Figure[]>> = {
@@ -28,6 +29,7 @@ const MEASUREMENTS: Record<string, (options: BenchOptions) => Promise<Figure[]>>
   claims,
   'claims-postgres': claimsInPostgres,
   'profile-reads': profileReads,
+  'real-time': realTime,
 };
 
 /** The table shows so much of an error; all of it was printed when it happened. */

@@ -14,6 +14,9 @@ import { forgetPeak, peakMb } from './machine.ts';
 import { startSandbox, type Sandbox } from './sandbox.ts';
 
 const WORKER = fileURLToPath(new URL('../workers/main.ts', import.meta.url));
+const SERVERS = fileURLToPath(new URL('../servers/main.ts', import.meta.url));
+/** The last part of the address that the sandbox's messages are sent to. */
+export const HOOK_SECRET = 'bench-bench-bench-bench-bench';
 const WORKER_READY_MS_MAX = 120_000;
 const WORKER_GRACE_MS = 35_000;
 const SQL_ROWS_MAX = 1_000;
@@ -30,6 +33,7 @@ export interface Resources {
 export interface ConnectionPlan {
   name: string;
   objects: readonly string[];
+  webhooks?: Record<string, unknown>;
 }
 
 export interface TimedRun {
@@ -46,6 +50,8 @@ export interface BenchWorker {
   sql(text: string): Promise<Record<string, unknown>[]>;
   peakMb(): number;
   forgetPeak(): void;
+  /** Listeners for webhooks and profiles beside it. */
+  serve(): Promise<{ webhooks: string; profiles: string; pid: number }>;
   /** Drains it; its home is deleted. */
   stop(): Promise<void>;
 }
@@ -55,7 +61,12 @@ export interface Stand {
   sandbox: Sandbox;
   temporal: TemporalServer;
   client: Client;
-  startWorker(connections?: readonly ConnectionPlan[], resources?: Resources): Promise<BenchWorker>;
+  /** `more` is joined into the configuration. */
+  startWorker(
+    connections?: readonly ConnectionPlan[],
+    resources?: Resources,
+    more?: Record<string, unknown>,
+  ): Promise<BenchWorker>;
 }
 
 export const DEFAULT_RESOURCES: Resources = { threads: 2, memoryMb: 640 };
@@ -98,10 +109,11 @@ export async function withStand<T>(
     const startWorker: Stand['startWorker'] = async (
       connections = [{ name: CONNECTION, objects: ['Contact'] }],
       resources = DEFAULT_RESOURCES,
+      more = {},
     ) => {
       workers += 1;
       const home = join(root, `worker-${workers}`);
-      return launch({ home, root, sandbox, temporal, client, connections, resources, closers });
+      return launch({ home, root, sandbox, temporal, client, connections, resources, more, closers });
     };
     return await measure({ root, sandbox, temporal, client, startWorker });
   } finally {
@@ -118,22 +130,30 @@ interface Launch {
   client: Client;
   connections: readonly ConnectionPlan[];
   resources: Resources;
+  more: Record<string, unknown>;
   closers: Closer[];
 }
 
 async function launch(options: Launch): Promise<BenchWorker> {
-  const { home, root, sandbox, temporal, client, connections, resources, closers } = options;
+  const { home, root, sandbox, temporal, client, connections, resources, more, closers } = options;
   mkdirSync(home, { recursive: true });
   // The bundle of the workflows is made by the first worker of a stand, as by the first start of an installation.
   mkdirSync(join(root, 'cache'), { recursive: true });
   symlinkSync(join(root, 'cache'), join(home, 'cache'));
   const path = join(home, 'headwater.config.json');
-  writeFileSync(path, JSON.stringify(configOf(sandbox, connections, resources)));
+  writeFileSync(path, JSON.stringify({ ...configOf(sandbox, connections, resources), ...more }));
+  const env = {
+    ...temporal.env,
+    HEADWATER_HOME: home,
+    BENCH_CLIENT_SECRET: sandbox.clientSecret,
+    BENCH_HOOK_SECRET: HOOK_SECRET,
+    TZ: 'UTC',
+  };
   const running = await startProcess({
     name: 'The worker',
     command: process.execPath,
     args: ['--disable-warning=ExperimentalWarning', WORKER, '--config', path],
-    env: { ...temporal.env, HEADWATER_HOME: home, BENCH_CLIENT_SECRET: sandbox.clientSecret, TZ: 'UTC' },
+    env,
     logPath: join(root, 'worker.log'),
     ready: (line) => (line.includes('"ready"') ? true : undefined),
     readyTimeoutMs: WORKER_READY_MS_MAX,
@@ -155,17 +175,40 @@ async function launch(options: Launch): Promise<BenchWorker> {
     },
     peakMb: () => peakMb(running.pid),
     forgetPeak: () => forgetPeak(running.pid),
+    async serve() {
+      const servers = await startProcess({
+        name: 'The servers',
+        command: process.execPath,
+        args: ['--disable-warning=ExperimentalWarning', SERVERS, '--config', path],
+        env,
+        logPath: join(root, 'servers.log'),
+        ready: (line) => serving.safeParse(line).data,
+      });
+      closers.push(() => servers.stop(WORKER_GRACE_MS));
+      return { ...servers.value, pid: servers.pid };
+    },
     stop,
   };
 }
+
+const serving = z
+  .string()
+  .startsWith('{')
+  .transform((line): unknown => JSON.parse(line))
+  .pipe(z.object({ event: z.literal('ready'), webhooks: z.string(), profiles: z.string() }));
 
 const answerSchema = z.looseObject({
   columns: z.array(z.looseObject({ name: z.string() })),
   rows: z.array(z.array(z.unknown())),
 });
 
-function configOf(sandbox: Sandbox, connections: readonly ConnectionPlan[], resources: Resources): unknown {
-  const connection = (objects: readonly string[]) => ({
+function configOf(
+  sandbox: Sandbox,
+  connections: readonly ConnectionPlan[],
+  resources: Resources,
+): Record<string, unknown> {
+  const connection = ({ objects, webhooks }: ConnectionPlan) => ({
+    ...(webhooks && { webhooks }),
     kind: 'salesforce',
     loginUrl: sandbox.url,
     auth: {
@@ -181,7 +224,7 @@ function configOf(sandbox: Sandbox, connections: readonly ConnectionPlan[], reso
     limits: { perSecond: CALLS_PER_SECOND, burst: CALLS_PER_SECOND },
   });
   return {
-    connections: Object.fromEntries(connections.map(({ name, objects }) => [name, connection(objects)])),
+    connections: Object.fromEntries(connections.map((plan) => [plan.name, connection(plan)])),
     warehouse: { kind: 'duckdb', path: 'warehouse.duckdb' },
     worker: resources,
   };
