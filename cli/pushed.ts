@@ -1,7 +1,7 @@
-import { existsSync } from 'node:fs';
 import { inboxPlace } from '../config/inbox.ts';
 import type { LoadedConfig } from '../config/load-config.ts';
 import { missedKey, missedSchema, type Missed } from '../schemas/inbox-run.ts';
+import { HeadwaterError } from '../rules/errors.ts';
 import { countOf } from '../rules/report.ts';
 import type { Instant } from '../schemas/instant.ts';
 import type { Inbox, InboxState } from '../stores/inbox/inbox.ts';
@@ -22,14 +22,22 @@ export interface Pushed {
   missed: Missed | null;
 }
 
+async function inboxIfAny(loaded: Pick<LoadedConfig, 'config' | 'home'>): Promise<Inbox | undefined> {
+  try {
+    return await openInbox({ ...inboxPlace(loaded), existing: true });
+  } catch (error) {
+    if (error instanceof HeadwaterError && error.code === 'INPUT_INVALID') return undefined;
+    throw error;
+  }
+}
+
 /** Undefined where nothing was ever pushed. */
 export async function withInbox<T>(
   loaded: Pick<LoadedConfig, 'config' | 'home'>,
   work: (inbox: Inbox) => Promise<T>,
 ): Promise<T | undefined> {
-  const place = inboxPlace(loaded);
-  if (!existsSync(place.path)) return undefined;
-  const inbox = await openInbox({ ...place, existing: true });
+  const inbox = await inboxIfAny(loaded);
+  if (inbox === undefined) return undefined;
   try {
     return await work(inbox);
   } finally {

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { customRules } from '../config/conflicts.ts';
+import { inboxPlace } from '../config/inbox.ts';
 import { ledgerPlace } from '../config/ledger.ts';
 import type { LoadedConfig } from '../config/load-config.ts';
 import { rulesOf } from '../config/profiles.ts';
@@ -53,7 +54,7 @@ export async function openServices(loaded: LoadedConfig, given: { log?: Log } = 
     });
   }
   const log = given.log ?? fileLog(join(home, 'logs', 'serve.ndjson'));
-  const inbox = await openInbox({ path: serve.inbox.path, waitingMax: serve.webhooks.waitingMax });
+  const inbox = await openInbox(inboxPlace(loaded));
   const ledger = shared(() => openLedgerAt(ledgerPlace(config)));
   const claims = shared(async () => {
     if (profiles === undefined) return undefined;
