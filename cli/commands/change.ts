@@ -9,14 +9,13 @@ import type { Change } from '../../schemas/change.ts';
 import type { ClaimValue } from '../../schemas/observation.ts';
 import type { GoldenProfile } from '../../schemas/profile.ts';
 import type { Claims } from '../../stores/claims/claims.ts';
-import { actorOf, CHANGE_OPTIONS, reasonOf } from '../approve.ts';
+import { actorOf, reasonOf } from '../approve.ts';
 import { profileNamed, profilesConfig, withClaims } from '../claims.ts';
 import type { Call, Command } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { withTemporal } from '../temporal-client.ts';
 
 const FIELDS_MAX = 50;
-const { reason = { type: 'string', help: 'Why' } } = CHANGE_OPTIONS;
 
 export const change: Command = {
   name: 'change',
@@ -26,7 +25,7 @@ export const change: Command = {
   about:
     'Which systems those are says `profiles.writeBack`. The value stands at once, as pending; it is taken back when a system refuses.\nAn empty value empties the field.',
   options: {
-    reason,
+    reason: { type: 'string', value: '<text>', help: 'Why; kept in the log for ever' },
     override: { type: 'boolean', help: 'Above all rules until released; no system hears of it' },
   },
   arguments: { min: 2, max: FIELDS_MAX + 1 },
