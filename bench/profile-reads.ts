@@ -116,6 +116,8 @@ async function start(words: string[], redis: string): Promise<Server> {
   };
 }
 
+const misses = { count: 0 };
+
 interface Measured {
   count: number;
   seconds: number;
@@ -162,7 +164,10 @@ async function ask(url: URL, key: string, profiles: number, until: number, waits
         const end = part.indexOf('\r\n\r\n');
         const head = part.toString('latin1', 0, end);
         const length = /content-length: (\d+)/i.exec(head)?.[1];
-        if (end < 0 || length === undefined || !head.startsWith('HTTP/1.1 200')) {
+        // A miss is read from the claims, which are empty here.
+        if (head.startsWith('HTTP/1.1 404')) misses.count += 1;
+        else if (!head.startsWith('HTTP/1.1 200')) missing = NaN;
+        if (end < 0 || length === undefined || Number.isNaN(missing)) {
           reject(new Error(`an answer that was not expected: ${head.slice(0, 80)}`));
           socket.destroy();
           return;
@@ -255,7 +260,7 @@ async function measure(
       unit: '×',
       values: shares,
       target: { min: SHARE_MIN },
-      note: `per second of processor time of the server; by the clock ${rates.at(-1) ?? ''} ${calm.label()}`,
+      note: `per second of processor time of the server; by the clock ${rates.at(-1) ?? ''}; ${misses.count} misses; ${calm.label()}`,
     },
     { name: `profile reads: p99, ${FEW.toLocaleString('en')} profiles`, unit: 'ms', values: [p99(few)] },
     {

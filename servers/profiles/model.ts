@@ -51,10 +51,12 @@ export interface Model {
   fields: FieldPiece[];
 }
 
-interface Head extends Omit<Model, 'fields' | 'records'> {
+interface Head extends Omit<Model, 'fields' | 'records' | 'aliases' | 'links'> {
   records: [source: string, object: string, record: string, deleted: 0 | 1, confirmedMs: number][];
 }
 
+/** Lines: the head, the aliases, the links, then one per field. */
+const FIELDS_FROM = 3;
 const LINE = '\n';
 const CELL = '\t';
 const CLASSES: Record<Classification, string> = {
@@ -93,14 +95,19 @@ export function textOf(
     deleted: profile.deleted,
     records,
     denied,
-    aliases: `"aliases":${JSON.stringify(aliases)}`,
-    links: `"links":${JSON.stringify(profile.records.map(({ source, object, record, deleted }) => ({ source, object, record, deleted })))}`,
   };
+  const links = profile.records.map(({ source, object, record, deleted }) => ({
+    source,
+    object,
+    record,
+    deleted,
+  }));
   const names = profile.records.map(({ source, object, record }) => `${source}:${object}:${record}`);
   const lines = Object.entries(profile.fields).map(([name, golden]) =>
     line(name, golden, entity?.fields[name], names),
   );
-  return [JSON.stringify(head), ...lines].join(LINE);
+  const texts = [`"aliases":${JSON.stringify(aliases)}`, `"links":${JSON.stringify(links)}`];
+  return [JSON.stringify(head), ...texts, ...lines].join(LINE);
 }
 
 /** Two mappings of one object are `Contact` and `Contact/consent`; the source knows the first part. */
@@ -127,18 +134,15 @@ function line(
   const live = field?.live === true;
   const own = golden.decidedBy === 'override' || golden.pending === true;
   const at = record === null ? -1 : records.indexOf(record);
-  return [
-    JSON.stringify(name),
-    // What no schema classifies is shown to nobody who may not see everything.
-    CLASSES[field?.classification ?? 'sensitive'],
-    kind === 'inferred' ? 'i' : 'e',
+  const facts = [
     String(own ? OF_NOBODY : at === -1 ? OF_ALL : at),
     String(Date.parse(golden.changedAt)),
     String(limits?.warnAfterMs ?? ''),
     live ? String(limits?.errorAfterMs ?? LIVE_MS) : '',
-    `${JSON.stringify(name)}:{${value.join(',')}`,
-    `,${after.join(',')}}`,
-  ].join(CELL);
+  ];
+  // What no schema classifies is shown to nobody who may not see everything.
+  const letters = CLASSES[field?.classification ?? 'sensitive'] + (kind === 'inferred' ? 'i' : 'e');
+  return `${letters}${facts.join(',')}${CELL}${JSON.stringify(name)}:{${value.join(',')}${CELL},${after.join(',')}}`;
 }
 
 /** INTERNAL is never thrown: what cannot be read is a miss. */
@@ -153,27 +157,67 @@ export function parseModel(text: string): Model | null {
       deleted: deleted === 1,
       confirmedMs,
     }));
-    return { ...head, records, fields: lines.slice(1).map(pieceOf) };
+    const [, aliases, links] = lines;
+    if (aliases === undefined || links === undefined) return null;
+    const fields: FieldPiece[] = [];
+    for (let at = FIELDS_FROM; at < lines.length; at += 1) fields.push(pieceOf(lines[at] ?? ''));
+    return { ...head, records, aliases, links, fields };
   } catch {
     return null;
   }
 }
 
 function pieceOf(text: string): FieldPiece {
-  const [quoted = '""', letter = '', kind, from, changed, stale = '', live = '', before = '', after = ''] =
-    text.split(CELL);
+  const first = text.indexOf(CELL);
+  const second = text.indexOf(CELL, first + 1);
+  const facts = factsOf(text.slice(0, first));
+  const before = text.slice(first + 1, second);
+  const { classification, kind, live, from, changedMs, staleMs, liveMs } = facts;
   return {
-    name: quoted.includes('\\') ? String(JSON.parse(quoted)) : quoted.slice(1, -1),
-    classification: BY_LETTER.get(letter) ?? 'sensitive',
-    kind: kind === 'i' ? 'inferred' : 'explicit',
-    live: live !== '',
-    from: Number(from),
-    changedMs: Number(changed),
-    staleMs: stale === '' ? null : Number(stale),
-    liveMs: live === '' ? null : Number(live),
+    name: nameIn(before),
+    classification,
+    kind,
+    live,
+    from,
+    changedMs,
+    staleMs,
+    liveMs,
     before,
-    after,
+    after: text.slice(second + 1),
   };
+}
+
+type Facts = Omit<FieldPiece, 'name' | 'before' | 'after'>;
+
+/** Most fields of most profiles say the same of themselves but when they changed. */
+const FACTS = new Map<string, Facts>();
+const FACTS_MAX = 50_000;
+
+function factsOf(text: string): Facts {
+  let facts = FACTS.get(text);
+  if (facts === undefined) {
+    const [from, changed, stale = '', live = ''] = text.slice(2).split(',');
+    facts = {
+      classification: BY_LETTER.get(text[0] ?? '') ?? 'sensitive',
+      kind: text[1] === 'i' ? 'inferred' : 'explicit',
+      live: live !== '',
+      from: Number(from),
+      changedMs: Number(changed),
+      staleMs: stale === '' ? null : Number(stale),
+      liveMs: live === '' ? null : Number(live),
+    };
+    if (FACTS.size >= FACTS_MAX) FACTS.clear();
+    FACTS.set(text, facts);
+  }
+  return facts;
+}
+
+/** `before` begins with the name as JSON. */
+function nameIn(before: string): string {
+  const end = before.indexOf('"', 1);
+  if (before.lastIndexOf('\\', end) === -1) return before.slice(1, end);
+  const [quoted = '""'] = /^"(?:[^"\\]|\\.)*"/.exec(before) ?? [];
+  return String(JSON.parse(quoted));
 }
 
 /** When a source last stood by each record: its last read, or the end of what is proven of its object. */

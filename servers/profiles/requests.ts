@@ -29,7 +29,7 @@ export function keyOf({ key }: FastifyRequest): ApiKey {
 
 /** A body that is JSON text already. */
 export async function sendJson(reply: FastifyReply, text: string): Promise<FastifyReply> {
-  return reply.header('content-type', 'application/json; charset=utf-8').send(text);
+  return reply.header('content-type', 'application/json; charset=utf-8').send(Buffer.from(text));
 }
 
 export const moved = (id: string, rest: string): string => `/v1/profiles/${id}${rest}`;

@@ -1,5 +1,4 @@
 import { createClient, defineScript } from 'redis';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { readOf, FLOOR_TTL_MS, TOMBSTONE_TTL_MS, type Cache, type CacheEntry } from './cache.ts';
 import { DROP, PUT } from './redis-scripts.ts';
 
@@ -167,33 +166,30 @@ class RedisCache {
       this.#up = false;
       return undefined;
     }
-    const ended = new AbortController();
-    try {
-      const late = sleep(msMax, undefined, { signal: ended.signal, ref: false }).then(() => LATE);
-      const asked = call(this.#client);
-      // Whichever loses the race ends unheard.
-      asked.catch(() => undefined);
-      late.catch(() => undefined);
-      const answer = await Promise.race([asked, late]);
-      if (answer === LATE) return this.#fail();
-      this.#up = true;
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the only symbol there is has been handled.
-      return answer as T;
-    } catch {
-      return this.#fail();
-    } finally {
-      ended.abort();
-    }
+    return await new Promise((resolve) => {
+      let ended = false;
+      const end = (answer: T | undefined, isUp: boolean) => {
+        if (ended) return;
+        ended = true;
+        clearTimeout(late);
+        if (isUp) this.#up = true;
+        else this.#fail();
+        resolve(answer);
+      };
+      // This process may have been the slow one: what has arrived meanwhile is read before the next turn.
+      const late = setTimeout(() => setImmediate(end, undefined, false), msMax);
+      call(this.#client).then(
+        (answer) => end(answer, true),
+        () => end(undefined, false),
+      );
+    });
   }
 
-  #fail(): undefined {
+  #fail(): void {
     this.#up = false;
     this.#closedUntil = Math.max(this.#closedUntil, performance.now() + OPEN_MS);
-    return undefined;
   }
 }
-
-const LATE = Symbol('late');
 
 function* batches<T>(all: readonly T[]): Generator<T[]> {
   for (let first = 0; first < all.length; first += BATCH_MAX) yield all.slice(first, first + BATCH_MAX);

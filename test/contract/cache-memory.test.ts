@@ -14,7 +14,7 @@ cacheSuite('the cache in memory', () => ({
 test('is bounded: the least recently read go first', async () => {
   const cache = openMemoryCache({ profilesMax: 3 });
   const entry = (id: string) =>
-    ({ entry: { kind: 'profile', id, version: 1, confirmedMs: 0, text: '' }, ttlMs: 1_000 }) as const;
+    ({ entry: { kind: 'profile', id, version: 1, readMs: 0, text: '' }, ttlMs: 1_000 }) as const;
   await cache.put(['a', 'b', 'c'].map(entry));
   await cache.get(['a']);
   await cache.put([entry('d')]);

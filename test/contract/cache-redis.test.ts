@@ -10,7 +10,7 @@ const binary = await findRedis();
 if (typeof binary === 'string') console.warn(`SKIPPED: the cache in Redis, ${binary}`);
 
 const suite = typeof binary === 'string' ? describe.skip : describe;
-const entry: CacheEntry = { kind: 'profile', id: 'p_a', version: 4, confirmedMs: 1, text: 'x' };
+const entry: CacheEntry = { kind: 'profile', id: 'p_a', version: 4, readMs: 1, text: 'x' };
 
 suite('with a real Redis', () => {
   let redis: TestRedis;

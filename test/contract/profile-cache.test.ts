@@ -45,7 +45,7 @@ async function seenAfter(api: ProfileApi, id: string, title: string, ms: number)
 }
 
 async function settled(api: ProfileApi): Promise<void> {
-  for (let tries = 0; tries < 500; tries += 1) {
+  for (let tries = 0; tries < 2_000; tries += 1) {
     const { body } = await api.get('/v1/health', { key: '' });
     if (body.health === 'ok') return;
     await sleep(10);
