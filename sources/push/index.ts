@@ -17,8 +17,6 @@ import { objectsOf, pushConfigSchema, type PushConfig, type PushedObject } from 
 import { describeObject } from './describe.ts';
 import { webhooks } from './webhooks.ts';
 
-export { pushConfigSchema, type PushConfig } from './config.ts';
-
 /** Any system that sends its records itself: there is nothing to read, so every question about the past is answered with 'unknown'. */
 class PushSource implements Source {
   private readonly objects: ReadonlyMap<string, PushedObject>;
