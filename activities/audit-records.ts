@@ -28,7 +28,7 @@ export interface RecordsRequest {
   schema: ObjectSchema;
   ids: readonly string[];
   /** Records that are gone in the source, with the time of their deletion: tombstones of the same batch. */
-  gone?: { ids: readonly string[]; at: Instant };
+  gone?: { ids: readonly string[]; at: Instant | ReadonlyMap<string, Instant> };
   /** Rows that are at hand already, as a json page of the source; true at this time. */
   given?: { rows: readonly Readonly<Record<string, unknown>>[]; at: Instant };
   /** What the batch is for, and which part of it: a retry of the same step has the same window. */
@@ -182,8 +182,9 @@ function pageOf(rows: readonly Readonly<Record<string, unknown>>[], at: string):
   };
 }
 
-function tombstones(ids: readonly string[], at: Instant): RawPage {
-  const text = ids.map((id) => `${JSON.stringify({ id, deletedAt: at })}\n`).join('');
+function tombstones(ids: readonly string[], at: Instant | ReadonlyMap<string, Instant>): RawPage {
+  const deletedAt = (id: string) => (typeof at === 'string' ? at : at.get(id));
+  const text = ids.map((id) => `${JSON.stringify({ id, deletedAt: deletedAt(id) })}\n`).join('');
   return {
     format: 'tombstones',
     body: Readable.from([Buffer.from(text)]),

@@ -15,7 +15,7 @@ import type { ConnectionSettings, Dependencies, FastLane } from './dependencies.
 import { failpoint } from './failpoints.ts';
 import { NO_GOLDEN, reconcileBatches } from './reconcile.ts';
 
-/** What one object's events came to. */
+/** What one object's events came to; nothing was read of a system that only pushes and was only asked about. */
 export interface Claimed {
   /** Read and in the claims; their files stay until they have landed. */
   read: ReadRecords[];
@@ -47,17 +47,23 @@ export async function claimEvents(
   connection: string,
   events: readonly InboxRow[],
 ): Promise<Claimed> {
-  const object = events[0]?.object ?? '';
+  const object = rawObject(events[0]?.object ?? '');
   const settings = connectionSettings(dependencies, connection);
   requireConfigured(settings, object);
   const source = await sources.source(connection, 'webhook');
   const isRows = events[0]?.kind === 'row';
+  const cannotAsk = settings.capabilities.pushOnly === true;
   const known = await knownSchema(dependencies, connection, object);
-  if (known === null && !isRows)
+  if (known === null && !isRows && !cannotAsk)
     throw new HeadwaterError('FIRST_LOAD_MISSING', `${connection} ${object} has no first load yet`);
   const schema = known ?? (await source.describe(object));
   const claimed: Claimed = { read: [], aside: [], golden: { ...NO_GOLDEN }, fetched: 0, unsure: [] };
   const asked = { settings, source, schema, ids: [] as string[] };
+  const read = async (ids: string[]) => {
+    const found = await claim(dependencies, { ...asked, ids, purpose: purposeOf() }, claimed);
+    claimed.fetched = ids.length;
+    return absentOf(beside(dependencies), schema, found, ids);
+  };
   try {
     if (isRows) {
       await claim(dependencies, { ...asked, given: rowsOf(events), purpose: purposeOf() }, claimed);
@@ -65,11 +71,9 @@ export async function claimEvents(
     }
     const newest = newestHints(events);
     const ids = [...newest.keys()];
-    const read = await claim(dependencies, { ...asked, ids, purpose: purposeOf() }, claimed);
-    claimed.fetched = ids.length;
-    const absent = await absentOf(beside(dependencies), schema, read, ids);
+    const absent = cannotAsk ? deletedAmong(newest) : await read(ids);
     const now = fromMs(dependencies.now());
-    const gone = new Map<Instant, string[]>();
+    const gone = new Map<string, Instant>();
     for (const id of absent) {
       const event = newest.get(id);
       if (event === undefined) continue;
@@ -78,16 +82,25 @@ export async function claimEvents(
         claimed.unsure.push(...events.filter(({ record }) => record === id));
         continue;
       }
-      const at = event.kind === 'deleted' ? (event.at ?? now) : now;
-      gone.set(at, [...(gone.get(at) ?? []), id]);
+      gone.set(id, event.kind === 'deleted' ? (event.at ?? now) : now);
     }
-    for (const [at, ids] of gone)
-      await claim(dependencies, { ...asked, gone: { ids, at }, purpose: purposeOf() }, claimed);
+    if (gone.size > 0) {
+      const tombs = { ids: [...gone.keys()], at: gone };
+      await claim(dependencies, { ...asked, gone: tombs, purpose: purposeOf() }, claimed);
+    }
     return claimed;
   } catch (error) {
     for (const { window } of claimed.read) await dependencies.stage.remove(window.id);
     throw error;
   }
+}
+
+/** Without the name of a part: what is asked for is the whole record. */
+const rawObject = (object: string): string => object.split('/', 1)[0] ?? object;
+
+/** Of a system that only pushes and cannot be asked, its word alone counts. */
+function deletedAmong(newest: ReadonlyMap<string, InboxRow>): string[] {
+  return [...newest.values()].flatMap(({ kind, record }) => (kind === 'deleted' ? [record] : []));
 }
 
 function requireConfigured({ name, objects, exclude }: ConnectionSettings, object: string): void {

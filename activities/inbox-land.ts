@@ -62,18 +62,20 @@ export class Landing {
     return this.#kept.size === 0 && this.#running === undefined;
   }
 
-  keep(object: string, claimed: Claimed, positions: readonly number[]): void {
-    for (const read of claimed.read) {
+  /** The positions of what was read; there is at least one reading. */
+  keep(claimed: Claimed, positions: readonly number[]): void {
+    for (const [at, read] of claimed.read.entries()) {
       const { schema } = read.request;
-      const key = `${object} ${schema.hash}`;
+      const key = `${schema.object} ${schema.hash}`;
+      const { object } = schema;
       const kept = this.#kept.get(key) ?? { object, schema, read: [], aside: [], positions: [], tries: 0 };
       kept.read.push(read);
+      if (at === 0) {
+        kept.positions.push(...positions);
+        kept.aside.push(...claimed.aside);
+      }
       this.#kept.set(key, kept);
     }
-    const [first] = claimed.read;
-    const kept = this.#kept.get(`${object} ${first?.request.schema.hash ?? ''}`);
-    kept?.positions.push(...positions);
-    kept?.aside.push(...claimed.aside);
     const { landEveryMs = 0 } = connectionSettings(this.#dependencies, this.#connection).webhooks ?? {};
     this.#dueMs = Math.min(this.#dueMs, this.#dependencies.now() + landEveryMs);
   }

@@ -204,8 +204,12 @@ class Drain {
     const unsureAt = new Set(unsure.map(({ position }) => position));
     const sure = events.flatMap(({ position }) => (unsureAt.has(position) ? [] : [position]));
     await this.#fast.inbox.claimed(this.#connection, sure);
+    if (claimed.read.length > 0) this.#landing.keep(claimed, sure);
+    else {
+      await this.#fast.inbox.settle(this.#connection, sure);
+      this.#queue.done(sure);
+    }
     const object = events[0]?.object ?? '';
-    this.#landing.keep(object, claimed, sure);
     if (!this.#heard.has(object)) {
       this.#heard.add(object);
       await noteHeard(this.#dependencies, this.#connection, object);

@@ -12,7 +12,7 @@ import {
   valueOf,
   WEBHOOKS,
 } from '../support/fast-lane.ts';
-import { CRM, openPipeline, type Pipeline } from '../support/pipeline.ts';
+import { CRM, logsOf, openPipeline, type Pipeline } from '../support/pipeline.ts';
 import { withTemporal, type TestTemporal } from '../support/temporal.ts';
 
 const CONTACTS = 400;
@@ -49,6 +49,7 @@ const idOf = (index: number): string => pipeline.sandbox.data.idOf('Contact', in
 const title = (record: string) => valueOf(claims, CRM, 'Contact', record, 'jobTitle');
 const rawTitle = async (record: string) =>
   (await pipeline.rows(`SELECT title FROM ${CRM}.contact WHERE id = '${record}'`))[0]?.['title'];
+const logged = () => Promise.resolve(logsOf(pipeline.home));
 const settledAll = (positions: number[]) => inbox.settled(CRM, positions);
 const nothingWaits = async () => (await inbox.states()).every(({ waiting }) => waiting === 0);
 
@@ -117,6 +118,30 @@ test(
       `SELECT _deleted FROM ${CRM}.contact WHERE id IN ('${deleted}','${purged}','${told}')`,
     );
     expect(rows.map((row) => row['_deleted'])).toEqual([true, true, true]);
+  },
+  TEST_MS_MAX,
+);
+
+test(
+  'while the source is away events wait, no try is counted, and they are dealt with once it is back',
+  async () => {
+    const record = idOf(25);
+    pipeline.sandbox.data.update('Contact', record, { Title: 'After the outage' });
+    const fault = pipeline.sandbox.faults.add({ match: { path: '/query' }, action: { status: 503 } });
+    const { positions } = await inbox.accept(CRM, [changed('Contact', record)]);
+    await until(
+      async () => (await logged()).includes('nothing can be read from the source now'),
+      (is) => is,
+    );
+    expect(await settledAll(positions)).toBe(false);
+    expect(await inbox.pending(CRM, 'Contact', [record, idOf(26)])).toEqual([true, false]);
+    expect(await inbox.troubles(CRM)).toEqual([]);
+    pipeline.sandbox.faults.remove(fault);
+    await until(
+      () => title(record),
+      (value) => value === 'After the outage',
+      30_000,
+    );
   },
   TEST_MS_MAX,
 );
