@@ -23,7 +23,7 @@ export const change: Command = {
   usage: '<profile | record | identifier> <field=value> …',
   example: 'change ann@example.com jobTitle="Head of Sales" --reason "told on the telephone"',
   about:
-    'Which systems those are says `profiles.writeBack`. The value stands at once, as pending; it is taken back when a system refuses.\nAn empty value empties the field.',
+    'Which systems those are says `profiles.writeBack`. The value stands at once, as pending, and is taken\nback when a system refuses. An empty value empties the field.',
   options: {
     reason: { type: 'string', value: '<text>', help: 'Why; kept in the log for ever' },
     override: { type: 'boolean', help: 'Above all rules until released; no system hears of it' },
