@@ -51,8 +51,10 @@ export class Reader {
   }
 
   async read(id: string): Promise<Found> {
-    const [found] = await this.readMany([id]);
-    return found ?? { kind: 'unknown' };
+    const { cache, isCurrent } = this.#options;
+    if (!isCurrent()) return await this.load(id);
+    const [entry = null] = await cache.get([id]);
+    return this.#opened(id, entry) ?? (await this.load(id));
   }
 
   /** In their order; one round trip to the cache. */

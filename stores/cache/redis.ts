@@ -119,7 +119,7 @@ class RedisCache {
         }
         return had;
       },
-      isUp: () => this.#up,
+      isUp: () => this.#up && this.#client.isReady,
       close: async () => {
         this.#closedUntil = Infinity;
         this.#client.destroy();
