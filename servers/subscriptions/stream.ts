@@ -7,9 +7,10 @@ import { maySee, type Sight } from '../profiles/mask.ts';
 import type { Listener, Tail } from './tail.ts';
 import { heard, type Told } from './told.ts';
 
-/** What waits for a client that reads slowly; with more it is dropped, and comes back with the id of what it had. */
+/** What waits for a client that reads slowly; with more nothing is written until it has read that. */
 const BUFFER_BYTES_MAX = 1_048_576;
 const HEARTBEAT_MS = 15_000;
+/** One that reads nothing for so long is dropped, and comes back with the id of what it had. */
 const DRAIN_MS_MAX = 30_000;
 /** A client is told to come back after this. */
 const RETRY_MS = 1_000;
@@ -17,6 +18,7 @@ const RETRY_MS = 1_000;
 export interface StreamLimits {
   bufferBytesMax?: number;
   heartbeatMs?: number;
+  drainMsMax?: number;
 }
 
 /** One client's server-sent events: https://html.spec.whatwg.org/multipage/server-sent-events.html. */
@@ -26,6 +28,7 @@ export class EventStream implements Listener {
   readonly #interest: Interest;
   readonly #sight: Sight;
   readonly #bufferBytesMax: number;
+  readonly #drainMsMax: number;
   readonly #beat: NodeJS.Timeout;
   /** Everything up to here has been written, or does not concern this client. */
   #position: number;
@@ -43,6 +46,7 @@ export class EventStream implements Listener {
     this.#sight = asked.sight;
     this.#position = asked.position;
     this.#bufferBytesMax = limits.bufferBytesMax ?? BUFFER_BYTES_MAX;
+    this.#drainMsMax = limits.drainMsMax ?? DRAIN_MS_MAX;
     this.#beat = setInterval(() => this.#heartbeat(), limits.heartbeatMs ?? HEARTBEAT_MS);
     out.on('close', () => this.#gone());
     out.on('error', () => undefined);
@@ -80,13 +84,23 @@ export class EventStream implements Listener {
   hear(told: Told): void {
     if (told.position <= this.#position) return;
     this.#tell(told);
-    if (this.#out.writableLength > this.#bufferBytesMax) this.#out.destroy();
+    if (this.#out.writableLength <= this.#bufferBytesMax) return;
+    // The others go on without it; it reads what it misses at its own speed.
+    this.#tail.leave(this);
+    this.#live = false;
+    this.#drained()
+      .then(async () => await this.run())
+      .catch(() => this.#out.destroy());
   }
 
   async #patiently(told: Told): Promise<void> {
     this.#tell(told);
+    await this.#drained();
+  }
+
+  async #drained(): Promise<void> {
     if (!this.#out.writableNeedDrain || this.#out.destroyed) return;
-    const late = AbortSignal.timeout(DRAIN_MS_MAX);
+    const late = AbortSignal.timeout(this.#drainMsMax);
     await once(this.#out, 'drain', { signal: late }).catch(() => this.#out.destroy());
   }
 
