@@ -111,19 +111,8 @@ export async function startHubSpotSandbox(options: HubSpotSandboxOptions = {}): 
   if (options.living !== undefined && options.living !== false) living.start(options.living.changesPerMinute);
   const { data, faults, limits, tokens, stats } = hub;
   return {
-    ...{
-      url,
-      portalId: PORTAL_ID,
-      clientId,
-      clientSecret,
-      privateToken,
-      clock,
-      data,
-      faults,
-      limits,
-      tokens,
-      stats,
-    },
+    ...{ url, portalId: PORTAL_ID, clientId, clientSecret, privateToken },
+    ...{ clock, data, faults, limits, tokens, stats },
     ...{ behaviour, living, pushes: () => webhooks?.pusher.stats },
     close: async () => {
       living.stop();

@@ -1,6 +1,6 @@
 /** A pipeline whose systems push: events are put into the inbox as the listener does, and what became of them is looked up. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { serveSchema } from '../../config/serve.ts';
+import { inboxPlace } from '../../config/inbox.ts';
 import { rulesOf } from '../../config/profiles.ts';
 import type { InboxEvent } from '../../schemas/inbox.ts';
 import { openClaims } from '../../stores/claims/open.ts';
@@ -26,9 +26,7 @@ export function changed(object: string, record: string, more: Partial<InboxEvent
 }
 
 export async function pushInbox({ loaded }: Pipeline): Promise<Inbox> {
-  const serve = serveSchema.parse({});
-  const path = loaded.config.serve?.inbox.path ?? `${loaded.home}/${serve.inbox.path}`;
-  return openInbox({ path, waitingMax: serve.webhooks.waitingMax });
+  return openInbox(inboxPlace(loaded));
 }
 
 export async function pipelineClaims({ loaded: { config } }: Pipeline): Promise<Claims> {
