@@ -195,6 +195,7 @@ function writeBackMistakes(
       const names = Object.keys(entity.fields);
       if (!names.includes(field)) {
         found.push({ path: [...path, field], message: `is no field of ${name}. ${guessed(field, names)}` });
+        continue;
       }
       for (const [at, system] of systems.entries()) {
         if (connections.includes(system)) continue;

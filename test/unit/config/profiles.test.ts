@@ -31,6 +31,9 @@ test.each([
   [{ profiles: { mappings: { 'crm.Contact': 'no' } } }, 'mapTo'],
   [{ profiles: { mappings: { Contact: 'off' } } }, '<connection>.<Object>'],
   [{ profiles: { mappings: { 'crm.Contact': 'off' } } }, 'names no connection'],
+  [{ profiles: { writeBack: { contct: {} } } }, 'Did you mean contact?'],
+  [{ profiles: { writeBack: { contact: { jobTitel: ['crm'] } } } }, 'Did you mean jobTitle?'],
+  [{ profiles: { writeBack: { contact: { jobTitle: ['crm'] } } } }, 'names no connection'],
   [{ conflicts: { contct: defineConflicts({ profile: 'contct' }) } }, 'Did you mean contact?'],
   [
     {
