@@ -17,6 +17,9 @@ export interface Ages {
   /** Live fields that are too old to be served. */
   outdated: string[];
   sources: SourcesState;
+  /** What is shown, and what of it is from when: looked at once per answer. */
+  shown: Seen;
+  observed: ReturnType<typeof observedOf>;
 }
 
 const NO_SOURCES: SourcesState = { state: 'unknown', text: '{}' };
@@ -38,13 +41,14 @@ function seen(model: Model, sight: Sight): Seen {
   return { pieces, redactions };
 }
 
-/** How old what would be served is. */
+/** How old what would be served is. The clock of the view is that of the answer. */
 export function agesOf(model: Model, { sight, nowMs, freshness }: View): Ages {
   const observed = observedOf(model, (source, object) => freshness?.watermark(source, object) ?? null);
   let oldestMs: number | null = null;
   let anyStale = false;
   const outdated: string[] = [];
-  for (const piece of seen(model, sight).pieces) {
+  const shown = seen(model, sight);
+  for (const piece of shown.pieces) {
     if (!ages(piece)) continue;
     const ageMs = nowMs - observedMs(piece, observed);
     if (oldestMs === null || ageMs > oldestMs) oldestMs = ageMs;
@@ -52,7 +56,7 @@ export function agesOf(model: Model, { sight, nowMs, freshness }: View): Ages {
     if (piece.liveMs !== null && ageMs > piece.liveMs) outdated.push(piece.name);
   }
   const sources = freshness === null ? NO_SOURCES : freshness.sources(model.records);
-  return { oldestMs, anyStale, outdated, sources };
+  return { oldestMs, anyStale, outdated, sources, shown, observed };
 }
 
 /** Strong enough for If-None-Match: ages and lags move on with the clock and are no news. */
@@ -64,10 +68,15 @@ export function tagOf(model: Model, { sight }: View, state: SourcesState['state'
  * The answer as JSON. Live fields that are too old are left out with a reason; `stale`: why the whole is older than it was asked
  * for, in our words.
  */
-export function answerText(model: Model, view: View, told: Ages, stale: string | null): string {
-  const { sight, nowMs, freshness } = view;
-  const observed = observedOf(model, (source, object) => freshness?.watermark(source, object) ?? null);
-  const { pieces, redactions } = seen(model, sight);
+export function answerText(
+  model: Model,
+  view: Pick<View, 'nowMs'>,
+  told: Ages,
+  stale: string | null,
+): string {
+  const { nowMs } = view;
+  const { observed, shown } = told;
+  const { pieces, redactions } = shown;
   const texts = moments(nowMs);
   let fields = '';
   for (const piece of pieces) {
