@@ -59,6 +59,12 @@ export class InboxQueue {
     this.#againAtMs = Math.min(this.#againAtMs, dueMs);
   }
 
+  /** Parked events that somebody lets wait again lie behind what was read: then more waits than is at work here. */
+  recheck(waiting: number): void {
+    const isThrough = this.#revision !== -1 && this.#leftFrom === null;
+    if (isThrough && waiting > this.#busy.size) this.#leave(1, -Infinity);
+  }
+
   done(positions: readonly number[]): void {
     for (const position of positions) this.#busy.delete(position);
   }

@@ -270,6 +270,7 @@ class Drain {
     if (nowMs >= this.#pollLookMs) {
       this.#pollLookMs = nowMs + POLL_LOOK_MS;
       await this.#count();
+      this.#queue.recheck(this.receipt.waiting);
       this.receipt.poll ??= await pollReason(
         this.#dependencies,
         this.#connection,

@@ -12,6 +12,7 @@ import {
   valueOf,
   WEBHOOKS,
 } from '../support/fast-lane.ts';
+import { headwater } from '../support/headwater.ts';
 import { CRM, logsOf, openPipeline, type Pipeline } from '../support/pipeline.ts';
 import { withTemporal, type TestTemporal } from '../support/temporal.ts';
 
@@ -163,7 +164,14 @@ test(
     await until(nothingWaits, (is) => is, 40_000);
     const troubles = await inbox.troubles(CRM);
     expect(troubles).toContainEqual({ object: 'Lead', reason: 'OBJECT_UNKNOWN', waiting: 0, parked: 1 });
-    expect((await inbox.states()).map(({ parked }) => parked)).toEqual([expect.any(Number)]);
+    const told = await headwater(pipeline, `npx headwater inbox ${CRM}`);
+    expect(told.stdout).toContain('Lead: OBJECT_UNKNOWN, 0 tried again, 1 parked');
+    const lines = await headwater(pipeline, `npx headwater status ${CRM}`);
+    expect(lines.stdout).toMatch(/crm: webhooks, last event .* ago.*1 event parked/);
+    const again = await headwater(pipeline, `npx headwater inbox ${CRM} retry`);
+    expect(again.stdout).toContain('1 event of crm wait again');
+    await until(nothingWaits, (is) => is);
+    expect((await inbox.states()).map(({ parked }) => parked)).toEqual([1]);
   },
   TEST_MS_MAX,
 );

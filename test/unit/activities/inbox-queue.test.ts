@@ -94,3 +94,15 @@ test('claimed events count as dealt with for whoever waits, and are taken again 
     { object: 'Contact', reason: 'SOURCE_REJECTED', waiting: 0, parked: 1 },
   ]);
 });
+
+test('parked events that somebody lets wait again are taken, and nothing that is at work', async () => {
+  const { positions } = await accept('a', 'b');
+  await take();
+  await inbox.fail('crm', positions.slice(0, 1), 'OBJECT_UNKNOWN', 1);
+  queue.done(positions.slice(0, 1));
+  queue.recheck(1);
+  expect(await take()).toEqual([]);
+  await inbox.retry('crm');
+  queue.recheck(2);
+  expect(await take()).toEqual(['a']);
+});
