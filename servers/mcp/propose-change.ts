@@ -78,6 +78,6 @@ function approvalOf(
 }
 
 /** For a POSIX shell: what a model proposed must stay one word. */
-function quoted(text: string): string {
+export function quoted(text: string): string {
   return `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }

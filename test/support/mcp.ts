@@ -2,6 +2,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { expect } from '@jest/globals';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
@@ -67,6 +68,13 @@ const KEYS: Record<string, object> = {
   eager: { sees: SEES, allowChanges: true },
   slow: { sees: SEES, perSecond: 0.001, burst: 6 },
 };
+
+/** One line: what, where, the fix. */
+export function expectFailure({ isError, text }: Answered, pattern: RegExp): void {
+  expect([isError, text]).toEqual([true, expect.stringMatching(pattern)]);
+  expect(text).toMatch(/^[^\n]+ \([a-z_/]+(?:, [0-9a-f-]{36})?, \d{3}\) → [^\n]+$/);
+  expect(text).not.toMatch(/node_modules|\bat \S+:\d/);
+}
 
 export async function startMcpHome(): Promise<McpHome> {
   const home = await mkdtemp(join(tmpdir(), 'headwater-mcp-'));
