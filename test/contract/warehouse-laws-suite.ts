@@ -9,10 +9,16 @@ import type { WarehouseFixture } from './warehouse-harness.ts';
 
 let bench: Bench;
 let warehouse: Warehouse;
+let runsMax: number;
 const signal = new AbortController().signal;
 
 /** Laws over random versions, and a record of all types; runs on every warehouse. */
-export function warehouseLaws(name: string, fixture: WarehouseFixture): void {
+export function warehouseLaws(
+  name: string,
+  fixture: WarehouseFixture,
+  options: { runs: number } = { runs: 25 },
+): void {
+  runsMax = options.runs;
   describe(`laws of warehouse ${name}`, () => {
     beforeAll(async () => {
       bench = await openBench();
@@ -184,6 +190,6 @@ async function anyOrder(): Promise<void> {
       }
       expect(again.map((row) => row.slice(0, 4))).toEqual(once.map((row) => row.slice(0, 4)));
     }),
-    { numRuns: 25 },
+    { numRuns: runsMax },
   );
 }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll } from '@jest/globals';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
-import { newDatabase, openPostgres } from '../support/postgres-warehouse.ts';
+import { emptyWarehouses } from '../support/postgres-warehouse.ts';
 import { warehouseLaws } from './warehouse-laws-suite.ts';
 import { warehouseSuite } from './warehouse-suite.ts';
 
@@ -10,7 +10,8 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => server.stop());
 
-const open = async (folder: string) => openPostgres(await newDatabase(server), folder);
+const open = emptyWarehouses(() => server);
 
 warehouseSuite('postgres', { open });
-warehouseLaws('postgres', { open });
+// Each of its loads is some twenty round trips.
+warehouseLaws('postgres', { open }, { runs: 5 });

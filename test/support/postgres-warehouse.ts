@@ -26,6 +26,26 @@ export async function newDatabase(server: TestPostgres): Promise<string> {
   return url.href;
 }
 
+/** Empty warehouses on few databases: one that is closed is emptied and used again. */
+export function emptyWarehouses(server: () => TestPostgres): (folder: string) => Promise<Warehouse> {
+  const free: string[] = [];
+  return async (folder) => {
+    const used = free.pop();
+    const url = used ?? (await newDatabase(server()));
+    if (used !== undefined) await administer(url, EMPTY);
+    const warehouse = await openPostgres(url, folder);
+    return {
+      ...warehouse,
+      close: async () => {
+        await warehouse.close();
+        free.push(url);
+      },
+    };
+  };
+}
+
+const EMPTY = 'DROP SCHEMA IF EXISTS crm, law, golden, _headwater CASCADE';
+
 export function openPostgres(url: string, folder: string, options: object = {}): Promise<Warehouse> {
   const config = postgres.config.parse({ kind: 'postgres', url, ...options });
   return postgres.connect(config, {

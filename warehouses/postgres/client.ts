@@ -1,5 +1,4 @@
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client as Connection, Pool, types as standardTypes } from 'pg';
 import type { CustomTypesConfig, PoolClient, QueryArrayConfig } from 'pg';
@@ -239,19 +238,53 @@ function sessionOf(client: PoolClient, { prefix, staged }: Around, signal: Abort
         rows: result.rows,
       };
     },
-    copyIn: async (into, chunks) => {
+    copyIn: (into, chunks) => {
       signal?.throwIfAborted();
-      const stream = client.query(
-        copyFrom(`COPY ${into} FROM STDIN (FORMAT csv)`, { highWaterMark: COPY_BYTES }),
-      );
-      await pipeline(Readable.from(chunks, { objectMode: false, highWaterMark: COPY_BYTES }), stream, {
-        ...(signal && { signal }),
-      });
-      return stream.rowCount ?? 0;
+      return copyRows(client, `COPY ${into} FROM STDIN (FORMAT csv)`, chunks, signal);
     },
     copyOut: (sql) => client.query(copyTo(sql)),
     target: (connection, table) => targetName(prefix, connection, table),
   };
+}
+
+/**
+ * The stream of the driver's COPY does not always hear that its connection has ended, so that is waited for, too. What stops in
+ * the middle tells the server, which fails the statement: the transaction can still be rolled back.
+ */
+async function copyRows(
+  client: PoolClient,
+  text: string,
+  chunks: AsyncIterable<Buffer>,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const stream = client.query(copyFrom(text, { highWaterMark: COPY_BYTES }));
+  const lost = Promise.withResolvers<never>();
+  const finished = Promise.withResolvers<void>();
+  const drop = (): void => lost.reject(new Error('Connection terminated'));
+  client.once('end', drop);
+  stream.on('error', (error) => finished.reject(error));
+  stream.once('finish', () => finished.resolve());
+  for (const promise of [lost.promise, finished.promise]) promise.catch(() => undefined);
+  try {
+    for await (const chunk of chunks) {
+      signal?.throwIfAborted();
+      if (stream.write(chunk)) continue;
+      const drained = new Promise((resolve) => stream.once('drain', resolve));
+      await Promise.race([drained, finished.promise, lost.promise]);
+    }
+    stream.end();
+    await Promise.race([finished.promise, lost.promise]);
+    return stream.rowCount;
+  } catch (error) {
+    const closed = new Promise((resolve) => stream.once('close', resolve));
+    if (!stream.destroyed && !stream.writableFinished && stream.errored === null) {
+      stream.destroy(new Error('stopped'));
+      await Promise.race([closed, finished.promise, lost.promise]).catch(() => undefined);
+    }
+    throw error;
+  } finally {
+    client.off('end', drop);
+  }
 }
 
 /** I5: the parser of addresses repeats what it was given. */
