@@ -1,0 +1,2 @@
+UPDATE "hw_crm"."contact" AS t SET _version = p._version, _confirmed_at = p._confirmed_at
+FROM load_plan AS p WHERE p.action = 'unchanged' AND t."id" = p.k AND (coalesce(p._version, timestamptz '0001-01-01 00:00:00+00'), coalesce(p._confirmed_at, timestamptz '0001-01-01 00:00:00+00')) > (coalesce(t._version, timestamptz '0001-01-01 00:00:00+00'), coalesce(t._confirmed_at, timestamptz '0001-01-01 00:00:00+00'))

@@ -1,0 +1,1 @@
+_deleted, _version, _confirmed_at, CAST(CAST(_hash AS HUGEINT) - 9223372036854775808 AS BIGINT), _window, "id", "stamp", "deleted", "name", "a_boolean", "a_integer", "a_double", "a_date", "a_time", "a_timestamp", "a_json", "a_decimal", "owner.it's", "xmin", "longlonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglong"
