@@ -25,7 +25,7 @@ afterAll(async () => {
 async function state(url: string, name: string): Promise<unknown> {
   const rows = await administer(
     url,
-    `SELECT id, name, _deleted, _version::text, _confirmed_at::text, _hash, _window FROM ${name}.contact ORDER BY id`,
+    `SELECT id, name, _deleted, _version::text, _confirmed_at::text, _hash, split_part(_window, ' ', 1) AS in_window FROM ${name}.contact ORDER BY id`,
   );
   const facts = await administer(
     url,

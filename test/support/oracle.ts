@@ -59,11 +59,10 @@ const plain = (name: string) => name.replaceAll('_', '').toLowerCase();
 function same(type: string, wanted: string | null | undefined, got: unknown): boolean {
   if (wanted === null || wanted === undefined || wanted === '') return got === null;
   if (typeof got !== 'string') return false;
-  if (type === 'VARCHAR') return got === wanted;
-  if (type === 'BOOLEAN') return got === wanted.toLowerCase();
-  if (type.startsWith('TIMESTAMP')) return Date.parse(got) === Date.parse(wanted);
-  if (type.startsWith('DECIMAL')) return digits(got) === digits(wanted);
-  if (type === 'DOUBLE' || type === 'BIGINT') return Number(got) === Number(wanted);
+  if (/^boolean$/i.test(type)) return got === wanted.toLowerCase();
+  if (/^timestamp/i.test(type)) return Date.parse(got) === Date.parse(wanted);
+  if (/^(?:decimal|numeric)/i.test(type)) return digits(got) === digits(wanted);
+  if (/^(?:double|bigint)/i.test(type)) return Number(got) === Number(wanted);
   return got === wanted;
 }
 

@@ -48,6 +48,7 @@ export interface PipelineOptions {
     profiles?: object;
     conflicts?: object;
     ledger?: object;
+    warehouse?: object;
     serve?: object;
   };
   /** For the worker: secrets of the further connections. */

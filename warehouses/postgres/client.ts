@@ -260,14 +260,22 @@ async function copyRows(
   const stream = client.query(copyFrom(text, { highWaterMark: COPY_BYTES }));
   const lost = Promise.withResolvers<never>();
   const finished = Promise.withResolvers<void>();
-  const drop = (): void => lost.reject(new Error('Connection terminated'));
+  let failure: Error | undefined;
+  const drop = (): void => {
+    failure ??= new Error('Connection terminated');
+    lost.reject(failure);
+  };
   client.once('end', drop);
-  stream.on('error', (error) => finished.reject(error));
+  stream.on('error', (error) => {
+    failure ??= error;
+    finished.reject(error);
+  });
   stream.once('finish', () => finished.resolve());
   for (const promise of [lost.promise, finished.promise]) promise.catch(() => undefined);
   try {
     for await (const chunk of chunks) {
       signal?.throwIfAborted();
+      if (failure !== undefined) throw failure;
       if (stream.write(chunk)) continue;
       const drained = new Promise((resolve) => stream.once('drain', resolve));
       await Promise.race([drained, finished.promise, lost.promise]);
@@ -277,11 +285,11 @@ async function copyRows(
     return stream.rowCount;
   } catch (error) {
     const closed = new Promise((resolve) => stream.once('close', resolve));
-    if (!stream.destroyed && !stream.writableFinished && stream.errored === null) {
+    if (failure === undefined && !stream.destroyed && !stream.writableFinished) {
       stream.destroy(new Error('stopped'));
       await Promise.race([closed, finished.promise, lost.promise]).catch(() => undefined);
     }
-    throw error;
+    throw failure ?? error;
   } finally {
     client.off('end', drop);
   }
