@@ -2,6 +2,7 @@
 import { fromMs } from '../rules/time.ts';
 import type { Cause, Subject } from '../stores/claims/claims.ts';
 import type { Dependencies, Profiles } from './dependencies.ts';
+import { besideNobody } from './lanes.ts';
 import { closureOf, purgeRequestOf, type RawRecords } from './erase-subject.ts';
 import { objectNames } from './suppress.ts';
 
@@ -69,7 +70,7 @@ async function eraseOld(
   const table = { connection, table: schema.table, key, before: fromMs(before), offset, limit: RECORDS_MAX };
   const records = await lanes('warehouse', () => warehouse.olderThan(table));
   if (records.length === 0) return { looked: 0, erased: 0 };
-  const erased = await lanes('claims', () =>
+  const erased = await besideNobody(lanes, () =>
     eraseRecords(dependencies, profiles, { connection, object, records }, before),
   );
   return { looked: records.length, erased };

@@ -1,4 +1,4 @@
-// The activities of an erasure. The lane of the claims store keeps reconcile and publish away while one of them works.
+// The activities of an erasure. The lanes of the claims store keep reconcile and publish away while one of them works.
 import { eraseInputSchema, type EraseRequest } from '../schemas/inputs.ts';
 import type { ErasurePreview } from '../schemas/erasure.ts';
 import type { Dependencies } from './dependencies.ts';
@@ -6,13 +6,14 @@ import * as erase from './erase.ts';
 import type { ErasedProfiles, Pending, Suppressed } from './erase.ts';
 import { step } from './failure.ts';
 import { checkInput } from './input.ts';
+import { besideNobody } from './lanes.ts';
 
 export interface Asked {
   request: EraseRequest;
 }
 
 export function eraseSteps(dependencies: Dependencies, failing: Parameters<typeof step>[0]) {
-  const alone = <T>(work: () => Promise<T>): Promise<T> => dependencies.lanes('claims', work);
+  const alone = <T>(work: () => Promise<T>): Promise<T> => besideNobody(dependencies.lanes, work);
   return {
     previewErase: step(
       failing,

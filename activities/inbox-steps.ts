@@ -35,12 +35,13 @@ export function inboxSteps(
 
 /**
  * Golden tables are written for all connections together. Not in the lane of the claims, which a bulk reconcile holds for
- * minutes: a second publish beside that one merges by version, so neither takes anything back.
+ * minutes, but never beside another publish.
  */
 function onceAtATime(dependencies: Dependencies): () => Promise<void> {
   let running: Promise<void> | undefined;
   return () => {
-    running ??= publish(dependencies)
+    running ??= dependencies
+      .lanes('publish', () => publish(dependencies))
       .then(() => undefined)
       .catch((error: unknown) => {
         const reason = error instanceof Error ? error.name : 'unknown';

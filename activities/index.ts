@@ -82,7 +82,7 @@ export function createActivities(dependencies: Dependencies) {
     reconcile: step(failing, 'reconcile', (input: ReconcileInput) =>
       dependencies.lanes('claims', () => reconcile(dependencies, input)),
     ),
-    publish: step(failing, 'publish', () => dependencies.lanes('claims', () => publish(dependencies))),
+    publish: step(failing, 'publish', () => dependencies.lanes('publish', () => publish(dependencies))),
     ...stewardSteps(dependencies, failing),
     ...eraseSteps(dependencies, failing),
     ...auditSteps(dependencies, sources, failing),

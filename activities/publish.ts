@@ -24,7 +24,8 @@ export async function publish(dependencies: Dependencies): Promise<number> {
     read: async (after) => {
       const rows = await claims.outbox(after, ROWS_PER_MERGE_MAX);
       const last = rows.at(-1)?.position;
-      return { last, items: await claims.current([...new Set(rows.map(({ profile }) => profile))]) };
+      const isLast = rows.length < ROWS_PER_MERGE_MAX;
+      return { last, isLast, items: await claims.current([...new Set(rows.map(({ profile }) => profile))]) };
     },
     write: (current) => merge(dependencies, profileTables(profiles, current, epoch)),
   });
@@ -32,7 +33,7 @@ export async function publish(dependencies: Dependencies): Promise<number> {
   await drain(claims, `${sink}/events`, {
     read: async (after) => {
       const items = await claims.events(after, ROWS_PER_MERGE_MAX);
-      return { last: items.at(-1)?.seq, items };
+      return { last: items.at(-1)?.seq, isLast: items.length < ROWS_PER_MERGE_MAX, items };
     },
     write: (events) =>
       merge(dependencies, [[goldenTables.events, events.map((event) => eventRow(event, epoch))]]),
@@ -50,6 +51,8 @@ export async function publish(dependencies: Dependencies): Promise<number> {
 interface Drained<Item> {
   /** Position of the last row read; undefined at the end. */
   last: number | undefined;
+  /** Nothing more was there when it was read. */
+  isLast: boolean;
   items: Item[];
 }
 
@@ -62,17 +65,21 @@ async function drain<Item>(
   let count = 0;
   let coming = steps.read(await claims.cursor(consumer));
   for (;;) {
-    const { last, items } = await coming;
+    const { last, isLast, items } = await coming;
     if (last === undefined) return count;
-    coming = steps.read(last);
-    // Its error is told when its turn comes.
-    coming.catch(() => undefined);
+    if (!isLast) {
+      coming = steps.read(last);
+      // Its error is told when its turn comes.
+      coming.catch(() => undefined);
+    }
     await steps.write(items);
     failpoint('publish:merged');
     await claims.moveCursor(consumer, last);
     count += items.length;
     Context.current().heartbeat({ consumer, count });
     Context.current().cancellationSignal.throwIfAborted();
+    // What has come meanwhile is the next publish's: where changes never cease, this one would not end.
+    if (isLast) return count;
   }
 }
 
