@@ -14,6 +14,8 @@ export default defineConfig({
         clientId: file('sandbox/client-id'),
         clientSecret: file('sandbox/client-secret'),
       },
+      // Outbound messages, to http://127.0.0.1:8471/webhooks/salesforce/<secret>.
+      webhooks: { secrets: [file('sandbox/webhook-secret')], organizationId: '00DHw0000000001EAA' },
       objects: ['Account', 'Contact', 'Lead', 'Opportunity', 'Case', 'Task', 'User'],
       schedule: { every: '1h', jitter: '0s' },
       // The sandbox shows every change at once, so nothing needs to be waited for or read twice.
@@ -24,12 +26,15 @@ export default defineConfig({
       kind: 'hubspot',
       baseUrl: file('sandbox/hubspot/url'),
       auth: { kind: 'token', token: file('sandbox/hubspot/token') },
+      webhooks: { secrets: [file('sandbox/hubspot/webhook-secret')] },
       objects: ['contacts', 'companies', 'deals'],
       schedule: { every: '1h', jitter: '0s' },
       lag: '0s',
       lookback: '0s',
     },
   },
+  // Webhooks in, profiles out. The key lies in the home too: `serve/key`.
+  serve: { keys: { demo: { hash: file('serve/key-hash'), scopes: ['read', 'write'] } } },
   warehouse: { kind: 'duckdb', path: 'warehouse.duckdb' },
   // Both systems know the same customers: what holds where they disagree is decided here.
   profiles: {},

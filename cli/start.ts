@@ -7,6 +7,7 @@ import { claim, type RunClaim } from './dev/run-file.ts';
 import { moduleFile } from './module-file.ts';
 import { createOutput, type Output } from './output.ts';
 import { applySchedules } from './schedules.ts';
+import { realTime } from './start/live.ts';
 import { startServices, type Services } from './start/services.ts';
 import { showNext, showReady, showRun } from './start/screen.ts';
 import { startRun } from './start-run.ts';
@@ -60,17 +61,22 @@ export async function start(options: StartOptions): Promise<number> {
     await applySchedules(client, loaded.config, {});
     const session: Session = { loaded, services, client, output, interrupted: interruption.signal };
     const { runs, code } = await syncAll(session, options.json);
+    const live = code === EXIT.ok ? await realTime(services, loaded).catch(() => null) : null;
     if (options.json)
       output.json({
         ok: code === EXIT.ok,
         seconds: secondsSince(startedMs),
         ui: services.temporal.uiUrl ?? null,
+        ...(services.servers ?? {}),
         runs,
+        ...(live && { liveMs: live.ms }),
       });
     else
       await showReady(output, {
         runs,
         temporal: services.temporal,
+        servers: services.servers,
+        live,
         seconds: secondsSince(startedMs),
         loaded,
         once: options.once,

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { keyHash, newKey } from '../../config/keys.ts';
 import { startProcess, type RunningProcess } from '../dev/processes.ts';
 import { moduleFile } from '../module-file.ts';
 
@@ -22,13 +23,18 @@ const listening = z
   .pipe(z.object({ event: z.literal('listening'), url: z.string() }));
 
 export interface DemoSandbox {
+  /** Of the configuration. */
+  connection: string;
   /** Named as the run file names its process. */
   name: string;
   process: RunningProcess;
+  url: string;
 }
 
 interface DemoOptions {
   home: string;
+  /** Where changes are pushed to, with the connection's name behind it; absent: nothing is pushed. */
+  webhooksUrl?: string;
   records: number | undefined;
   env: NodeJS.ProcessEnv;
   onSpawn: (name: string, pid: number) => void;
@@ -48,41 +54,72 @@ export async function startDemoSandboxes(options: DemoOptions): Promise<DemoSand
  * The Salesforce-compatible sandbox. Its address and credentials are left as files in the home, where the demo's
  * configuration refers to them. Its edits survive a restart, so that the next start is incremental.
  */
-async function startSalesforce({ home, records: asked, env, onSpawn }: DemoOptions): Promise<DemoSandbox> {
+async function startSalesforce({
+  home,
+  records: asked,
+  env,
+  onSpawn,
+  webhooksUrl,
+}: DemoOptions): Promise<DemoSandbox> {
   const folder = folderIn(home, 'sandbox');
   const secret = keptSecret(join(folder, 'client-secret'));
   const records = keptNumber(join(folder, 'records'), asked);
+  const hooks = pushing(folder, webhooksUrl, 'salesforce');
   const started = await startProcess({
     name: 'The Salesforce sandbox',
     command: process.execPath,
-    args: [MAIN, 'salesforce', ...living(records, folder), '--client-id', CLIENT_ID],
-    env: { ...env, SANDBOX_CLIENT_SECRET: secret },
+    args: [MAIN, 'salesforce', ...living(records, folder), '--client-id', CLIENT_ID, ...hooks.args],
+    env: { ...env, ...hooks.env, SANDBOX_CLIENT_SECRET: secret },
     logPath: join(home, 'logs', 'sandbox.log'),
     ready: (line) => listening.safeParse(line).data,
   });
   onSpawn('sandbox', started.pid);
   writePrivate(join(folder, 'url'), started.value.url);
   writePrivate(join(folder, 'client-id'), CLIENT_ID);
-  return { name: 'Salesforce sandbox', process: started };
+  return { connection: 'salesforce', name: 'Salesforce sandbox', process: started, url: started.value.url };
 }
 
 /** The HubSpot-compatible one: the same seed gives the same customers. */
-async function startHubspot({ home, records: asked, env, onSpawn }: DemoOptions): Promise<DemoSandbox> {
+async function startHubspot({
+  home,
+  records: asked,
+  env,
+  onSpawn,
+  webhooksUrl,
+}: DemoOptions): Promise<DemoSandbox> {
   const folder = folderIn(home, 'sandbox', 'hubspot');
   const token = keptSecret(join(folder, 'token'));
   const records = keptNumber(join(home, 'sandbox', 'records'), asked);
+  const hooks = pushing(folder, webhooksUrl, 'hubspot');
   const own = Math.max(1, Math.round(records * HUBSPOT_SHARE));
   const started = await startProcess({
     name: 'The HubSpot sandbox',
     command: process.execPath,
-    args: [MAIN, 'hubspot', ...living(own, folder), '--salesforce-records', String(records)],
-    env: { ...env, SANDBOX_PRIVATE_TOKEN: token },
+    args: [
+      ...[MAIN, 'hubspot', ...living(own, folder), '--salesforce-records', String(records)],
+      ...hooks.args,
+    ],
+    env: { ...env, ...hooks.env, SANDBOX_PRIVATE_TOKEN: token },
     logPath: join(home, 'logs', 'sandbox-hubspot.log'),
     ready: (line) => listening.safeParse(line).data,
   });
   onSpawn('sandbox-hubspot', started.pid);
   writePrivate(join(folder, 'url'), started.value.url);
-  return { name: 'HubSpot sandbox', process: started };
+  return { connection: 'hubspot', name: 'HubSpot sandbox', process: started, url: started.value.url };
+}
+
+/** Each system pushes its changes to our listener; the secret lies where the demo's configuration refers to it. */
+function pushing(
+  folder: string,
+  webhooksUrl: string | undefined,
+  connection: string,
+): { args: string[]; env: Record<string, string> } {
+  const secret = keptSecret(join(folder, 'webhook-secret'));
+  if (webhooksUrl === undefined) return { args: [], env: {} };
+  return {
+    args: ['--webhooks', `${webhooksUrl}/${connection}`],
+    env: { SANDBOX_WEBHOOK_SECRET: secret },
+  };
 }
 
 function folderIn(...parts: string[]): string {
@@ -96,6 +133,16 @@ function living(records: number, folder: string): string[] {
     ...['--records', String(records), '--seed', String(SEED), '--living', String(CHANGES_PER_MINUTE)],
     ...['--state', join(folder, 'changes.ndjson')],
   ];
+}
+
+/** A key of the profile API for the demo: the file itself is for whoever tries it, the hash for the configuration. */
+export function keptApiKey(home: string): string {
+  const folder = folderIn(home, 'serve');
+  const path = join(folder, 'key');
+  const key = existsSync(path) ? readFileSync(path, 'utf8').trim() : newKey();
+  writePrivate(path, key);
+  writePrivate(join(folder, 'key-hash'), keyHash(key) ?? '');
+  return key;
 }
 
 function keptSecret(path: string): string {

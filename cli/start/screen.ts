@@ -1,5 +1,7 @@
 import type { LoadedConfig } from '../../config/load-config.ts';
 import { withClaims } from '../claims.ts';
+import { showLive, type LiveChange } from './live.ts';
+import type { ServerUrls } from './servers.ts';
 import { showDisagreements, type Example } from './disagreements.ts';
 import { formatCount } from '../../rules/report.ts';
 import type { RunSummary } from '../../schemas/run.ts';
@@ -14,6 +16,8 @@ export async function showReady(
   shown: {
     runs: RunSummary[];
     temporal: TemporalTarget;
+    servers: ServerUrls | undefined;
+    live: LiveChange | null;
     seconds: number;
     loaded: LoadedConfig;
     once: boolean;
@@ -34,10 +38,15 @@ export async function showReady(
     );
   for (const run of shown.runs) showRun(output, run);
   const example = await customers(output, shown.loaded);
+  if (shown.live !== null) showLive(output, shown.live);
   output.line();
   if (shown.temporal.uiUrl !== undefined) {
     const url = `${shown.temporal.uiUrl}/namespaces/${shown.temporal.namespace}/workflows`;
     output.line(`  Temporal UI   ${output.style('cyan', url)}`);
+  }
+  if (shown.servers !== undefined) {
+    output.line(`  Profile API   ${output.style('cyan', `${shown.servers.profiles}/docs`)}`);
+    output.line(`  Webhooks      ${output.style('cyan', shown.servers.webhooks)}`);
   }
   output.line(`  Home          ${shown.loaded.home}`);
   output.line();

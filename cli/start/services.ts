@@ -5,17 +5,23 @@ import type { RunClaim } from '../dev/run-file.ts';
 import { startTemporalServer } from '../dev/temporal-server.ts';
 import { connectExisting, isExistingChosen, type TemporalTarget } from '../dev/temporal-target.ts';
 import { moduleFile } from '../module-file.ts';
-import { startDemoSandboxes } from './sandbox.ts';
+import { serverPorts, startServers, type ServerPorts, type ServerUrls } from './servers.ts';
+import { keptApiKey, startDemoSandboxes, type DemoSandbox } from './sandbox.ts';
 
 const WORKER = moduleFile('workers/main');
 const WORKER_READY_MS_MAX = 120_000;
 /** The worker drains its steps within 30 s; the others have nothing to drain. */
 const WORKER_GRACE_MS = 35_000;
+/** Answers under way finish within 5 s. */
+const SERVERS_GRACE_MS = 7_000;
 const SANDBOX_GRACE_MS = 5_000;
 
 export interface Services {
   temporal: TemporalTarget;
   worker: RunningProcess;
+  /** Absent where the configuration serves nothing. */
+  servers?: ServerUrls;
+  sandboxes: readonly DemoSandbox[];
   /** Settles when a service ends that should not; tells which. */
   lost: Promise<string>;
   /** Worker first, so that it can still report; Temporal last. */
@@ -30,49 +36,18 @@ export interface ServicesOptions {
   tell: (message: string) => void;
 }
 
+type Stop = (tell: (message: string) => void) => Promise<void>;
+
 /** Starts what is not there yet, side by side where nothing depends on the other. A failure stops what was started. */
 export async function startServices(options: ServicesOptions): Promise<Services> {
   const { loaded, run, tell } = options;
-  const { home } = loaded;
-  const stops: ((tell: (message: string) => void) => Promise<void>)[] = [];
+  const stops: Stop[] = [];
   const stop = async (say: (message: string) => void) => {
     for (const end of stops.splice(0).reverse()) await end(say);
   };
   try {
-    const env = chosenEnvironment(loaded);
-    const chosen = isExistingChosen(env);
-    if (!chosen) tell('Starting the Temporal development server …');
-    const temporalStarting = chosen
-      ? connectExisting({ env, log: tell })
-      : startTemporalServer({ home, log: tell, onSpawn: (pid) => run.recordProcess('temporal', pid) });
-    if (options.demo) tell('Starting the Salesforce- and HubSpot-compatible sandboxes …');
-    const sandboxesStarting = options.demo
-      ? startDemoSandboxes({
-          home,
-          records: options.records,
-          env: process.env,
-          onSpawn: (name, pid) => run.recordProcess(name, pid),
-        })
-      : Promise.resolve([]);
-    const [temporalStarted, sandboxesStarted] = await Promise.allSettled([
-      temporalStarting,
-      sandboxesStarting,
-    ]);
-    if (temporalStarted.status === 'fulfilled') {
-      const temporal = temporalStarted.value;
-      stops.push(async (say) => {
-        if (temporal.pid !== undefined) say('Stopping the Temporal server …');
-        await temporal.stop();
-      });
-    }
-    if (sandboxesStarted.status === 'fulfilled') {
-      const sandboxes = sandboxesStarted.value;
-      stops.push(async () => {
-        await Promise.all(sandboxes.map(({ process }) => process.stop(SANDBOX_GRACE_MS)));
-      });
-    }
-    const temporal = valueOf(temporalStarted);
-    const sandboxes = valueOf(sandboxesStarted);
+    const ports = await serverPorts(loaded);
+    const { temporal, sandboxes } = await startOutside(options, ports, stops);
     run.recordEndpoints({
       ports: { temporal: Number(temporal.address.split(':').at(-1)) },
       urls: { ...(temporal.uiUrl === undefined ? {} : { ui: temporal.uiUrl }) },
@@ -84,15 +59,65 @@ export async function startServices(options: ServicesOptions): Promise<Services>
       say('Draining the worker …');
       await worker.stop(WORKER_GRACE_MS);
     });
+    const servers = ports && (await startServers(loaded, temporal, ports));
+    if (servers !== undefined) {
+      run.recordProcess('servers', servers.pid);
+      run.recordEndpoints({ urls: servers.value });
+      stops.push(() => servers.stop(SERVERS_GRACE_MS));
+    }
     const lost = Promise.race([
       worker.ended.then(() => `The worker ended by itself:\n${worker.lastLines()}`),
+      ...(servers
+        ? [servers.ended.then(() => `The servers ended by themselves:\n${servers.lastLines()}`)]
+        : []),
       ...sandboxes.map(({ name, process }) => process.ended.then(() => `The ${name} ended by itself.`)),
     ]);
-    return { temporal, worker, lost, stop };
+    return { temporal, worker, ...(servers && { servers: servers.value }), sandboxes, lost, stop };
   } catch (error) {
     await stop(() => {});
     throw error;
   }
+}
+
+/** What the worker talks to: Temporal, and in the demo both systems. */
+async function startOutside(
+  { loaded, run, demo, records, tell }: ServicesOptions,
+  ports: ServerPorts | undefined,
+  stops: Stop[],
+): Promise<{ temporal: TemporalTarget; sandboxes: readonly DemoSandbox[] }> {
+  const { home } = loaded;
+  const env = chosenEnvironment(loaded);
+  const chosen = isExistingChosen(env);
+  if (!chosen) tell('Starting the Temporal development server …');
+  const temporalStarting = chosen
+    ? connectExisting({ env, log: tell })
+    : startTemporalServer({ home, log: tell, onSpawn: (pid) => run.recordProcess('temporal', pid) });
+  if (demo) {
+    keptApiKey(home);
+    tell('Starting the Salesforce- and HubSpot-compatible sandboxes …');
+  }
+  const sandboxesStarting = demo
+    ? startDemoSandboxes({
+        home,
+        records,
+        env: process.env,
+        ...(ports && { webhooksUrl: `http://127.0.0.1:${ports.webhooks}/webhooks` }),
+        onSpawn: (name, pid) => run.recordProcess(name, pid),
+      })
+    : Promise.resolve([]);
+  const [temporal, sandboxes] = await Promise.allSettled([temporalStarting, sandboxesStarting]);
+  if (temporal.status === 'fulfilled') {
+    stops.push(async (say) => {
+      if (temporal.value.pid !== undefined) say('Stopping the Temporal server …');
+      await temporal.value.stop();
+    });
+  }
+  if (sandboxes.status === 'fulfilled') {
+    stops.push(async () => {
+      await Promise.all(sandboxes.value.map(({ process }) => process.stop(SANDBOX_GRACE_MS)));
+    });
+  }
+  return { temporal: valueOf(temporal), sandboxes: valueOf(sandboxes) };
 }
 
 /** The environment's choice of a Temporal service, else the configuration's. */
