@@ -99,8 +99,8 @@ export async function realTime(options: BenchOptions): Promise<Figure[]> {
       keys: { bench: { hash: keyHash(key), scopes: ['read'], perSecond: 100_000, burst: 100_000 } },
     },
   };
-  return await withStand({ Lead: LEADS, Contact: options.rows }, async ({ sandbox, startWorker }) => {
-    const worker = await startWorker(connections, options.resources, more);
+  return await withStand({ Lead: LEADS, Contact: options.rows }, async (stand) => {
+    const worker = await stand.startWorker(connections, options.resources, more);
     await worker.sync('hooks');
     const urls = await worker.serve();
     const ids = (
@@ -109,7 +109,7 @@ export async function realTime(options: BenchOptions): Promise<Figure[]> {
     const sending: Sending = {
       hookUrl: `${urls.webhooks}/webhooks/hooks/${HOOK_SECRET}`,
       profilesUrl: urls.profiles,
-      sandboxUrl: sandbox.url,
+      sandboxUrl: stand.sandbox.url,
       key,
       ids,
       seconds,
@@ -142,11 +142,11 @@ async function besideLoad(
   worker: BenchWorker,
   measure: () => Promise<Result>,
 ): Promise<{ result: Result; loading: boolean }> {
-  let loading = true;
-  const load = worker.sync('bulk').finally(() => (loading = false));
+  const state = { loading: true };
+  const load = worker.sync('bulk').finally(() => (state.loading = false));
   const until = performance.now() + LOAD_MS_MAX;
   // The last step before reconcile: all rows are in the warehouse.
-  while (loading && performance.now() < until) {
+  while (state.loading && performance.now() < until) {
     const [row] = await worker
       .sql("SELECT count(*) AS n FROM _headwater.intervals WHERE connection = 'bulk'")
       .catch(() => []);
@@ -155,7 +155,7 @@ async function besideLoad(
   }
   await sleep(LOADED_AFTER_MS);
   const result = await measure();
-  const went = loading;
+  const { loading } = state;
   await load;
-  return { result, loading: went };
+  return { result, loading };
 }
