@@ -39,7 +39,18 @@ export const GROUPS: Record<string, readonly Command[]> = {
   'Set up': [start, init, check, discover, preview, doctor],
   'Move data': [plan, sync, backfill, retry, repair],
   'Run it': [schedule, pause, resume, serve, mcp, keys, temporal],
-  'Know the customer': [profiles, profile, explain, history, conflicts, change, rollback, identity, rules, erase],
+  'Know the customer': [
+    profiles,
+    profile,
+    explain,
+    history,
+    conflicts,
+    change,
+    rollback,
+    identity,
+    rules,
+    erase,
+  ],
   'Look at it': [status, freshness, audit, runs, logs, receipts, quarantine, inbox, sql, exportCommand],
 };
 
