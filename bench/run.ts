@@ -18,6 +18,7 @@ import { peers } from './peers/compare.ts';
 import { closeStands, DEFAULT_RESOURCES } from './stand.ts';
 import { realTime } from './real-time.ts';
 import { temporalCost } from './temporal-cost.ts';
+import { warehousePostgres } from './warehouse-postgres.ts';
 
 const MEASUREMENTS: Record<string, (options: BenchOptions) => Promise<Figure[]>> = {
   'first-load': firstLoad,
@@ -28,6 +29,7 @@ const MEASUREMENTS: Record<string, (options: BenchOptions) => Promise<Figure[]>>
   peers,
   claims,
   'claims-postgres': claimsInPostgres,
+  'warehouse-postgres': warehousePostgres,
   'profile-reads': profileReads,
   'real-time': realTime,
 };

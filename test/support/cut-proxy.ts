@@ -6,15 +6,15 @@ export interface CutProxy {
   readonly url: string;
   /** Requests of clients since `cutAt`. */
   readonly requests: number;
-  /** Cuts once, at the n-th request from now on: before the server gets it, or after it got it and before its answer. */
-  cutAt(request: number, side: 'request' | 'answer'): void;
+  /** Cuts once, at the n-th request from now on, or at the first that holds the text: before the server gets it, or after it got it and before its answer. */
+  cutAt(request: number | string, side: 'request' | 'answer'): void;
   close(): Promise<void>;
 }
 
 export async function cutProxy(target: string): Promise<CutProxy> {
   const server = new URL(target);
   let requests = 0;
-  let cut: { request: number; side: 'request' | 'answer' } | undefined;
+  let cut: { request: number | string; side: 'request' | 'answer' } | undefined;
   const open = new Set<Socket>();
   const proxy = createServer((client) => {
     const upstream = connect(Number(server.port), server.hostname);
@@ -28,7 +28,8 @@ export async function cutProxy(target: string): Promise<CutProxy> {
     upstream.on('data', (chunk) => client.write(chunk));
     client.on('data', (chunk) => {
       requests += 1;
-      if (cut?.request !== requests) {
+      const here = typeof cut?.request === 'string' ? chunk.includes(cut.request) : cut?.request === requests;
+      if (cut === undefined || !here) {
         upstream.write(chunk);
         return;
       }
