@@ -37,7 +37,7 @@ export default defineConfig({
   serve: { keys: { demo: { hash: file('serve/key-hash'), scopes: ['read', 'write'] } } },
   warehouse: { kind: 'duckdb', path: 'warehouse.duckdb' },
   // Both systems know the same customers: what holds where they disagree is decided here.
-  profiles: {},
+  profiles: { writeBack: { contact: { jobTitle: ['salesforce'], lifecycleStage: ['hubspot'] } } },
   conflicts: {
     contact: defineConflicts({
       profile: 'contact',

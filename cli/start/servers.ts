@@ -1,3 +1,4 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { LoadedConfig } from '../../config/load-config.ts';
@@ -31,7 +32,7 @@ export async function startServers(
   temporal: TemporalTarget,
   ports: ServerPorts,
 ): Promise<RunningProcess & { value: ServerUrls }> {
-  return await startProcess({
+  const servers = await startProcess({
     name: 'The servers',
     command: process.execPath,
     args: [
@@ -42,4 +43,8 @@ export async function startServers(
     logPath: join(home, 'logs', 'servers.log'),
     ready: (line) => serving.safeParse(line).data,
   });
+  // For scripts: the port may be another one than the configured.
+  mkdirSync(join(home, 'serve'), { recursive: true, mode: 0o700 });
+  writeFileSync(join(home, 'serve', 'url'), servers.value.profiles, { mode: 0o600 });
+  return servers;
 }
