@@ -53,12 +53,8 @@ const schema: ObjectSchema = {
   })),
 };
 
-export async function warehousePostgres({
-  rows,
-  runs,
-  resources,
-  progress,
-}: BenchOptions): Promise<Figure[]> {
+export async function warehousePostgres(options: BenchOptions): Promise<Figure[]> {
+  const { rows, runs, resources } = options;
   const folder = await mkdtemp(join(tmpdir(), 'headwater-bench-postgres-'));
   const server = await startPostgres(FLAGS);
   const duck = await DuckDBInstance.create(':memory:', { threads: '2', preserve_insertion_order: 'false' });
@@ -92,7 +88,7 @@ export async function warehousePostgres({
       times['verify']?.push(headwater.verify);
       times['change']?.push(headwater.change);
       await client.query(`DROP SCHEMA bench_${run} CASCADE`);
-      progress(
+      options.progress(
         `run ${run + 1}: own ${(own.copy + own.merge).toFixed(1)} s, load ${headwater.load.toFixed(1)} s`,
       );
     }

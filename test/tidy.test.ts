@@ -123,6 +123,8 @@ describe('connectors', () => {
     const names = new RegExp(
       [...folders('sources'), ...folders('warehouses'), 'hubspot', 'snowflake', 'bigquery']
         .map((name) => (pushed.includes(name) ? `['"]${name}['"]` : name))
+        // The ledger and the claims may be kept in one, too: only as a warehouse has it no place here.
+        .map((name) => (name === 'postgres' ? 'warehouses?\\W.{0,20}postgres' : name))
         .join('|'),
       'i',
     );

@@ -68,8 +68,9 @@ export const versionName = (column: string, version: number): string =>
 export function placeFields(
   fields: readonly Field[],
   columns: readonly TableColumn[],
-  { parseTableType, nameOf }: Dialect,
+  dialect: Dialect,
 ): Place[] {
+  const nameOf = (column: string, version: number) => dialect.nameOf(column, version);
   const byName = new Map(columns.map((column) => [column.name.toLowerCase(), column]));
   const described = new Set(fields.map((field) => nameOf(field.column, 1).toLowerCase()));
   return fields.map((field) => {
@@ -81,7 +82,7 @@ export function placeFields(
       if (next === undefined) break;
       column = next;
     }
-    const held = column === undefined ? undefined : parseTableType(column.type);
+    const held = column === undefined ? undefined : dialect.parseTableType(column.type);
     return { field, column, fits: held !== undefined && fits(field.type, held) };
   });
 }
@@ -91,8 +92,9 @@ export function nextVersion(
   field: Field,
   fields: readonly Field[],
   columns: readonly TableColumn[],
-  { nameOf }: Pick<Dialect, 'nameOf'>,
+  dialect: Pick<Dialect, 'nameOf'>,
 ): string {
+  const nameOf = (column: string, version: number) => dialect.nameOf(column, version);
   const taken = new Set(
     [...columns.map((column) => column.name), ...fields.map((other) => nameOf(other.column, 1))].map((name) =>
       name.toLowerCase(),

@@ -121,7 +121,7 @@ async function connect(config: PostgresConfig, context: WarehouseContext): Promi
         dropOtherEpochs(session, own, epoch),
       ),
     ...erasing(client, tables),
-    audit: auditMethods(client, tables.ready),
+    audit: auditMethods(client, () => tables.ready()),
     count: (name, table) =>
       client.read(`counting ${name}.${table}`, (session) => countRows(session, name, table)),
     query: (sql, rowsMax) => runQuery(client, sql, rowsMax),

@@ -112,8 +112,8 @@ async function namelessLines(
       if (typeof text === 'string' && said.test(text.toLowerCase())) found.push(String(id));
     }
     const last = lines.at(-1)?.['id'];
-    if (last === undefined || lines.length < LINES_MAX) return found;
-    after = String(last);
+    if (typeof last !== 'string' || lines.length < LINES_MAX) return found;
+    after = last;
   }
 }
 
