@@ -99,6 +99,10 @@ export async function warehousePostgres(options: BenchOptions): Promise<Figure[]
     await server.stop();
     await rm(folder, { recursive: true });
   }
+  return figuresOf(rows, times);
+}
+
+function figuresOf(rows: number, times: Record<string, number[]>): Figure[] {
   const of = (name: string): number[] => times[name] ?? [];
   const ratio = (mine: string, theirs: (at: number) => number) =>
     of(mine).map((value, at) => value / theirs(at));
