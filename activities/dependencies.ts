@@ -76,6 +76,8 @@ export interface FastLane {
 
 export interface SubscriptionSettings {
   interest: Interest;
+  /** Flags of a person's consent that must not say no. */
+  consents: readonly string[];
   /** Resolves the secrets: SECRET_MISSING, CONFIG_INVALID. */
   receiver(): Receiver;
 }

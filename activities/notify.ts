@@ -1,10 +1,12 @@
 // Tells a subscriber of changed profiles: follows the outbox behind a cursor of its own and sends each profile's newest version.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
+import { denialsOf, isMasked } from '../rules/consent.ts';
 import { HeadwaterError } from '../rules/errors.ts';
 import { concerns, noticeOf, type Interest } from '../rules/notice.ts';
 import { fromMs } from '../rules/time.ts';
 import { notifyInputSchema, type DeliveryReceipt } from '../schemas/notification.ts';
+import type { GoldenField } from '../schemas/profile.ts';
 import type { Claims } from '../stores/claims/claims.ts';
 import type { Dependencies, Profiles, SubscriptionSettings } from './dependencies.ts';
 import { failpoint } from './failpoints.ts';
@@ -120,6 +122,7 @@ class Round {
   readonly #claims: Claims;
   readonly #name: string;
   readonly #interest: Interest;
+  readonly #consents: readonly string[];
   readonly #sender: Sender;
   readonly #cursor: string;
   readonly #stop = new AbortController();
@@ -143,6 +146,7 @@ class Round {
     this.#claims = profiles.claims;
     this.#name = name;
     this.#interest = settings.interest;
+    this.#consents = settings.consents;
     this.#sender = sender;
     this.#held = held;
     this.#cursor = cursorOf(name);
@@ -217,7 +221,11 @@ class Round {
     const asOf = fromMs(one.sinceMs - 1);
     const before = isThere ? await this.#claims.profile(one.profile, { asOf }) : null;
     const entity = this.#profiles.entities.get(current.entity);
-    const notice = noticeOf(this.#interest, { current, before, entity });
+    const denied = isThere ? await denialsOf(this.#claims, current, this.#profiles.entities) : [];
+    const sight = { sees: this.#interest.sees, consents: this.#consents };
+    const hides = (field: string, { kind }: GoldenField): boolean =>
+      isMasked({ classification: entity?.fields[field]?.classification ?? 'sensitive', kind }, sight, denied);
+    const notice = noticeOf(this.#interest, { current, before, entity, hides });
     if (notice === null) {
       this.#passed += 1;
       this.#queue.settle(one, current.version, now(), false);

@@ -60,6 +60,8 @@ export const subscriptionsSchema = (secret: z.ZodType<SecretReference, SecretRef
         sees: z
           .array(z.enum(['business', 'identifier', 'personal', 'sensitive']))
           .default(['business', 'identifier', 'personal']),
+        /** What the receiver does with people, by flags of the entity `consent`: as keys have it. */
+        consents: z.array(z.string().min(1)).default([]),
         /** Lets the address lead into a private network. */
         allowPrivate: z.boolean().default(false),
       }),

@@ -1,5 +1,6 @@
+import { isMasked } from '../../rules/consent.ts';
 import type { Freshness, SourcesState } from './freshness.ts';
-import { isMasked, sightId, type Sight } from './mask.ts';
+import { sightId, type Sight } from './mask.ts';
 import { ages, observedMs, observedOf, type FieldPiece, type Model } from './model.ts';
 
 export interface View {

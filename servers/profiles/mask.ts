@@ -1,10 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { ApiKey } from '../keys.ts';
-import type { FieldPiece, Model } from './model.ts';
+import type { Model } from './model.ts';
 
 const ID_CHARACTERS = 8;
-/** Without this consent nothing that was computed about a person is served. */
-const PROFILING = 'profiling';
 
 /** What a key may see. */
 export interface Sight extends Pick<ApiKey, 'sees' | 'entities' | 'consents'> {
@@ -16,18 +14,6 @@ export interface Sight extends Pick<ApiKey, 'sees' | 'entities' | 'consents'> {
 
 export function maySee({ entities }: Pick<Sight, 'entities'>, entity: string): boolean {
   return entities === undefined || entities.includes(entity);
-}
-
-/** Whether the value of this field is left out and named in `redactions`. */
-export function isMasked(
-  { classification, kind }: Pick<FieldPiece, 'classification' | 'kind'>,
-  sight: Sight,
-  denied: readonly string[],
-): boolean {
-  if (!sight.sees.includes(classification)) return true;
-  if (denied.length === 0) return false;
-  if (kind === 'inferred' && denied.includes(PROFILING)) return true;
-  return classification !== 'business' && sight.consents.some((flag) => denied.includes(flag));
 }
 
 /** Two answers of one version may only share a tag when they show the same. */

@@ -1,8 +1,8 @@
 import { parseModel, textOf, type Model } from './model.ts';
+import { denialsOf } from '../../rules/consent.ts';
 import type { ProfileQuery } from '../../schemas/api/request.ts';
 import { Problem } from '../problem.ts';
 import { agesOf, answerText, tagOf, type Ages, type View } from './answer.ts';
-import { denialsOf } from './denials.ts';
 import { WHY } from './live.ts';
 import { maySee, type Sight } from './mask.ts';
 import type { Found } from './reader.ts';
@@ -120,11 +120,7 @@ async function readThen(service: ProfileService, id: string, sight: Sight, asOf:
     throw new Problem(403, `This key may not see profiles of ${profile.entity}.`);
   const served = { profile, aliases: [], confirmedAt: [] };
   // I5: who has denied something since is not shown as if nothing had been said.
-  const denied = await denialsOf(
-    claims,
-    { ...served, profile: (await claims.profile(id)) ?? profile },
-    service.entities,
-  );
+  const denied = await denialsOf(claims, (await claims.profile(id)) ?? profile, service.entities);
   const model = parseModel(textOf(served, service.entities.get(profile.entity), denied));
   if (model === null) throw new Problem(404, 'Nothing was known of this profile then.');
   const view: View = { sight, freshness: null, nowMs: Date.parse(asOf) };

@@ -6,8 +6,8 @@ import type { Entity } from '../../schemas/entities/entity.ts';
 import type { Cache } from '../../stores/cache/cache.ts';
 import { openCache } from '../../stores/cache/open.ts';
 import type { Claims, OutboxRow } from '../../stores/claims/claims.ts';
+import { concernedBy, denialsOf } from '../../rules/consent.ts';
 import type { Services } from '../services.ts';
-import { concernedBy, denialsOf } from './denials.ts';
 import { Feeder } from './feeder.ts';
 import { Freshness } from './freshness.ts';
 import { LiveReads } from './live.ts';
@@ -38,7 +38,7 @@ export function profileService(services: Services): ProfileService {
     claims: services.claims,
     cache,
     entities,
-    denials: async (claims, served) => await denialsOf(claims, served, entities),
+    denials: async (claims, served) => await denialsOf(claims, served.profile, entities),
     isCurrent: () => feeder.isCurrent(),
     now,
   });

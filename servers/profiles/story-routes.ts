@@ -1,10 +1,11 @@
+import { isMasked } from '../../rules/consent.ts';
 import type { FastifyInstance } from 'fastify';
 import type { z } from 'zod';
 import type { apiExplainSchema, apiHistorySchema } from '../../schemas/api/profile.ts';
 import { historyQuerySchema } from '../../schemas/api/request.ts';
 import type { Entity } from '../../schemas/entities/entity.ts';
 import { Problem } from '../problem.ts';
-import { isMasked, sightOf, type Sight } from './mask.ts';
+import { sightOf, type Sight } from './mask.ts';
 import type { Model } from './model.ts';
 import { seenModel } from './read.ts';
 import { keyOf, parsed, sendJson } from './requests.ts';

@@ -1,10 +1,10 @@
+import { denialsOf, isMasked } from '../../rules/consent.ts';
 import { noticeOf, type Interest } from '../../rules/notice.ts';
 import type { Entity } from '../../schemas/entities/entity.ts';
 import type { Notification } from '../../schemas/notification.ts';
 import type { GoldenProfile } from '../../schemas/profile.ts';
 import type { Claims, OutboxRow } from '../../stores/claims/claims.ts';
-import { denialsOf } from '../profiles/denials.ts';
-import { isMasked, maySee, type Sight } from '../profiles/mask.ts';
+import { maySee, type Sight } from '../profiles/mask.ts';
 
 /** A change of a profile with all that any listener may need of it. */
 export interface Told {
@@ -34,8 +34,7 @@ export async function toldBy(
     const isThere = current.mergedInto === null && current.records.length > 0;
     const asOf = new Date(Date.parse(at) - 1).toISOString();
     const before = isThere ? await claims.profile(profile, { asOf }) : null;
-    const served = { profile: current, aliases: [], confirmedAt: [] };
-    const denied = isThere ? await denialsOf(claims, served, entities) : [];
+    const denied = isThere ? await denialsOf(claims, current, entities) : [];
     told.push({ position, current, before, entity: entities.get(current.entity), denied });
   }
   return told;

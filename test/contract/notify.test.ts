@@ -37,9 +37,10 @@ afterEach(async () => {
 });
 
 /** A worker: what it remembers between rounds is gone with it. */
-function worker(interest: Interest = PLAIN) {
+function worker(interest: Interest = PLAIN, consents: string[] = []) {
   const settings: SubscriptionSettings = {
     interest,
+    consents,
     receiver: () => ({ url: receiver.url, keys: [KEY], allowPrivate: true }),
   };
   const stopping = new AbortController();
@@ -100,6 +101,20 @@ describe('what is told', () => {
     await say('1', { email: 'a@x.org' });
     await worker().round();
     expect(receiver.received.map(({ fields }) => fields)).toEqual([{ email: 'a@x.org' }]);
+  });
+
+  test('I5: of a person who denied it only business values are told', async () => {
+    const { round } = worker(ALL, ['emailMarketing']);
+    await round(100);
+    const denial = seen('crm', 'c1', 1, { email: 'a@x.org', emailMarketing: false });
+    await applyAll(claims, [{ ...denial, entity: 'consent' }], 1);
+    await say('1', { email: 'a@x.org', company: 'Acme', firstName: 'Ann' });
+    await say('2', { email: 'b@x.org', company: 'Bond', firstName: 'Ben' });
+    await round();
+    const told = receiver.received.filter(({ entity }) => entity === 'contact').map(({ fields }) => fields);
+    expect(told).toEqual(
+      expect.arrayContaining([{ company: 'Acme' }, { email: 'b@x.org', company: 'Bond', firstName: 'Ben' }]),
+    );
   });
 
   test('I5: values of classes that it does not see are in no message, nor their names', async () => {
@@ -193,15 +208,17 @@ describe('versions in order', () => {
     await round(100);
     await say('slow', { email: 's@x.org', jobTitle: '1' });
     const slow = await idOf('slow');
+    const others = Promise.withResolvers<void>();
     receiver.answer = async ({ profile }, response) => {
-      if (profile === slow) await sleep(700);
+      if (profile === slow) await others.promise;
       response.writeHead(204).end();
     };
-    const running = round(1_500);
+    const running = round(4_000);
     await receiver.until((received) => received.length === 1);
     await say('slow', { email: 's@x.org', jobTitle: '2' });
     for (let index = 0; index < 20; index += 1) await say(`q${index}`, { email: `q${index}@x.org` });
-    await receiver.until((received) => received.length === 21, 600);
+    await receiver.until((received) => received.length === 21);
+    others.resolve();
     await running;
     const titles = receiver.received.filter(({ profile }) => profile === slow);
     expect(titles.map(({ fields }) => fields['jobTitle'])).toEqual(['1', '2']);

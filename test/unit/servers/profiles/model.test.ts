@@ -19,7 +19,8 @@ import type { Classification } from '../../../../schemas/entities/entity.ts';
 import { claimValueSchema } from '../../../../schemas/observation.ts';
 import type { GoldenField } from '../../../../schemas/profile.ts';
 import { agesOf, answerText, tagOf, type View } from '../../../../servers/profiles/answer.ts';
-import { isMasked, sightOf, type Sight } from '../../../../servers/profiles/mask.ts';
+import { isMasked } from '../../../../rules/consent.ts';
+import { sightOf, type Sight } from '../../../../servers/profiles/mask.ts';
 import { parseModel, textOf, type Model } from '../../../../servers/profiles/model.ts';
 import type { ServedProfile } from '../../../../stores/claims/serving.ts';
 

@@ -1,19 +1,40 @@
-import { entities as sharedEntities } from '../../schemas/entities/index.ts';
-import type { Entity } from '../../schemas/entities/entity.ts';
-import type { GoldenProfile } from '../../schemas/profile.ts';
-import type { Claims } from '../../stores/claims/claims.ts';
-import type { ServedProfile } from '../../stores/claims/serving.ts';
+import type { Classification, Entity } from '../schemas/entities/entity.ts';
+import type { Identifier, RecordRef } from '../schemas/observation.ts';
+import type { GoldenProfile } from '../schemas/profile.ts';
+
+/** What must be known of the claims to find a person's consent. */
+export interface ConsentReads {
+  counts(): Promise<{ profiles: Record<string, number> }>;
+  current(ids: readonly string[]): Promise<GoldenProfile[]>;
+  find(entity: string, identifier: Identifier): Promise<string[]>;
+  referring(entity: string, records: readonly RecordRef[], limit: number): Promise<string[]>;
+  profileOf(ref: RecordRef): Promise<string | null>;
+}
 
 /** The shared schema that says what a person allows. */
 const CONSENT = 'consent';
 /** Consents of one person that are looked at. */
 const CONSENTS_MAX = 20;
+/** Without this consent nothing that was computed about a person is shown. */
+const PROFILING = 'profiling';
+
+/** Whether a field's value is kept from who sees these classes and does this with people. */
+export function isMasked(
+  { classification, kind }: { classification: Classification; kind: 'explicit' | 'inferred' },
+  { sees, consents }: { sees: readonly Classification[]; consents: readonly string[] },
+  denied: readonly string[],
+): boolean {
+  if (!sees.includes(classification)) return true;
+  if (denied.length === 0) return false;
+  if (kind === 'inferred' && denied.includes(PROFILING)) return true;
+  return classification !== 'business' && consents.some((flag) => denied.includes(flag));
+}
 
 /** Which flags of a person's consent say no, however it is found: by what identifies the person, or by reference. */
 export async function denialsOf(
-  claims: Claims,
-  { profile }: ServedProfile,
-  entities: ReadonlyMap<string, Entity> = sharedEntities,
+  claims: ConsentReads,
+  profile: GoldenProfile,
+  entities: ReadonlyMap<string, Entity>,
 ): Promise<string[]> {
   const consent = entities.get(CONSENT);
   if (consent === undefined || !concerns(consent, profile.entity, entities)) return [];
@@ -29,7 +50,7 @@ export async function denialsOf(
 
 /** Whose profiles a change of this consent is about. */
 export async function concernedBy(
-  claims: Claims,
+  claims: ConsentReads,
   consent: GoldenProfile,
   entities: ReadonlyMap<string, Entity>,
 ): Promise<string[]> {
@@ -67,7 +88,7 @@ function concerns(consent: Entity, name: string, entities: ReadonlyMap<string, E
 
 /** Profiles of the entity `wanted` that share an identifier with this one, or refer to one of its records. */
 async function profilesLike(
-  claims: Claims,
+  claims: ConsentReads,
   profile: GoldenProfile,
   entity: Entity | undefined,
   wanted: string,
