@@ -1,6 +1,8 @@
+const patience = Math.max(1, Number(process.env['HEADWATER_PATIENCE']) || 1);
+
 /** Native ES modules: the code under test is what Node runs, types stripped by swc. */
 export default {
-  testEnvironment: 'node',
+  testEnvironment: '<rootDir>/test/support/patient-environment.js',
   extensionsToTreatAsEsm: ['.ts'],
   transform: {
     '^.+\\.ts$': [
@@ -11,6 +13,6 @@ export default {
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   // Compiled copies and installed tools are not ours to test.
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.cache/'],
-  testTimeout: 60_000,
+  testTimeout: 60_000 * patience,
   maxWorkers: 2,
 };

@@ -5,6 +5,7 @@ import type { Cache, CacheEntry } from '../../stores/cache/cache.ts';
 import { openRedisCache } from '../../stores/cache/redis.ts';
 import { findRedis, startRedis, type TestRedis } from '../support/redis.ts';
 import { cacheSuite } from './cache-suite.ts';
+import { patient } from '../support/patience.ts';
 
 const binary = await findRedis();
 if (typeof binary === 'string') console.warn(`SKIPPED: the cache in Redis, ${binary}`);
@@ -40,10 +41,10 @@ suite('with a real Redis', () => {
     try {
       const first = await timed(async () => await cache.get(['p_a']));
       expect(first.value).toEqual([null]);
-      expect(first.ms).toBeLessThan(200);
+      expect(first.ms).toBeLessThan(patient(200));
       const second = await timed(async () => await cache.get(['p_a']));
       expect(second.value).toEqual([null]);
-      expect(second.ms).toBeLessThan(10);
+      expect(second.ms).toBeLessThan(patient(10));
       expect(await cache.drop([{ id: 'p_a', version: 9 }])).toBeNull();
       expect(await cache.put([{ entry, ttlMs: 1 }])).toBe(0);
       expect(cache.isUp()).toBe(false);
@@ -60,7 +61,7 @@ suite('with a real Redis', () => {
     await up(cache);
     await cache.put([{ entry, ttlMs: 60_000 }]);
     await redis.kill();
-    expect((await timed(async () => await cache.get(['p_a']))).ms).toBeLessThan(200);
+    expect((await timed(async () => await cache.get(['p_a']))).ms).toBeLessThan(patient(200));
     expect(await cache.get(['p_a'])).toEqual([null]);
     await redis.restart();
     await up(cache);

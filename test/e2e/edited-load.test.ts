@@ -5,9 +5,10 @@ import { compareMany } from '../support/many-rows.ts';
 import { CRM, lineOf, openPipeline, type Pipeline, type SyncEnd } from '../support/pipeline.ts';
 import { startSandboxProcess, type SandboxProcess } from '../support/sandbox-process.ts';
 import { withTemporal, type TestTemporal } from '../support/temporal.ts';
+import { patient } from '../support/patience.ts';
 
 const OBJECTS = ['Contact', 'Account', 'Lead', 'Opportunity', 'Case', 'Task', 'Subscription__c'];
-const LOAD_MS_MAX = 120_000;
+const LOAD_MS_MAX = patient(120_000);
 /** Rows of the whole org and how they are cut: a load of a million takes 13 jobs and 24 pages. */
 const SMALL = { records: 20_000, changesPerMinute: 30_000, sliceRowsTarget: 2_000, bulkPageRowsMax: 1_000 };
 const LARGE = { records: 1e6, changesPerMinute: 60_000, sliceRowsTarget: 100_000, bulkPageRowsMax: 50_000 };

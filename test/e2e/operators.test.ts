@@ -6,9 +6,10 @@ import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { applySchedules } from '../../cli/schedules.ts';
 import { openPipeline, TUNING, type Pipeline } from '../support/pipeline.ts';
 import { temporalCliPath, withTemporal, type TestTemporal } from '../support/temporal.ts';
+import { patient } from '../support/patience.ts';
 
 const HOUR_MS = 3_600_000;
-const WAIT_MS_MAX = 30_000;
+const WAIT_MS_MAX = patient(30_000);
 const run = promisify(execFile);
 
 let temporal: TestTemporal;
@@ -246,7 +247,7 @@ test('workflow cancel ends quickly and deletes the bulk job in the source', asyn
   await cli('workflow', 'cancel', '--workflow-id', handle.workflowId);
   const end = await pipeline.ended(handle);
   expect(end.outcome).toBe('CancelledFailure');
-  expect(Date.now() - startedMs).toBeLessThan(10_000);
+  expect(Date.now() - startedMs).toBeLessThan(patient(10_000));
   expect(pipeline.sandbox.stats.of('DELETE bulk.job')).toBe(deleted + 1);
   pipeline.sandbox.behaviour.bulkJobMs = 0;
   pipeline.pass();

@@ -7,9 +7,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { watchMemory, type Peak } from '../support/memory.ts';
+import { patient } from '../support/patience.ts';
 
-const STEP_MS_MAX = 90_000;
-const UP_MS_MAX = 60_000;
+const STEP_MS_MAX = patient(90_000);
+const UP_MS_MAX = patient(60_000);
 const POLL_MS = 100;
 /** Of the whole demo: npm, launcher, Temporal, sandbox and worker together. */
 const DEMO_MB_MAX = 2_048;

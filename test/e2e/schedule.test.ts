@@ -4,11 +4,12 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { applySchedules } from '../../cli/schedules.ts';
 import { CRM, openPipeline, type Pipeline } from '../support/pipeline.ts';
 import { withTemporal, type TestTemporal } from '../support/temporal.ts';
+import { patient } from '../support/patience.ts';
 
 const EVERY_MS = 8_000;
 const ROWS = 400;
 const CHANGED = 20;
-const WAIT_MS_MAX = 60_000;
+const WAIT_MS_MAX = patient(60_000);
 
 let temporal: TestTemporal;
 let pipeline: Pipeline;

@@ -8,6 +8,7 @@ import type { Claims } from '../../stores/claims/claims.ts';
 import type { Inbox } from '../../stores/inbox/inbox.ts';
 import { openInbox } from '../../stores/inbox/open.ts';
 import type { Pipeline } from './pipeline.ts';
+import { patient } from './patience.ts';
 
 export const SECRET = 'abcdefghijklmnopqrstuvwxyz';
 
@@ -52,7 +53,7 @@ export async function valueOf(
 export async function until<T>(
   ask: () => Promise<T>,
   wanted: (answer: T) => boolean,
-  msMax = 20_000,
+  msMax = patient(20_000),
 ): Promise<number> {
   const started = performance.now();
   for (;;) {

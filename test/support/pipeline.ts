@@ -25,6 +25,7 @@ import { openLedgerAt } from '../../stores/ledger/open.ts';
 import { differences } from './oracle.ts';
 import type { TestTemporal } from './temporal.ts';
 import { startWorker, type TestWorker } from './worker-process.ts';
+import { patient } from './patience.ts';
 
 /** The connection that every pipeline has. */
 export const CRM = 'crm';
@@ -33,7 +34,7 @@ export const TUNING: Tuning = { heartbeatMs: 2_000, retryMs: 50 };
 const NO_ROWS = { Contact: 0, Account: 0, Lead: 0, Opportunity: 0, Case: 0, Task: 0, Subscription__c: 0 };
 /** The org's clock starts this far back, so that tests move it instead of waiting. */
 const CLOCK_BEHIND_MS = 3 * 86_400_000;
-const SYNC_MS_MAX = 40_000;
+const SYNC_MS_MAX = patient(40_000);
 /** Bundling the workflows takes a second: all workers of one test file share the result. */
 const BUNDLES = mkdtempSync(join(tmpdir(), 'headwater-bundles-'));
 process.on('exit', () => rmSync(BUNDLES, { recursive: true, force: true }));

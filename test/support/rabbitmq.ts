@@ -7,10 +7,11 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from 'amqplib';
+import { patient } from './patience.ts';
 
 /** Debian's script on PATH changes the user; the one that it calls runs as whoever calls it. */
 const SERVER = '/usr/lib/rabbitmq/bin/rabbitmq-server';
-const READY_MS_MAX = 40_000;
+const READY_MS_MAX = patient(40_000);
 const READY_RETRY_MS = 100;
 
 export interface TestRabbit {

@@ -3,6 +3,7 @@ import { createServer, type ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Webhook } from 'standardwebhooks';
 import { notificationSchema, type Notification } from '../../schemas/notification.ts';
+import { patient } from './patience.ts';
 
 export const SIGNING_SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw';
 
@@ -65,7 +66,7 @@ export async function startReceiver(): Promise<TestReceiver> {
     set answer(next) {
       answer = next;
     },
-    async until(wanted, msMax = 15_000) {
+    async until(wanted, msMax = patient(15_000)) {
       const end = performance.now() + msMax;
       while (!wanted(received)) {
         if (performance.now() > end)

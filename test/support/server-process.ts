@@ -4,9 +4,10 @@ import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { patient } from './patience.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
-const READY_MS_MAX = 30_000;
+const READY_MS_MAX = patient(30_000);
 
 export interface TestServer {
   readonly pid: number;

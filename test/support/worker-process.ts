@@ -2,9 +2,10 @@
 import { spawn } from 'node:child_process';
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { patient } from './patience.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
-const READY_MS_MAX = 60_000;
+const READY_MS_MAX = patient(60_000);
 const OUTPUT_KEPT_CHARACTERS = 4_000;
 
 export interface TestWorker {
