@@ -2,7 +2,7 @@ const patience = Math.max(1, Number(process.env['HEADWATER_PATIENCE']) || 1);
 
 /** Native ES modules: the code under test is what Node runs, types stripped by swc. */
 export default {
-  testEnvironment: '<rootDir>/test/support/patient-environment.js',
+  testEnvironment: '<rootDir>/jest-environment.config.js',
   extensionsToTreatAsEsm: ['.ts'],
   transform: {
     '^.+\\.ts$': [

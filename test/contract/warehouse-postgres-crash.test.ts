@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { HeadwaterError } from '../../rules/errors.ts';
@@ -147,7 +148,7 @@ test('a loading process that is killed at any moment leaves nothing half, and it
   await maker.close();
   const csv = Array.from({ length: 60_000 }, (_, at) => row(String(at), at % 60, `name ${at}`));
   const request = await bench.batch(NAME, { csv }, { window: windowOf('w1'), id: 'b1' });
-  const program = join(import.meta.dirname, 'warehouse-postgres-crash-child.ts');
+  const program = fileURLToPath(new URL('warehouse-postgres-crash-child.ts', import.meta.url));
   const seen = new Set<number>();
   for (const waitMs of [5, 150, 400]) {
     const child = spawn(process.execPath, [program, url, folder, JSON.stringify(request)]);
