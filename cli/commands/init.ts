@@ -37,17 +37,31 @@ const TEMPLATES: Record<string, Template> = {
       // Or 'all'; \`npx headwater discover\` lists them. Two objects with ~ between are their associations.
       objects: ['contacts', 'companies', 'deals', 'tickets', 'contacts~companies'],`,
   },
+  push: {
+    variables: ['HOOK_SECRET'],
+    needs: 'a sender that signs as Standard Webhooks says, or a tool with a key (`npx headwater keys new`)',
+    lines: (secret) => `// Nobody can be asked what its records look like: docs/ingest.md.
+      objects: 'all',
+      records: {
+        order: {
+          key: 'id',
+          stamp: 'updated',
+          fields: { id: 'string', updated: 'timestamp', total: 'decimal(18,2)', email: 'string' },
+        },
+      },
+      webhooks: { secrets: [${secret('HOOK_SECRET')}] },`,
+  },
 };
 
 export const init: Command = {
   name: 'init',
-  summary: 'Write a configuration for your own Salesforce or HubSpot',
+  summary: 'Write a configuration for your own systems',
   usage: '[connection]',
   example: 'init acme',
   about:
     "Asks nothing and overwrites nothing. The org's name becomes the schema in the warehouse and, beside another\nconfiguration, the file acme.config.ts with a home of its own, .headwater-acme.",
   options: {
-    kind: { type: 'string', value: '<kind>', help: 'salesforce (the default) or hubspot' },
+    kind: { type: 'string', value: '<kind>', help: 'salesforce (the default), hubspot or push' },
     file: { type: 'string', value: '<path>', help: 'Where to write it' },
   },
   arguments: { min: 0, max: 1 },
