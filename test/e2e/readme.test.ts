@@ -123,7 +123,7 @@ function runFile(folder: string): z.infer<typeof runFileSchema> | undefined {
   return existsSync(path) ? runFileSchema.parse(JSON.parse(readFileSync(path, 'utf8'))) : undefined;
 }
 
-/** Launcher, Temporal, both sandboxes and the worker of this home. */
+/** Launcher, Temporal, both sandboxes, the worker and the servers of this home. */
 function processesOf(folder: string): number[] {
   const file = runFile(folder);
   return file === undefined ? [] : [file.launcher.pid, ...file.processes.map(({ pid }) => pid)];
@@ -178,7 +178,7 @@ test(
     const running = await startInBackground();
     const printed = [...running.screen().matchAll(/^ {4}(npx headwater .+)$/gm)].map(([, line = '']) => line);
     expect(printed).toHaveLength(3);
-    const documented = runnable().filter((line) => line.startsWith('npx headwater'));
+    const documented = runnable().filter((line) => /^(?:npx headwater|H=)/.test(line));
     // Which customer the screen explains depends on the last edits; the README explains one that is always there.
     const fixed = printed.filter((line) => !line.startsWith('npx headwater explain '));
     expect(fixed).toHaveLength(2);
@@ -204,7 +204,7 @@ test(
     expect(second.stderr.trim().split('\n')).toEqual([expect.stringContaining('✗ ALREADY_RUNNING')]);
 
     const pids = processesOf(home);
-    expect(pids).toHaveLength(5);
+    expect(pids).toHaveLength(6);
     process.kill(running.pid, 'SIGINT');
     const ended = await running.ended;
     expect(ended.code).toBe(0);
