@@ -29,7 +29,6 @@ const SAVE_EVERY_MS = 250;
 const DRAIN_MS_MAX = 5_000;
 /** Clocks of processes that write changes differ, and a change is dated when its run began, by less than this. */
 const DATING_MS_MAX = 3_600_000;
-const POSITION_BITS = 52;
 
 export interface DeliverAsked {
   /** What was started, as given: checked here, because workflow code cannot. */
@@ -99,7 +98,7 @@ async function begin(
   const cursor = cursorOf(name);
   if ((await claims.cursor(`${cursor}/begun`)) === 0) {
     // The mark comes last: a crash in between looks for the newest position once more.
-    await claims.moveCursor(cursor, await newestPosition(claims));
+    await claims.moveCursor(cursor, await claims.outboxEnd());
     await claims.moveCursor(`${cursor}/at`, now());
     await claims.moveCursor(`${cursor}/begun`, 1);
   }
@@ -112,7 +111,7 @@ async function begin(
     turn,
     // Rows of versions that were replaced meanwhile may be pruned; what they changed is no older than this.
     knownMs: (await claims.cursor(`${cursor}/at`)) - DATING_MS_MAX,
-    resumedUntil: await newestPosition(claims),
+    resumedUntil: await claims.outboxEnd(),
   };
 }
 
@@ -284,16 +283,4 @@ class Round {
       disabled: this.#gone,
     };
   }
-}
-
-/** The outbox has no end to ask for; halving finds it with some fifty small questions. */
-async function newestPosition(claims: Pick<Claims, 'outbox'>): Promise<number> {
-  let [low, high] = [0, 2 ** POSITION_BITS];
-  while (low < high) {
-    const middle = Math.floor((low + high) / 2);
-    const [next] = await claims.outbox(middle, 1);
-    if (next === undefined) high = middle;
-    else low = next.position;
-  }
-  return low;
 }

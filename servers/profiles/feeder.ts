@@ -20,7 +20,6 @@ const BUSY_FOR_MS = 1_000;
 const RETRY_MS = 200;
 /** Without a look at the outbox for so long nobody knows whether the cache still says the truth. */
 const CURRENT_MS_MAX = 2_000;
-const POSITION_BITS = 52;
 
 /**
  * Follows the outbox of the claims and hands on what changed. Beginning anew at an older position repeats drops, which change
@@ -75,7 +74,7 @@ export class Feeder {
     const { cursor, take } = this.#options;
     const claims = await this.#options.claims();
     if (claims === undefined) return false;
-    this.#position ??= cursor === null ? await newestPosition(claims) : await claims.cursor(cursor);
+    this.#position ??= cursor === null ? await claims.outboxEnd() : await claims.cursor(cursor);
     const asked = performance.now();
     const rows = await claims.outbox(this.#position, ROWS_MAX);
     const last = rows.at(-1);
@@ -99,16 +98,4 @@ class Away extends Error {
 function codeOf(error: unknown): { code: string } {
   const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
   return { code: typeof code === 'string' ? code : 'INTERNAL' };
-}
-
-/** The outbox has no end to ask for; halving finds it with some fifty small questions. */
-export async function newestPosition(claims: Pick<Claims, 'outbox'>): Promise<number> {
-  let [low, high] = [0, 2 ** POSITION_BITS];
-  while (low < high) {
-    const middle = Math.floor((low + high) / 2);
-    const [next] = await claims.outbox(middle, 1);
-    if (next === undefined) high = middle;
-    else low = next.position;
-  }
-  return low;
 }

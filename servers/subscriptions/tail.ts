@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Entity } from '../../schemas/entities/entity.ts';
 import type { Claims, OutboxRow } from '../../stores/claims/claims.ts';
-import { newestPosition } from '../profiles/feeder.ts';
 import type { Log } from '../services.ts';
 import { toldBy, type Told } from './told.ts';
 
@@ -39,7 +38,8 @@ export class Tail {
   }
 
   async newest(): Promise<number> {
-    return await newestPosition(await this.#claims());
+    const claims = await this.#claims();
+    return await claims.outboxEnd();
   }
 
   /** What lies between a position and this one, for one listener that comes later than the others. */

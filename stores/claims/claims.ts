@@ -285,6 +285,8 @@ export interface Claims extends Serving {
 
   /** Rows above the position, ascending. */
   outbox(after: number, limit: number): Promise<OutboxRow[]>;
+  /** Of the last row that was ever written; 0: none. */
+  outboxEnd(): Promise<number>;
   cursor(consumer: string): Promise<number>;
   /** Never back. A name with a slash is a mark of its consumer's own, and no position of the outbox. */
   moveCursor(consumer: string, position: number): Promise<void>;

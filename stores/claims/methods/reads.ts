@@ -39,6 +39,7 @@ type Names =
   | 'previewRollback'
   | 'reviews'
   | 'outbox'
+  | 'outboxEnd'
   | 'cursor'
   | 'events'
   | 'subject'
@@ -127,7 +128,10 @@ function isContested({ fields, deleted }: GoldenProfile): boolean {
 function listMethods({
   backend,
   context,
-}: Store): Pick<Claims, 'rowHashes' | 'counts' | 'outbox' | 'cursor' | 'events' | 'verify' | 'sinkState'> {
+}: Store): Pick<
+  Claims,
+  'rowHashes' | 'counts' | 'outbox' | 'outboxEnd' | 'cursor' | 'events' | 'verify' | 'sinkState'
+> {
   const { vault } = context;
   return {
     rowHashes: async (source, object, records) =>
@@ -142,6 +146,7 @@ function listMethods({
         openReviews: counts.get('open reviews') ?? 0,
       };
     },
+    outboxEnd: async () => (await backend.look(() => ask((reads) => reads.head()))).position,
     outbox: async (after, limit) => {
       const rows = await backend.look(() => ask((reads) => reads.outbox(after, requireLimit(limit))));
       return rows.map(({ pid, at, ...row }) => ({ ...row, profile: vault.publicId(pid), at: instantOf(at) }));

@@ -21,6 +21,7 @@ import { VERSION_CODE_MAX } from '../engine/draft.ts';
 import {
   edgeRow,
   eventRow,
+  headRow,
   num,
   numOrNull,
   profileRow,
@@ -95,18 +96,7 @@ export class SqliteReads implements Reads {
   }
 
   head(): Head {
-    const [seq, rid, pid, position, cause, batch, hash, edges, suppressed] = this.#db.one(HEAD) ?? [];
-    return {
-      seq: num(seq),
-      rid: num(rid),
-      pid: num(pid),
-      position: num(position),
-      cause: num(cause),
-      batch: num(batch),
-      hash: str(hash),
-      edges: num(edges),
-      suppressed: num(suppressed),
-    };
+    return headRow(this.#db.one(HEAD));
   }
 
   objectId(entity: string, source: string, object: string): number {
