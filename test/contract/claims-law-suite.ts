@@ -74,6 +74,7 @@ const MIXED = rules({
 export function claimsLawSuite(factory: ClaimsFactory): void {
   crowdLaw(factory);
   largeBatchTest(factory);
+  movedAddressTest(factory);
   describe(`${factory.name}: golden values depend on the set of observations alone`, () => {
     test.each([
       ['without limits', {}],
@@ -137,6 +138,24 @@ function together({ records, limit }: Crowd): string[] {
   }
   const members = Map.groupBy(group.keys(), (index) => group[index] ?? index);
   return [...members.values()].map((some) => some.join(' ')).toSorted();
+}
+
+/** Found by the law below in one history of some three thousand: whom the first address had linked stayed with the others. */
+function movedAddressTest(factory: ClaimsFactory): void {
+  test(`${factory.name}: I1: an address exchanged for an older profile's leaves nobody behind in it`, async () => {
+    const rows = [
+      seen('b', '2', 6, { email: 'q@x.org' }),
+      seen('c', '2', 6, { email: 'p@x.org' }),
+      seen('a', '2', 5, { email: 'p@x.org' }),
+      seen('c', '2', 7, { email: 'q@x.org' }),
+    ];
+    const at = { rules: new Map([['contact', rules()]]) };
+    for (const size of [1, 2, 3, 4]) {
+      const { golden } = await outcome(factory, at, rows, [size], ['poll']);
+      const members = golden.split('\n').map((line) => /"refs":\[(.*?)\]/.exec(line)?.[1]);
+      expect(members).toEqual(['"a:2:false"', '"b:2:false","c:2:false"']);
+    }
+  });
 }
 
 /** Rows of a large batch are hashed and sealed ahead of the store, as if each were new. */

@@ -349,9 +349,11 @@ export function enter(rec: Rec, profile: Profile): void {
 
 function isSafe(world: World, found: ReadonlySet<Profile>, more: number): boolean {
   let size = more;
-  for (const { row, members } of found) {
+  for (const profile of found) {
+    const { row, members } = profile;
     size += members.size;
-    if (row.guarded) return false;
+    // Somebody in it was found by a value that is gone: merged away here, nobody would take it apart.
+    if (row.guarded || world.replan.has(profile)) return false;
     for (const rec of members) if (rec.apart) return false;
   }
   return size <= (world.context.guards.clusterMax ?? CLUSTER_MAX);
