@@ -2,8 +2,8 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import type { FieldType } from '../../schemas/object-schema.ts';
+import type { LoadTable } from '../../warehouses/batch-rules.ts';
 import * as load from '../../warehouses/duckdb/load-sql.ts';
-import type { LoadTable } from '../../warehouses/duckdb/load-sql.ts';
 import { createTableSql, planChanges } from '../../warehouses/duckdb/schema.ts';
 import { INSERT_INTERVALS, SYSTEM_DDL } from '../../warehouses/duckdb/system-tables.ts';
 import { placeFields, tableType } from '../../warehouses/duckdb/types.ts';
@@ -43,7 +43,7 @@ const columns = [
 ];
 const table: LoadTable = {
   ...{ target: load.targetOf('crm', schema), columns, places: placeFields(schema.fields, columns) },
-  ...{ key: '"id"', keyType: 'VARCHAR', stagedKey: '"id"' },
+  ...{ keyName: 'id', key: '"id"', keyType: 'VARCHAR', stagedKey: '"id"' },
 };
 const older = { ...table, columns: [...columns, { name: 'old', type: 'VARCHAR' }] };
 const shaped = { schema, window: { id: 'w_1', from: UNTIL, until: UNTIL }, confirmedAt: CONFIRMED };

@@ -1,22 +1,23 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import type { Instant } from '../../schemas/instant.ts';
 import type { ObjectSchema } from '../../schemas/object-schema.ts';
-import { HeadwaterError } from '../../rules/errors.ts';
+import {
+  asideRow,
+  asideSql,
+  comparedRow,
+  heldVersion,
+  openQuarantine,
+  stateCase,
+  textOf,
+} from '../audit-rows.ts';
+import { keyColumnOf } from '../batch-rules.ts';
 import { checkIdentifiers, literal, qualified, quote } from '../sql.ts';
-import type {
-  ComparedRow,
-  HeldVersion,
-  LoadRequest,
-  OpenQuarantine,
-  RowState,
-  WarehouseAudit,
-} from '../warehouse.ts';
+import type { ComparedRow, HeldVersion, LoadRequest, OpenQuarantine, WarehouseAudit } from '../warehouse.ts';
 import { rowsOf, type Client } from './client.ts';
 import { openTable } from './load.ts';
 import { tableColumns } from './schema.ts';
 import { tableType } from './types.ts';
 
-const text = (value: unknown): string => (typeof value === 'string' ? value : '');
 const instant = (column: string): string => `strftime(${column} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%gZ')`;
 const at = (moment: Instant): string => `TIMESTAMPTZ ${literal(moment)}`;
 
@@ -32,7 +33,7 @@ async function placeOf(
   schema: ObjectSchema,
 ): Promise<Place | undefined> {
   checkIdentifiers(schema);
-  const key = schema.fields.find((field) => field.name === schema.key)?.column ?? schema.key;
+  const key = keyColumnOf(schema);
   const columns = await tableColumns(connection, name, schema.table);
   return columns.length === 0 ? undefined : { table: qualified(name, schema.table), key: quote(key) };
 }
@@ -94,7 +95,7 @@ function comparing(client: Client): Omit<WarehouseAudit, Mending> {
             `ORDER BY hash(CAST(${key} AS VARCHAR) || $1), 1 LIMIT $2::BIGINT`,
           [seed, BigInt(rows)],
         );
-        return found.map((row) => text(row['record']));
+        return found.map((row) => textOf(row['record']));
       }),
     compare: (request, except) =>
       client.read(`comparing ${request.schema.table}`, (connection) =>
@@ -143,11 +144,7 @@ async function heldRows(
       `FROM ${table} WHERE ${where} ORDER BY _version, 1`,
     values,
   );
-  return rows.map((row) => ({
-    record: text(row['record']),
-    version: typeof row['version'] === 'string' ? row['version'] : null,
-    deleted: row['deleted'] === true,
-  }));
+  return rows.map(heldVersion);
 }
 
 async function versionsIn(
@@ -189,62 +186,18 @@ async function compareBatch(
       return [`CASE WHEN ${value} IS DISTINCT FROM t.${quote(column.name)} THEN ${literal(field.name)} END`];
     });
     const columns = `list_filter([${[...differing, 'NULL'].join(', ')}], lambda c: c IS NOT NULL)`;
-    const state = [
-      // Deleted on both sides, or never here, is the same whenever it was.
-      "CASE WHEN s._deleted AND coalesce(t._deleted, true) THEN 'same'",
-      "WHEN t.rowid IS NULL THEN 'missing'",
-      "WHEN t._version IS NULL OR t._version < s._version THEN 'outdated'",
-      "WHEN t._version > s._version THEN CASE WHEN coalesce(t._deleted, false) AND NOT s._deleted THEN 'lost' ELSE 'newer' END",
-      "WHEN coalesce(t._deleted, false) <> s._deleted THEN CASE WHEN s._deleted THEN 'kept' ELSE 'lost' END",
-      "ELSE 'same' END",
-    ];
     const paths = files.rows.map(literal).join(', ');
     const rows = await rowsOf(
       connection,
-      `SELECT CAST(s.${stagedKey} AS VARCHAR) AS record, ${state.join(' ')} AS state, ${instant('s._version')} AS version, ` +
+      `SELECT CAST(s.${stagedKey} AS VARCHAR) AS record, ${stateCase('t.rowid IS NULL')} AS state, ${instant('s._version')} AS version, ` +
         `to_json(${columns})::VARCHAR AS columns, s._deleted AS gone FROM read_parquet([${paths}]) AS s LEFT JOIN ${target} AS t ON CAST(s.${stagedKey} AS ${keyType}) = t.${key}`,
     );
-    for (const row of rows) {
-      const differ: unknown = JSON.parse(text(row['columns']) || '[]');
-      const names = Array.isArray(differ) ? differ.map(String) : [];
-      const same = row['state'] === 'same' && row['gone'] !== true;
-      found.push({
-        record: text(row['record']),
-        state: same && names.length > 0 ? 'altered' : stateOf(text(row['state'])),
-        version: text(row['version']),
-        columns: same ? names : [],
-      });
-    }
+    found.push(...rows.map(comparedRow));
   }
-  if (files.quarantine !== null) {
-    const rows = await rowsOf(
-      connection,
-      `SELECT record, min(field) AS field, min(reason) AS reason FROM read_parquet(${literal(files.quarantine)}) WHERE record IS NOT NULL GROUP BY record`,
-    );
-    for (const row of rows) {
-      const columns = typeof row['field'] === 'string' ? [row['field']] : [];
-      const about = { state: 'aside' as const, version: null, columns, reason: text(row['reason']) };
-      found.push({ record: text(row['record']), ...about });
-    }
-  }
+  if (files.quarantine !== null)
+    found.push(...(await rowsOf(connection, asideSql(files.quarantine))).map(asideRow));
   return found;
 }
-
-const STATES: ReadonlySet<string> = new Set<RowState>([
-  'same',
-  'missing',
-  'outdated',
-  'kept',
-  'lost',
-  'newer',
-]);
-
-function stateOf(value: string): RowState {
-  if (isState(value)) return value;
-  throw new HeadwaterError('INTERNAL', `a compared row is "${value}"`);
-}
-
-const isState = (value: string): value is RowState => STATES.has(value);
 
 async function readQuarantine(
   connection: DuckDBConnection,
@@ -259,8 +212,5 @@ async function readQuarantine(
      GROUP BY object, record ORDER BY object, record LIMIT $3::BIGINT`,
     [name, object ?? '', BigInt(recordsMax)],
   );
-  return rows.map((row) => {
-    const reasons: OpenQuarantine['reasons'] = JSON.parse(text(row['reasons']));
-    return { object: text(row['object']), record: text(row['record']), reasons };
-  });
+  return rows.map(openQuarantine);
 }

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { ORIGIN } from '../../schemas/instant.ts';
+import { isPartial } from '../batch-rules.ts';
+import { risingClock } from '../fact-rows.ts';
 import { checkIdentifiers, qualified } from '../sql.ts';
 import { defineWarehouse } from '../warehouse.ts';
-import type { LoadRequest, Warehouse, WarehouseContext } from '../warehouse.ts';
+import type { Warehouse, WarehouseContext } from '../warehouse.ts';
 import { auditMethods } from './audit.ts';
 import { checkFile } from './check.ts';
 import { openClient, rowsOf } from './client.ts';
@@ -35,18 +36,6 @@ export const duckdb = defineWarehouse({
   config: duckdbConfigSchema,
   connect,
 });
-
-/** Strictly rising, so that rows of two loads within one millisecond differ in `_loaded_at`. */
-function risingClock(clock: () => number): () => string {
-  let last = ORIGIN;
-  return () => {
-    const next = Math.max(clock(), Date.parse(last) + 1);
-    last = new Date(next).toISOString();
-    return last;
-  };
-}
-
-const isPartial = ({ window }: LoadRequest): boolean => window.fields !== undefined;
 
 async function connect(config: DuckdbConfig, context: WarehouseContext): Promise<Warehouse> {
   const client = await openClient(config, context);

@@ -1,24 +1,15 @@
 import type { ObjectSchema } from '../../schemas/object-schema.ts';
+import { keptOutReason } from '../batch-rules.ts';
+import type { LoadTable } from '../batch-rules.ts';
+import { QUARANTINE_COLUMNS } from '../fact-rows.ts';
 import { literal, qualified, quote } from '../sql.ts';
-import { QUARANTINE_COLUMNS } from './system-tables.ts';
 import { tableType } from './types.ts';
-import type { Place, TableColumn } from '../columns.ts';
+import type { Place } from '../columns.ts';
 
 /**
  * A load in statements that fit into little memory: a narrow join of keys and order tuples decides what becomes of each staged
  * row (`load_plan`), then whole rows are deleted and inserted. MERGE of whole rows needs memory for both sides.
  */
-export interface LoadTable {
-  target: string;
-  /** All of the table's columns, as the catalog has them. */
-  columns: TableColumn[];
-  places: Place[];
-  /** Quoted column that holds the key, its type, and its quoted name in the staged files. */
-  key: string;
-  keyType: string;
-  stagedKey: string;
-}
-
 export const targetOf = (connection: string, schema: ObjectSchema): string =>
   qualified(connection, schema.table);
 
@@ -202,7 +193,7 @@ export function setAsideSql(place: Place, table: string, stagedKey: string, path
   return [
     `INSERT INTO _headwater.quarantine ${QUARANTINE_COLUMNS}`,
     `SELECT $2, $3, $4, $5, CAST(${stagedKey} AS VARCHAR), ${literal(place.field.name)}, CAST(${value} AS VARCHAR),`,
-    `  ${literal(`the policy keeps this column out of ${table}`)}, NULL, $1::TIMESTAMPTZ`,
+    `  ${literal(keptOutReason(table))}, NULL, $1::TIMESTAMPTZ`,
     `FROM ${parquet(path)} WHERE ${value} IS NOT NULL`,
   ].join('\n');
 }

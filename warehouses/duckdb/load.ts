@@ -1,13 +1,23 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import type { LoadReceipt } from '../../schemas/batch.ts';
+import {
+  addTally,
+  appliedBatch,
+  batchValues,
+  checkShaped,
+  isSetAside,
+  leftOut,
+  loadTable,
+  noTally,
+  planTally,
+} from '../batch-rules.ts';
+import type { LoadTable, Tally } from '../batch-rules.ts';
+import { checkIdentifiers } from '../sql.ts';
 import type { LoadRequest } from '../warehouse.ts';
-import { HeadwaterError } from '../../rules/errors.ts';
-import { checkIdentifiers, quote } from '../sql.ts';
 import { rowsOf } from './client.ts';
 import * as statement from './load-sql.ts';
-import type { LoadTable, StagedPaths } from './load-sql.ts';
+import type { StagedPaths } from './load-sql.ts';
 import { tableColumns } from './schema.ts';
-import { refuseOutdated } from './system-tables.ts';
 import { placeFields } from './types.ts';
 
 /**
@@ -24,10 +34,10 @@ export async function loadBatch(
   if (applied !== undefined) return { ...applied, ms: performance.now() - started };
   const table = await openTable(connection, request);
   const load: Load = { connection, request, table, now };
-  const sum: Tally = { inserted: 0, updated: 0, unchanged: 0, stale: 0 };
+  const sum = noTally();
   const { rows, tombstones, quarantine } = request.files;
-  if (rows.length > 0) add(sum, await loadRows(load, rows));
-  if (tombstones !== null) add(sum, await loadTombstones(load, tombstones));
+  if (rows.length > 0) addTally(sum, await loadRows(load, rows));
+  if (tombstones !== null) addTally(sum, await loadTombstones(load, tombstones));
   if (quarantine !== null) await connection.run(statement.quarantineSql(quarantine), about(request, now));
   await writeBatchRow(connection, request, sum, now);
   return { batch: request.batch.id, alreadyApplied: false, ...sum, ms: performance.now() - started };
@@ -38,20 +48,6 @@ interface Load {
   request: LoadRequest;
   table: LoadTable;
   now: string;
-}
-
-interface Tally {
-  inserted: number;
-  updated: number;
-  unchanged: number;
-  stale: number;
-}
-
-function add(sum: Tally, more: Tally): void {
-  sum.inserted += more.inserted;
-  sum.updated += more.updated;
-  sum.unchanged += more.unchanged;
-  sum.stale += more.stale;
 }
 
 const about = ({ batch, window }: LoadRequest, now: string): string[] => [
@@ -65,33 +61,24 @@ const about = ({ batch, window }: LoadRequest, now: string): string[] => [
 /** I3: a lower attempt than one seen for the window is refused. A batch that is there already is a no-op. */
 export async function findApplied(
   connection: DuckDBConnection,
-  { batch, window }: LoadRequest,
+  request: LoadRequest,
 ): Promise<Omit<LoadReceipt, 'ms'> | undefined> {
+  const { batch, window } = request;
   const rows = await rowsOf(
     connection,
     'SELECT batch,slice,attempt,inserted,updated,unchanged,stale,replaced_by FROM _headwater.batches WHERE "window"=$1',
     [window.id],
   );
-  const found = rows.find((row) => row['batch'] === batch.id);
-  const highest = rows.reduce((most, row) => Math.max(most, Number(row['attempt'])), 0);
-  if (found === undefined || found['replaced_by'] !== null)
-    refuseOutdated(window.id, window.attempt, highest);
-  if (found === undefined) return undefined;
-  if (found['replaced_by'] !== null) await replaceOthers(connection, batch.id, window.id, batch.slice);
-  if (window.attempt > Number(found['attempt']) || found['replaced_by'] !== null) {
+  const applied = appliedBatch(rows, request);
+  if (applied === undefined) return undefined;
+  if (applied.back) await replaceOthers(connection, batch.id, window.id, batch.slice);
+  if (applied.claim) {
     await connection.run(
       'UPDATE _headwater.batches SET replaced_by=NULL,attempt=greatest(attempt,$1::INTEGER) WHERE batch=$2 AND "window"=$3',
       [...[window.attempt, batch.id, window.id]],
     );
   }
-  const count = (name: string): number => Number(found[name]);
-  const counts = {
-    inserted: count('inserted'),
-    updated: count('updated'),
-    unchanged: count('unchanged'),
-    stale: count('stale'),
-  };
-  return { batch: batch.id, alreadyApplied: true, ...counts };
+  return applied.receipt;
 }
 
 /** An older batch of the same slice counts in no receipt any more. */
@@ -113,42 +100,20 @@ export async function writeBatchRow(
   sum: Tally,
   now: string,
 ): Promise<void> {
-  const { batch, window, schema } = request;
+  const { batch, window } = request;
   await replaceOthers(connection, batch.id, window.id, batch.slice);
   await connection.run(
     'INSERT INTO _headwater.batches VALUES ($1,$2,$3::INTEGER,$4::INTEGER,$5,$6,$7,$8::BIGINT,$9::BIGINT,$10::BIGINT,$11::BIGINT,$12::JSON,NULL,$13::TIMESTAMPTZ)',
-    [
-      ...[batch.id, window.id, batch.slice, window.attempt, window.connection, window.object, schema.table],
-      ...[sum.inserted, sum.updated, sum.unchanged, sum.stale, JSON.stringify(batch.counts), now],
-    ],
+    batchValues(request, sum, now),
   );
 }
 
-export async function openTable(
-  connection: DuckDBConnection,
-  { window, schema }: LoadRequest,
-): Promise<LoadTable> {
+export async function openTable(connection: DuckDBConnection, request: LoadRequest): Promise<LoadTable> {
+  const { window, schema } = request;
   checkIdentifiers(schema);
   const columns = await tableColumns(connection, window.connection, schema.table);
-  const places = placeFields(schema.fields, columns);
-  const key = places.find((place) => place.field.name === schema.key);
-  if (key?.column === undefined || !key.fits) {
-    const why =
-      columns.length === 0
-        ? 'the table does not exist'
-        : `its key column ${key?.field.column ?? schema.key} does not fit`;
-    throw new HeadwaterError('WAREHOUSE_REJECTED', `${window.connection}.${schema.table}: ${why}`, {
-      remedy: 'Allow new tables and types in the schema policy, then run the window again.',
-    });
-  }
-  return {
-    target: statement.targetOf(window.connection, schema),
-    columns,
-    places,
-    key: quote(key.column.name),
-    keyType: key.column.type,
-    stagedKey: quote(key.field.column),
-  };
+  const target = statement.targetOf(window.connection, schema);
+  return loadTable(target, request, columns, placeFields(schema.fields, columns));
 }
 
 async function numbers(connection: DuckDBConnection, sql: string): Promise<number[]> {
@@ -157,14 +122,8 @@ async function numbers(connection: DuckDBConnection, sql: string): Promise<numbe
 
 async function loadRows(load: Load, path: StagedPaths): Promise<Tally> {
   const { connection, table, now } = load;
-  const [rows = 0, keys] = await numbers(connection, statement.inspectSql(table.stagedKey, path));
-  const { id, counts } = load.request.batch;
-  if (rows !== keys || rows !== counts.shaped) {
-    const found = `the staged file holds ${rows} rows and ${keys ?? 0} keys, ${counts.shaped} were shaped`;
-    throw new HeadwaterError('WAREHOUSE_REJECTED', `batch ${id}: ${found}`, {
-      remedy: 'The staged file was changed or is broken; shape the slice again.',
-    });
-  }
+  const [rows = 0, keys = 0] = await numbers(connection, statement.inspectSql(table.stagedKey, path));
+  checkShaped(load.request, rows, keys);
   await setAside(load, path);
   const [held] = await numbers(connection, `SELECT count(*) FROM ${table.target}`);
   const tally =
@@ -194,43 +153,18 @@ async function loadTombstones(load: Load, path: string): Promise<Tally> {
 /** Decides over every staged row before any is written. A key that the table holds twice would count twice: refused. */
 async function plan({ connection, table }: Load, sql: string, rows: number): Promise<Tally> {
   await connection.run(sql);
-  const counted = await rowsOf(connection, statement.PLAN_COUNTS);
-  const count = (action: string): number =>
-    Number(counted.find((row) => row['action'] === action)?.['rows'] ?? 0);
-  const tally = {
-    inserted: count('insert'),
-    updated: count('update'),
-    unchanged: count('unchanged'),
-    stale: count('stale'),
-  };
-  const sum = tally.inserted + tally.updated + tally.unchanged + tally.stale;
-  if (sum !== rows) {
-    throw new HeadwaterError(
-      'WAREHOUSE_REJECTED',
-      `${table.target} holds a key more than once: ${rows} staged rows meet ${sum}`,
-      {
-        remedy: 'Another program wrote into this table. Remove the repeated rows, then run the window again.',
-      },
-    );
-  }
-  return tally;
+  return planTally(await rowsOf(connection, statement.PLAN_COUNTS), rows, table.target);
 }
 
 /** Fields without a column that takes them: under the policy `quarantine` their values are set aside, never dropped unseen. */
 async function setAside({ connection, request, table, now }: Load, path: StagedPaths): Promise<void> {
-  for (const place of table.places.filter((candidate) => candidate.column === undefined || !candidate.fits)) {
+  for (const place of leftOut(table.places)) {
     const [last] = await rowsOf(
       connection,
       'SELECT policy FROM _headwater.schema_changes WHERE connection=$1 AND "table"=$2 AND "column"=$3 ORDER BY changed_at DESC LIMIT 1',
       [request.window.connection, request.schema.table, place.field.column],
     );
-    if (last === undefined) {
-      throw new HeadwaterError(
-        'WAREHOUSE_REJECTED',
-        `${table.target}: no column takes ${place.field.column}, and no policy left it out`,
-      );
-    }
-    if (last['policy'] !== 'quarantine') continue;
+    if (!isSetAside(place, last?.['policy'], table.target)) continue;
     await connection.run(
       statement.setAsideSql(place, request.schema.table, table.stagedKey, path),
       about(request, now),

@@ -1,11 +1,12 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import type { LoadReceipt } from '../../schemas/batch.ts';
-import { HeadwaterError } from '../../rules/errors.ts';
+import { addTally, broughtPlaces, checkPartial, noTally, partialTally } from '../batch-rules.ts';
+import type { LoadTable } from '../batch-rules.ts';
 import { literal, quote } from '../sql.ts';
 import type { LoadRequest } from '../warehouse.ts';
 import { rowsOf } from './client.ts';
 import { findApplied, openTable, writeBatchRow } from './load.ts';
-import { quarantineSql, type LoadTable } from './load-sql.ts';
+import { quarantineSql } from './load-sql.ts';
 import { tableType } from './types.ts';
 
 const file = (path: string): string => `read_parquet(${literal(path)}, file_row_number = true)`;
@@ -30,31 +31,20 @@ export async function loadPartial(
   const applied = await findApplied(connection, request);
   if (applied !== undefined) return { ...applied, ms: performance.now() - started };
   const { batch, window, files } = request;
-  const sum = { inserted: 0, updated: 0, unchanged: 0, stale: 0 };
+  const sum = noTally();
   const table = await openTable(connection, request);
   const brought = broughtBy(request, table);
   for (const path of files.rows) {
     await connection.run(planPartialSql(table, brought, path));
-    const counted = await rowsOf(
-      connection,
-      'SELECT action, count(*) AS rows FROM partial_plan GROUP BY action',
+    const one = partialTally(
+      await rowsOf(connection, 'SELECT action, count(*) AS rows FROM partial_plan GROUP BY action'),
     );
-    const count = (action: string): number =>
-      Number(counted.find((row) => row['action'] === action)?.['rows'] ?? 0);
-    sum.updated += count('update');
-    sum.unchanged += count('unchanged');
-    sum.stale += count('stale') + count('behind') + count('absent');
-    if (count('update') > 0)
+    addTally(sum, one);
+    if (one.updated > 0)
       await connection.run(updatePartialSql(table, brought, path, { window: window.id, now }));
     await connection.run(confirmSeenSql(table.target));
   }
-  if (sum.updated + sum.unchanged + sum.stale !== batch.counts.shaped) {
-    throw new HeadwaterError(
-      'WAREHOUSE_REJECTED',
-      `${table.target} holds a key more than once, or the staged file is broken: ${batch.counts.shaped} rows were shaped`,
-      { remedy: 'Remove the repeated rows, then run the window again.' },
-    );
-  }
+  checkPartial(request, sum, table.target);
   if (files.quarantine !== null) {
     const about = [now, batch.id, window.id, window.connection, window.object];
     await connection.run(quarantineSql(files.quarantine), about);
@@ -63,16 +53,12 @@ export async function loadPartial(
   return { batch: batch.id, alreadyApplied: false, ...sum, ms: performance.now() - started };
 }
 
-/** The window's fields that the table has a fitting column for; without the key, which never changes. */
-function broughtBy({ window, schema }: LoadRequest, { places }: LoadTable): Brought[] {
-  const asked = new Set(window.fields ?? []);
-  return places.flatMap(({ field, column, fits }) => {
-    if (!asked.has(field.name) || field.name === schema.key || column === undefined || !fits) return [];
+const broughtBy = (request: LoadRequest, { places }: LoadTable): Brought[] =>
+  broughtPlaces(request, places).map(({ field, column }) => {
     const staged = `s.${quote(field.column)}`;
     const value = tableType(field.type) === column.type ? staged : `CAST(${staged} AS ${column.type})`;
-    return [{ column: quote(column.name), value }];
+    return { column: quote(column.name), value };
   });
-}
 
 /** The order tuple without hash: what was read of this version later stands. `behind`: the table lacks a newer version. */
 export function planPartialSql(table: LoadTable, brought: Brought[], path: string): string {

@@ -1,13 +1,16 @@
-import { extname } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import type { QueryAnswer } from '../warehouse.ts';
-import { HeadwaterError } from '../../rules/errors.ts';
+import type { HeadwaterError } from '../../rules/errors.ts';
+import {
+  checkLength,
+  exportFormat,
+  inBrackets,
+  QUERY_MS_MAX,
+  refusedQuery,
+  tooLong,
+} from '../query-rules.ts';
 import { literal } from '../sql.ts';
 import { rowsOf } from './client.ts';
-
-/** A statement that runs longer is stopped. */
-export const QUERY_MS_MAX = 30_000;
-export const QUERY_CHARS_MAX = 100_000;
 
 /** The only table functions that a reader may call: none of them reaches a file, the network or a setting. */
 const TABLE_FUNCTIONS = new Set([
@@ -46,8 +49,7 @@ const FROM_NODES = new Set([
  * FROM that names no table or CTE would be opened as a file, and is therefore refused.
  */
 export async function checkReadOnly(connection: DuckDBConnection, sql: string): Promise<void> {
-  if (sql.length > QUERY_CHARS_MAX)
-    throw refused(`the statement is longer than ${QUERY_CHARS_MAX} characters`);
+  checkLength(sql);
   const [row] = await rowsOf(connection, 'SELECT json_serialize_sql($1::VARCHAR)::VARCHAR AS tree', [sql]);
   const tree: unknown = JSON.parse(String(row?.['tree']));
   if (!isRecord(tree) || tree['error'] !== false) {
@@ -124,12 +126,8 @@ function checkFunction(node: unknown, allowed: (name: string) => boolean): void 
   if (!allowed(name)) throw refused(`function ${name} is not allowed`);
 }
 
-function refused(why: string): HeadwaterError {
-  const said = /^Only SELECT statements/i.test(why) ? 'it is not a select' : why.slice(0, 300);
-  return new HeadwaterError('INPUT_INVALID', `the statement cannot run: ${said}`, {
-    remedy: 'Write one read-only select over the tables of the warehouse; nothing was changed.',
-  });
-}
+const refused = (why: string): HeadwaterError =>
+  refusedQuery(/^Only SELECT statements/i.test(why) ? 'it is not a select' : why);
 
 export async function runQuery(
   connection: DuckDBConnection,
@@ -149,22 +147,11 @@ export async function runQuery(
   });
 }
 
-const FORMATS: Record<string, string> = {
-  '.parquet': 'FORMAT parquet, COMPRESSION snappy',
-  '.csv': 'FORMAT csv, HEADER',
-  '.json': 'FORMAT json, ARRAY true',
-};
-
 export async function runExport(connection: DuckDBConnection, sql: string, path: string): Promise<number> {
-  const format = FORMATS[extname(path).toLowerCase()];
-  if (format === undefined)
-    throw new HeadwaterError(
-      'INPUT_INVALID',
-      `${path}: write to a file that ends in .parquet, .csv or .json`,
-    );
+  const format = exportFormat(path);
   await checkReadOnly(connection, sql);
   // Parsed alone, the statement is one select: it cannot end the brackets. The line break ends a trailing comment.
-  const statement = `COPY (\n${sql.trim().replace(/;\s*$/, '')}\n) TO ${literal(path)} (${format})`;
+  const statement = `COPY ${inBrackets(sql)} TO ${literal(path)} (${format})`;
   return limited(connection, async () =>
     Number((await connection.runAndReadAll(statement)).getRows()[0]?.[0] ?? 0),
   );
@@ -179,12 +166,7 @@ async function limited<T>(connection: DuckDBConnection, work: () => Promise<T>):
   try {
     return await work();
   } catch (error) {
-    if (late)
-      throw new HeadwaterError(
-        'INPUT_INVALID',
-        `the statement ran longer than ${QUERY_MS_MAX / 1000} s and was stopped`,
-        { cause: error },
-      );
+    if (late) throw tooLong(error);
     throw error;
   } finally {
     clearTimeout(timer);

@@ -1,5 +1,5 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
-import { HeadwaterError } from '../../rules/errors.ts';
+import { keyColumnOf, refuseShrink } from '../batch-rules.ts';
 import { checkIdentifiers, qualified, quote } from '../sql.ts';
 import type { RetireRequest } from '../warehouse.ts';
 import { rowsOf } from './client.ts';
@@ -14,7 +14,7 @@ export async function retireAbsent(connection: DuckDBConnection, request: Retire
   const { window, schema } = request;
   checkIdentifiers(schema);
   if ((await tableColumns(connection, window.connection, schema.table)).length === 0) return 0;
-  const key = quote(schema.fields.find((field) => field.name === schema.key)?.column ?? schema.key);
+  const key = quote(keyColumnOf(schema));
   const table = qualified(window.connection, schema.table);
   const absent =
     `NOT coalesce(_deleted, false) AND _version < $1::TIMESTAMPTZ AND _confirmed_at < $2::TIMESTAMPTZ ` +
@@ -27,14 +27,7 @@ export async function retireAbsent(connection: DuckDBConnection, request: Retire
     values,
   );
   const rows = Number(counted?.['absent'] ?? 0);
-  const present = Number(counted?.['present'] ?? 0);
-  // I6: a source that suddenly lacks a large part is more likely broken than empty.
-  if (rows > request.rowsMax && rows > present * request.shareMax) {
-    throw new HeadwaterError(
-      'SHRINK_GUARD',
-      `${window.connection}.${schema.table}: ${rows} of ${present} rows are no longer in the source; nothing was marked deleted`,
-    );
-  }
+  refuseShrink(request, rows, Number(counted?.['present'] ?? 0));
   if (rows === 0) return 0;
   await connection.run(
     `UPDATE ${table} SET _deleted = true, _confirmed_at = $2::TIMESTAMPTZ, _window = $3 WHERE ${absent}`,

@@ -1,10 +1,8 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
-import { z } from 'zod';
 import type { RunSummary } from '../../schemas/run.ts';
 import type { SinkState } from '../../schemas/sink.ts';
+import { freshIntervals, intervalRow, recordNews, sinkStateOf } from '../fact-rows.ts';
 import type { IntervalRow, SchemaChange } from '../warehouse.ts';
-import { HeadwaterError } from '../../rules/errors.ts';
-import { receiptSchema } from '../../schemas/receipt.ts';
 import { rowsOf } from './client.ts';
 
 /** What Headwater itself keeps in the warehouse. Instants are texts of fixed width, as everywhere in Headwater. */
@@ -33,10 +31,6 @@ export const SYSTEM_DDL = [
   before VARCHAR, after VARCHAR, action VARCHAR NOT NULL, policy VARCHAR NOT NULL)`,
 ];
 
-/** Columns that an insert into the quarantine gives, in this order. */
-export const QUARANTINE_COLUMNS =
-  '(batch, "window", connection, object, record, field, value, reason, raw, quarantined_at)';
-
 /** The epoch is made with the file: a warehouse that was deleted and made anew has another. */
 export async function createSystemTables(connection: DuckDBConnection, epoch: string): Promise<void> {
   for (const statement of SYSTEM_DDL) await connection.run(statement);
@@ -48,8 +42,7 @@ export async function createSystemTables(connection: DuckDBConnection, epoch: st
 
 export async function readSinkState(connection: DuckDBConnection): Promise<SinkState> {
   const [row] = await rowsOf(connection, 'SELECT epoch,seq FROM _headwater.sink');
-  if (row === undefined) throw new HeadwaterError('WAREHOUSE_REJECTED', '_headwater.sink is empty');
-  return { epoch: String(row['epoch']), seq: Number(row['seq']) };
+  return sinkStateOf(row);
 }
 
 export const INSERT_INTERVALS = `INSERT INTO _headwater.intervals
@@ -66,40 +59,21 @@ export async function writeIntervals(
   const state = await readSinkState(connection);
   if (rows.length === 0) return state;
   const windows = JSON.stringify(rows.map((row) => row.window));
-  const known = new Set(
-    (
-      await rowsOf(
-        connection,
-        'SELECT "window" FROM _headwater.intervals WHERE "window" IN (SELECT unnest($1::JSON::VARCHAR[]))',
-        [windows],
-      )
-    ).map((row) => row['window']),
+  const known = await rowsOf(
+    connection,
+    'SELECT "window" FROM _headwater.intervals WHERE "window" IN (SELECT unnest($1::JSON::VARCHAR[]))',
+    [windows],
   );
-  const fresh = [...new Map(rows.map((row) => [row.window, row])).values()].filter(
-    (row) => !known.has(row.window),
-  );
-  if (fresh.length === 0) return state;
   const seen = await rowsOf(
     connection,
     'SELECT "window",max(attempt) AS attempt FROM _headwater.batches WHERE "window" IN (SELECT unnest($1::JSON::VARCHAR[])) GROUP BY ALL',
     [windows],
   );
-  const highest = new Map(seen.map((row) => [row['window'], Number(row['attempt'])]));
-  for (const row of fresh) refuseOutdated(row.window, row.attempt, highest.get(row.window) ?? 0);
+  const fresh = freshIntervals(rows, known, seen);
+  if (fresh.length === 0) return state;
   await connection.run(INSERT_INTERVALS, [JSON.stringify(fresh), BigInt(state.seq), now]);
   await connection.run('UPDATE _headwater.sink SET seq=$1::BIGINT', [BigInt(state.seq + fresh.length)]);
   return { epoch: state.epoch, seq: state.seq + fresh.length };
-}
-
-export function refuseOutdated(window: string, attempt: number, highest: number): void {
-  if (attempt >= highest) return;
-  throw new HeadwaterError(
-    'ATTEMPT_OUTDATED',
-    `window ${window}: attempt ${attempt} comes after attempt ${highest}`,
-    {
-      details: { window, attempt, highest },
-    },
-  );
 }
 
 export async function readIntervals(
@@ -112,17 +86,7 @@ export async function readIntervals(
       'FROM _headwater.intervals WHERE seq>$1::BIGINT ORDER BY seq',
     [BigInt(afterSeq)],
   );
-  return rows.map((row) => ({
-    seq: Number(row['seq']),
-    window: String(row['window']),
-    connection: String(row['connection']),
-    object: String(row['object']),
-    from: String(row['from']),
-    until: String(row['until']),
-    attempt: Number(row['attempt']),
-    batches: z.array(z.string()).parse(JSON.parse(String(row['batches']))),
-    receipt: receiptSchema.parse(JSON.parse(String(row['receipt']))),
-  }));
+  return rows.map(intervalRow);
 }
 
 /** A run has one row: the summary at its end takes the place of the one at its beginning. */
@@ -149,42 +113,25 @@ export async function writeRun(connection: DuckDBConnection, run: RunSummary): P
 }
 
 /** Returns those that are news: an ignored column is told once, not in every run. */
-export async function recordChanges(
+export const recordChanges = (
   connection: DuckDBConnection,
   name: string,
   changes: (SchemaChange & { policy: string })[],
   now: string,
-): Promise<SchemaChange[]> {
-  const news: SchemaChange[] = [];
-  for (const { policy, table, column, change: kind, before, after, action } of changes) {
-    const change: SchemaChange = { table, column, change: kind, before, after, action };
-    const identity = [name, change.table, change.column, change.change, change.after, change.action, policy];
-    if (change.action !== 'applied') {
+): Promise<SchemaChange[]> =>
+  recordNews(changes, {
+    isKnown: async ({ table, column, change, after, action, policy }) => {
       const known = await rowsOf(
         connection,
         'SELECT 1 FROM _headwater.schema_changes WHERE connection=$1 AND "table"=$2 AND "column" IS NOT DISTINCT FROM $3 ' +
           'AND change=$4 AND after IS NOT DISTINCT FROM $5 AND action=$6 AND policy=$7 LIMIT 1',
-        identity,
+        [name, table, column, change, after, action, policy],
       );
-      if (known.length > 0) continue;
-    }
-    await connection.run(
-      'INSERT INTO _headwater.schema_changes VALUES ($1::TIMESTAMPTZ,$2,$3,$4,$5,$6,$7,$8,$9)',
-      [
-        ...[
-          now,
-          name,
-          change.table,
-          change.column,
-          change.change,
-          change.before,
-          change.after,
-          change.action,
-          policy,
-        ],
-      ],
-    );
-    news.push(change);
-  }
-  return news;
-}
+      return known.length > 0;
+    },
+    insert: ({ table, column, change, before, after, action, policy }) =>
+      connection.run(
+        'INSERT INTO _headwater.schema_changes VALUES ($1::TIMESTAMPTZ,$2,$3,$4,$5,$6,$7,$8,$9)',
+        [now, name, table, column, change, before, after, action, policy],
+      ),
+  });

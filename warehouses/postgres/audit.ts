@@ -1,15 +1,16 @@
 import type { Instant } from '../../schemas/instant.ts';
 import type { ObjectSchema } from '../../schemas/object-schema.ts';
-import { HeadwaterError } from '../../rules/errors.ts';
+import {
+  asideRow,
+  asideSql,
+  comparedRow,
+  heldVersion,
+  openQuarantine,
+  stateCase,
+  textOf,
+} from '../audit-rows.ts';
 import { literal, quote } from '../sql.ts';
-import type {
-  ComparedRow,
-  HeldVersion,
-  LoadRequest,
-  OpenQuarantine,
-  RowState,
-  WarehouseAudit,
-} from '../warehouse.ts';
+import type { ComparedRow, HeldVersion, LoadRequest, OpenQuarantine, WarehouseAudit } from '../warehouse.ts';
 import type { Client, Parameter, Session } from './client.ts';
 import { openTable } from './load.ts';
 import { keyColumns, ROWS, stagedColumns } from './load-sql.ts';
@@ -18,7 +19,6 @@ import { tableColumns } from './schema.ts';
 import { stageRows } from './staging.ts';
 import { comparable, placeFields } from './types.ts';
 
-const text = (value: unknown): string => (typeof value === 'string' ? value : '');
 const instant = (column: string): string =>
   `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 const at = (moment: Instant): string => `timestamptz ${literal(moment)}`;
@@ -78,7 +78,7 @@ function comparing(client: Client, ready: () => Promise<void>): Omit<WarehouseAu
            ORDER BY hashtextextended(${key}::text || $1, 0), 1 LIMIT $2::bigint`,
           [seed, String(rows)],
         );
-        return found.map((row) => text(row['record']));
+        return found.map((row) => textOf(row['record']));
       }),
     compare: async (request, except) => {
       await ready();
@@ -144,11 +144,7 @@ async function heldRows(
       `FROM ${table} WHERE ${where} ORDER BY _version, 1`,
     values,
   );
-  return rows.map((row) => ({
-    record: text(row['record']),
-    version: typeof row['version'] === 'string' ? row['version'] : null,
-    deleted: row['deleted'] === true,
-  }));
+  return rows.map(heldVersion);
 }
 
 async function versionsIn(
@@ -167,16 +163,6 @@ async function versionsIn(
   const [counted] = await session.rows(`SELECT count(*) AS rows FROM ${place.table} WHERE ${bounded}`);
   return Number(counted?.['rows'] ?? 0) > rowsMax * 2 ? null : heldRows(session, place, bounded, []);
 }
-
-const STATE = [
-  // Deleted on both sides, or never here, is the same whenever it was.
-  "CASE WHEN s._deleted AND coalesce(t._deleted, true) THEN 'same'",
-  "WHEN t.{key} IS NULL THEN 'missing'",
-  "WHEN t._version IS NULL OR t._version < s._version THEN 'outdated'",
-  "WHEN t._version > s._version THEN CASE WHEN coalesce(t._deleted, false) AND NOT s._deleted THEN 'lost' ELSE 'newer' END",
-  "WHEN coalesce(t._deleted, false) <> s._deleted THEN CASE WHEN s._deleted THEN 'kept' ELSE 'lost' END",
-  "ELSE 'same' END",
-].join(' ');
 
 /** Columns are compared as the table's types, as a load would write them. */
 async function compareBatch(
@@ -199,55 +185,15 @@ async function compareBatch(
     });
     const columns = `to_json(array_remove(ARRAY[${[...differing, 'NULL'].join(', ')}]::text[], NULL))::text`;
     const rows = await session.rows(
-      `SELECT s.${table.key}::text AS record, ${STATE.replace('{key}', () => table.key)} AS state, ${instant('s._version')} AS version, ` +
+      `SELECT s.${table.key}::text AS record, ${stateCase(`t.${table.key} IS NULL`)} AS state, ${instant('s._version')} AS version, ` +
         `${columns} AS columns, s._deleted AS gone FROM ${ROWS} AS s LEFT JOIN ${table.target} AS t ON t.${table.key} = s.${table.key}`,
     );
     found.push(...rows.map(comparedRow));
   }
-  if (files.quarantine !== null) found.push(...(await asideRows(session, files.quarantine)));
+  if (files.quarantine !== null)
+    found.push(...(await session.staged.rows(asideSql(files.quarantine))).map(asideRow));
   return found;
 }
-
-function comparedRow(row: Record<string, unknown>): ComparedRow {
-  const differ: unknown = JSON.parse(text(row['columns']) || '[]');
-  const names = Array.isArray(differ) ? differ.map(String) : [];
-  const same = row['state'] === 'same' && row['gone'] !== true;
-  return {
-    record: text(row['record']),
-    state: same && names.length > 0 ? 'altered' : stateOf(text(row['state'])),
-    version: text(row['version']),
-    columns: same ? names : [],
-  };
-}
-
-async function asideRows({ staged }: Session, path: string): Promise<ComparedRow[]> {
-  const rows = await staged.rows(
-    `SELECT record, min(field) AS field, min(reason) AS reason FROM read_parquet(${literal(path)}) WHERE record IS NOT NULL GROUP BY record`,
-  );
-  return rows.map((row) => ({
-    record: text(row['record']),
-    state: 'aside',
-    version: null,
-    columns: typeof row['field'] === 'string' ? [row['field']] : [],
-    reason: text(row['reason']),
-  }));
-}
-
-const STATES: ReadonlySet<string> = new Set<RowState>([
-  'same',
-  'missing',
-  'outdated',
-  'kept',
-  'lost',
-  'newer',
-]);
-
-function stateOf(value: string): RowState {
-  if (isState(value)) return value;
-  throw new HeadwaterError('INTERNAL', `a compared row is "${value}"`);
-}
-
-const isState = (value: string): value is RowState => STATES.has(value);
 
 async function readQuarantine(
   session: Session,
@@ -262,8 +208,5 @@ async function readQuarantine(
      GROUP BY object, record ORDER BY object, record LIMIT $3::bigint`,
     [name, object, String(recordsMax)],
   );
-  return rows.map((row) => {
-    const reasons: OpenQuarantine['reasons'] = JSON.parse(text(row['reasons']));
-    return { object: text(row['object']), record: text(row['record']), reasons };
-  });
+  return rows.map(openQuarantine);
 }

@@ -4,12 +4,12 @@ import { Client as Connection, Pool, types as standardTypes } from 'pg';
 import type { CustomTypesConfig, PoolClient, QueryArrayConfig } from 'pg';
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
 import { HeadwaterError } from '../../rules/errors.ts';
+import { openStaged } from '../staged.ts';
+import type { StagedFiles } from '../staged.ts';
 import type { WarehouseContext } from '../warehouse.ts';
 import type { PostgresConfig } from './config.ts';
 import { isGone, wrapped } from './errors.ts';
 import { targetName } from './names.ts';
-import { openStaged } from './staged.ts';
-import type { StagedFiles } from './staged.ts';
 
 /** A server that restarts is waited for; then the step is tried again later. */
 const REACH_MS = 5_000;
@@ -88,7 +88,7 @@ const settings = (config: PostgresConfig): string =>
 
 export async function openClient(config: PostgresConfig, context: WarehouseContext): Promise<Client> {
   const connectionString = checkedUrl(config.url);
-  const staged = await openStaged(context);
+  const staged = await openStaged(context, 'postgres');
   const pool = new Pool({
     connectionString,
     max: config.connectionsMax,

@@ -1,6 +1,7 @@
-import { ORIGIN } from '../../schemas/instant.ts';
+import { isPartial } from '../batch-rules.ts';
+import { onFirstUse, risingClock } from '../fact-rows.ts';
 import { defineWarehouse } from '../warehouse.ts';
-import type { LoadRequest, Warehouse, WarehouseContext } from '../warehouse.ts';
+import type { Warehouse, WarehouseContext } from '../warehouse.ts';
 import { auditMethods } from './audit.ts';
 import { checkServer } from './check.ts';
 import { openClient } from './client.ts';
@@ -33,30 +34,11 @@ export const postgres = defineWarehouse({
   connect,
 });
 
-/** Strictly rising, so that rows of two loads within one millisecond differ in `_loaded_at`. */
-function risingClock(clock: () => number): () => string {
-  let last = ORIGIN;
-  return () => {
-    const next = Math.max(clock(), Date.parse(last) + 1);
-    last = new Date(next).toISOString();
-    return last;
-  };
-}
-
-const isPartial = ({ window }: LoadRequest): boolean => window.fields !== undefined;
-
 /** Transactions in which the system tables are there: the first use makes them, since a command that only looks writes nothing. */
 type Ready = Pick<Client, 'write' | 'scratch' | 'read'> & { ready(): Promise<void> };
 
 function prepared(client: Client): Ready {
-  let made: Promise<void> | undefined;
-  const ready = (): Promise<void> => {
-    made ??= client.write('creating the system tables', createSystemTables).catch((error: unknown) => {
-      made = undefined;
-      throw error;
-    });
-    return made;
-  };
+  const ready = onFirstUse(() => client.write('creating the system tables', createSystemTables));
   return {
     ready,
     write: async (what, work, signal) => {

@@ -1,20 +1,8 @@
 import { literal, quote } from '../sql.ts';
-import type { Place, TableColumn } from '../columns.ts';
+import type { LoadTable } from '../batch-rules.ts';
 import { SYSTEM_COLUMNS } from './schema.ts';
 import { HASH_VALUE } from './staging.ts';
 import type { StagedColumn } from './staging.ts';
-
-export interface LoadTable {
-  target: string;
-  /** All of the table's columns, as the catalog has them. */
-  columns: TableColumn[];
-  places: Place[];
-  /** The column that holds the key: plain name, quoted name, type, and its quoted name in the staged files. */
-  keyName: string;
-  key: string;
-  keyType: string;
-  stagedKey: string;
-}
 
 /** Names of the temporary tables of a load. */
 export const ROWS = 'load_rows';

@@ -1,28 +1,34 @@
 import type { LoadReceipt } from '../../schemas/batch.ts';
-import type { LoadRequest } from '../warehouse.ts';
+import {
+  addTally,
+  appliedBatch,
+  batchValues,
+  brokenFile,
+  checkShaped,
+  isSetAside,
+  keptOutReason,
+  leftOut,
+  loadTable,
+  noTally,
+  planTally,
+} from '../batch-rules.ts';
+import type { LoadTable, Tally } from '../batch-rules.ts';
+import { QUARANTINE_COLUMNS } from '../fact-rows.ts';
 import { HeadwaterError } from '../../rules/errors.ts';
 import { literal, quote } from '../sql.ts';
+import type { LoadRequest } from '../warehouse.ts';
 import type { Session } from './client.ts';
 import { isMisfit, isRepeated } from './errors.ts';
 import * as statement from './load-sql.ts';
 import { GONE, ROWS } from './load-sql.ts';
-import type { LoadTable } from './load-sql.ts';
 import { checkNames, columnName } from './names.ts';
 import { keyIndexes, keyIndexSql, tableColumns } from './schema.ts';
 import { asideValues, selectOf, stageRows } from './staging.ts';
-import { QUARANTINE_COLUMNS, refuseOutdated } from './system-tables.ts';
 import { placeFields } from './types.ts';
 
 /** From so many rows on, an empty table takes them straight, and its key is indexed afterwards. */
 const DIRECT_ROWS_MIN = 10_000;
 const QUARANTINE = `_headwater.quarantine ${QUARANTINE_COLUMNS}`;
-
-export interface Tally {
-  inserted: number;
-  updated: number;
-  unchanged: number;
-  stale: number;
-}
 
 interface Load {
   session: Session;
@@ -39,20 +45,13 @@ export async function loadBatch(session: Session, request: LoadRequest, now: str
   if (applied !== undefined) return { ...applied, ms: performance.now() - started };
   const table = await openTable(session, request);
   const load: Load = { session, request, table, now };
-  const sum: Tally = { inserted: 0, updated: 0, unchanged: 0, stale: 0 };
+  const sum = noTally();
   const { rows, tombstones, quarantine } = request.files;
-  if (rows.length > 0) add(sum, await loadRows(load, rows));
-  if (tombstones !== null) add(sum, await loadTombstones(load, tombstones));
+  if (rows.length > 0) addTally(sum, await loadRows(load, rows));
+  if (tombstones !== null) addTally(sum, await loadTombstones(load, tombstones));
   if (quarantine !== null) await copyQuarantine(session, request, quarantine, now);
   await writeBatchRow(session, request, sum, now);
   return { batch: request.batch.id, alreadyApplied: false, ...sum, ms: performance.now() - started };
-}
-
-function add(sum: Tally, more: Tally): void {
-  sum.inserted += more.inserted;
-  sum.updated += more.updated;
-  sum.unchanged += more.unchanged;
-  sum.stale += more.stale;
 }
 
 /**
@@ -71,32 +70,23 @@ export async function lockTable(
 /** I3: a lower attempt than one seen for the window is refused. A batch that is there already is a no-op. */
 export async function findApplied(
   session: Session,
-  { batch, window }: LoadRequest,
+  request: LoadRequest,
 ): Promise<Omit<LoadReceipt, 'ms'> | undefined> {
+  const { batch, window } = request;
   const rows = await session.rows(
     'SELECT batch, slice, attempt, inserted, updated, unchanged, stale, replaced_by FROM _headwater.batches WHERE "window" = $1',
     [window.id],
   );
-  const found = rows.find((row) => row['batch'] === batch.id);
-  const highest = rows.reduce((most, row) => Math.max(most, Number(row['attempt'])), 0);
-  if (found === undefined || found['replaced_by'] !== null)
-    refuseOutdated(window.id, window.attempt, highest);
-  if (found === undefined) return undefined;
-  if (found['replaced_by'] !== null) await replaceOthers(session, batch.id, window.id, batch.slice);
-  if (window.attempt > Number(found['attempt']) || found['replaced_by'] !== null) {
+  const applied = appliedBatch(rows, request);
+  if (applied === undefined) return undefined;
+  if (applied.back) await replaceOthers(session, batch.id, window.id, batch.slice);
+  if (applied.claim) {
     await session.run(
       'UPDATE _headwater.batches SET replaced_by = NULL, attempt = greatest(attempt, $1::integer) WHERE batch = $2 AND "window" = $3',
       [window.attempt, batch.id, window.id],
     );
   }
-  const count = (name: string): number => Number(found[name]);
-  const counts = {
-    inserted: count('inserted'),
-    updated: count('updated'),
-    unchanged: count('unchanged'),
-    stale: count('stale'),
-  };
-  return { batch: batch.id, alreadyApplied: true, ...counts };
+  return applied.receipt;
 }
 
 /** An older batch of the same slice counts in no receipt any more. */
@@ -109,56 +99,31 @@ async function replaceOthers(session: Session, batch: string, window: string, sl
 
 export async function writeBatchRow(
   session: Session,
-  { batch, window, schema }: LoadRequest,
+  request: LoadRequest,
   sum: Tally,
   now: string,
 ): Promise<void> {
+  const { batch, window } = request;
   await replaceOthers(session, batch.id, window.id, batch.slice);
   await session.run(
     'INSERT INTO _headwater.batches VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::json, NULL, $13::timestamptz)',
-    [
-      ...[batch.id, window.id, batch.slice, window.attempt, window.connection, window.object, schema.table],
-      ...[sum.inserted, sum.updated, sum.unchanged, sum.stale, JSON.stringify(batch.counts), now],
-    ],
+    batchValues(request, sum, now),
   );
 }
 
-export async function openTable(session: Session, { window, schema }: LoadRequest): Promise<LoadTable> {
+export async function openTable(session: Session, request: LoadRequest): Promise<LoadTable> {
+  const { window, schema } = request;
   checkNames(schema);
   const columns = await tableColumns(session, window.connection, schema.table);
-  const places = placeFields(schema.fields, columns);
-  const key = places.find((place) => place.field.name === schema.key);
-  if (key?.column === undefined || !key.fits) {
-    const why =
-      columns.length === 0
-        ? 'the table does not exist'
-        : `its key column ${key?.field.column ?? schema.key} does not fit`;
-    throw new HeadwaterError('WAREHOUSE_REJECTED', `${window.connection}.${schema.table}: ${why}`, {
-      remedy: 'Allow new tables and types in the schema policy, then run the window again.',
-    });
-  }
-  return {
-    target: session.target(window.connection, schema.table),
-    columns,
-    places,
-    keyName: key.column.name,
-    key: quote(key.column.name),
-    keyType: key.column.type,
-    stagedKey: quote(key.field.column),
-  };
+  const target = session.target(window.connection, schema.table);
+  return loadTable(target, request, columns, placeFields(schema.fields, columns));
 }
 
 async function loadRows(load: Load, paths: readonly string[]): Promise<Tally> {
   const { session, request, table, now } = load;
   const [found] = await session.staged.rows(statement.inspectSql(table.stagedKey, paths));
   const rows = Number(found?.['rows']);
-  const { shaped } = request.batch.counts;
-  if (rows !== shaped || rows !== Number(found?.['keys'])) {
-    throw brokenFile(
-      request,
-      `holds ${rows} rows and ${Number(found?.['keys'])} keys, ${shaped} were shaped`,
-    );
-  }
+  checkShaped(request, rows, Number(found?.['keys']));
   await setAsideLeftOut(load, paths);
   const [held] = await session.rows(`SELECT 1 FROM ${table.target} LIMIT 1`);
   if (held === undefined && rows >= DIRECT_ROWS_MIN && (await copyDirect(load, paths)))
@@ -168,11 +133,6 @@ async function loadRows(load: Load, paths: readonly string[]): Promise<Tally> {
   if (copied !== rows) throw brokenFile(request, `gave ${copied} rows, ${rows} were shaped`);
   return merge(load, rows, held === undefined);
 }
-
-const brokenFile = ({ batch }: LoadRequest, what: string): HeadwaterError =>
-  new HeadwaterError('WAREHOUSE_REJECTED', `batch ${batch.id}: the staged file ${what}`, {
-    remedy: 'The staged file was changed or is broken; shape the slice again.',
-  });
 
 /**
  * Into a table that holds nothing: no staging, and the index over the key is made of sorted keys at the end, which proves that no
@@ -248,26 +208,7 @@ async function plan(session: Session, table: LoadTable, sql: string, rows: numbe
   if ((await keyIndexes(session, table.target, table.key)).length === 0)
     await session.run(keyIndexSql(table.target, table.key));
   await session.run(sql);
-  const counted = await session.rows(statement.PLAN_COUNTS);
-  const count = (action: string): number =>
-    Number(counted.find((row) => row['action'] === action)?.['rows'] ?? 0);
-  const tally = {
-    inserted: count('insert'),
-    updated: count('update'),
-    unchanged: count('unchanged'),
-    stale: count('stale'),
-  };
-  const sum = tally.inserted + tally.updated + tally.unchanged + tally.stale;
-  if (sum !== rows) {
-    throw new HeadwaterError(
-      'WAREHOUSE_REJECTED',
-      `${table.target} holds a key more than once: ${rows} staged rows meet ${sum}`,
-      {
-        remedy: 'Another program wrote into this table. Remove the repeated rows, then run the window again.',
-      },
-    );
-  }
-  return tally;
+  return planTally(await session.rows(statement.PLAN_COUNTS), rows, table.target);
 }
 
 export async function copyQuarantine(
@@ -292,22 +233,17 @@ async function setAsideLeftOut(
   paths: readonly string[],
 ): Promise<void> {
   const { window, schema } = request;
-  for (const { field } of table.places.filter(({ column, fits }) => column === undefined || !fits)) {
+  for (const place of leftOut(table.places)) {
+    const { field } = place;
     const [last] = await session.rows(
       'SELECT policy FROM _headwater.schema_changes WHERE connection = $1 AND "table" = $2 AND "column" = $3 ORDER BY changed_at DESC LIMIT 1',
       [window.connection, schema.table, columnName(field.column)],
     );
-    if (last === undefined) {
-      throw new HeadwaterError(
-        'WAREHOUSE_REJECTED',
-        `${table.target}: no column takes ${field.column}, and no policy left it out`,
-      );
-    }
-    if (last['policy'] !== 'quarantine') continue;
+    if (!isSetAside(place, last?.['policy'], table.target)) continue;
     const value = quote(field.column);
     const line = {
       ...{ record: table.stagedKey, field: literal(field.name), value, raw: 'NULL', now },
-      reason: literal(`the policy keeps this column out of ${schema.table}`),
+      reason: literal(keptOutReason(schema.table)),
     };
     const list = paths.map(literal).join(', ');
     const rows = `SELECT ${asideValues(request, line)} FROM read_parquet([${list}]) WHERE ${value} IS NOT NULL`;

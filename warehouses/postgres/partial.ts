@@ -1,11 +1,11 @@
 import type { LoadReceipt } from '../../schemas/batch.ts';
-import { HeadwaterError } from '../../rules/errors.ts';
+import { broughtPlaces, checkPartial, noTally, partialTally } from '../batch-rules.ts';
+import type { LoadTable } from '../batch-rules.ts';
 import { literal, quote } from '../sql.ts';
 import type { LoadRequest } from '../warehouse.ts';
 import type { Session } from './client.ts';
 import { copyQuarantine, findApplied, lockTable, openTable, writeBatchRow } from './load.ts';
 import { keyColumns, ROWS, verifySql } from './load-sql.ts';
-import type { LoadTable } from './load-sql.ts';
 import { stageRows } from './staging.ts';
 import type { StagedColumn } from './staging.ts';
 import { comparable } from './types.ts';
@@ -25,40 +25,25 @@ export async function loadPartial(session: Session, request: LoadRequest, now: s
   const { batch, window, files } = request;
   const table = await openTable(session, request);
   const brought = broughtBy(request, table);
-  const sum = { inserted: 0, updated: 0, unchanged: 0, stale: 0 };
+  let sum = noTally();
   if (files.rows.length > 0) {
     const columns = [...keyColumns(table, ['_deleted', '_version', '_confirmed_at']), ...brought];
     await stageRows(session, ROWS, columns, files.rows, { request, key: table.keyName, now });
     await session.run(planPartialSql(table, brought));
-    const counted = await session.rows(`SELECT action, count(*) AS rows FROM ${PLAN} GROUP BY action`);
-    const count = (action: string): number =>
-      Number(counted.find((row) => row['action'] === action)?.['rows'] ?? 0);
-    sum.updated = count('update');
-    sum.unchanged = count('unchanged');
-    sum.stale = count('stale') + count('behind') + count('absent');
+    sum = partialTally(await session.rows(`SELECT action, count(*) AS rows FROM ${PLAN} GROUP BY action`));
     if (sum.updated > 0) await session.run(updatePartialSql(table, brought, { window: window.id, now }));
     await session.run(confirmSeenSql(table));
   }
-  if (sum.updated + sum.unchanged + sum.stale !== batch.counts.shaped) {
-    throw new HeadwaterError(
-      'WAREHOUSE_REJECTED',
-      `${table.target} holds a key more than once, or the staged file is broken: ${batch.counts.shaped} rows were shaped`,
-      { remedy: 'Remove the repeated rows, then run the window again.' },
-    );
-  }
+  checkPartial(request, sum, table.target);
   if (files.quarantine !== null) await copyQuarantine(session, request, files.quarantine, now);
   await writeBatchRow(session, request, sum, now);
   return { batch: batch.id, alreadyApplied: false, ...sum, ms: performance.now() - started };
 }
 
-/** The window's fields that the table has a fitting column for; without the key, which never changes. */
-function broughtBy({ window, schema }: LoadRequest, { places }: LoadTable): StagedColumn[] {
-  const asked = new Set(window.fields ?? []);
-  return places.flatMap(({ field, column, fits }) => {
-    if (!asked.has(field.name) || field.name === schema.key || column === undefined || !fits) return [];
-    return [{ name: column.name, type: column.type, value: quote(field.column), field: field.name }];
-  });
-}
+const broughtBy = (request: LoadRequest, { places }: LoadTable): StagedColumn[] =>
+  broughtPlaces(request, places).map(({ field, column }) => ({
+    ...{ name: column.name, type: column.type, value: quote(field.column), field: field.name },
+  }));
 
 const differs = ({ name, type }: StagedColumn): string =>
   `${comparable(`s.${quote(name)}`, type)} IS DISTINCT FROM ${comparable(`t.${quote(name)}`, type)}`;

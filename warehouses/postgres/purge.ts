@@ -1,3 +1,4 @@
+import { wordsPattern } from '../query-rules.ts';
 import { quote } from '../sql.ts';
 import type { PurgedRows, PurgeRequest, Warehouse } from '../warehouse.ts';
 import type { Parameter, Session } from './client.ts';
@@ -98,9 +99,8 @@ async function namelessLines(
   object: string,
   texts: readonly string[],
 ): Promise<string[]> {
-  const words = texts.map((text) => text.toLowerCase().replaceAll(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`));
-  if (words.length === 0) return [];
-  const said = new RegExp(`(?:^|[^a-z0-9])(?:${words.join('|')})(?:[^a-z0-9]|$)`);
+  const said = wordsPattern(texts);
+  if (said === undefined) return [];
   const found: string[] = [];
   for (let after = '0'; ;) {
     const lines = await session.rows(

@@ -1,16 +1,20 @@
 import { createWriteStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { extname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import {
+  checkLength,
+  exportFormat,
+  inBrackets,
+  QUERY_MS_MAX,
+  refusedQuery,
+  tooLong,
+  uniqueNames,
+} from '../query-rules.ts';
 import type { QueryAnswer } from '../warehouse.ts';
 import { HeadwaterError } from '../../rules/errors.ts';
 import { literal, quote } from '../sql.ts';
 import type { Client, Session } from './client.ts';
 import { codeOf, isGone, wordsOf } from './errors.ts';
-
-/** A statement that runs longer is stopped. */
-export const QUERY_MS_MAX = 30_000;
-export const QUERY_CHARS_MAX = 100_000;
 
 /**
  * Functions that a read-only transaction does not stop: they reach files, other servers, other sessions, settings or locks, or run
@@ -22,18 +26,11 @@ const FUNCTIONS_REFUSED =
 const ESCAPED_NAME = /\bu&"/i;
 
 export function checkReadOnly(sql: string): void {
-  if (sql.length > QUERY_CHARS_MAX)
-    throw refused(`the statement is longer than ${QUERY_CHARS_MAX} characters`);
-  if (sql.includes('\0')) throw refused('a NUL character is not allowed');
-  if (ESCAPED_NAME.test(sql)) throw refused('U&"…" is not allowed');
+  checkLength(sql);
+  if (sql.includes('\0')) throw refusedQuery('a NUL character is not allowed');
+  if (ESCAPED_NAME.test(sql)) throw refusedQuery('U&"…" is not allowed');
   const found = FUNCTIONS_REFUSED.exec(sql)?.[0];
-  if (found !== undefined) throw refused(`function ${found.toLowerCase()} is not allowed`);
-}
-
-function refused(why: string): HeadwaterError {
-  return new HeadwaterError('INPUT_INVALID', `the statement cannot run: ${why.slice(0, 300)}`, {
-    remedy: 'Write one read-only select over the tables of the warehouse; nothing was changed.',
-  });
+  if (found !== undefined) throw refusedQuery(`function ${found.toLowerCase()} is not allowed`);
 }
 
 const CURSOR = 'headwater_answer';
@@ -59,9 +56,8 @@ async function asInput<T>(
       return await work(session);
     } catch (error) {
       if (error instanceof HeadwaterError || isGone(error)) throw error;
-      if (codeOf(error) === '57014')
-        throw refused(`it ran longer than ${QUERY_MS_MAX / 1000} s and was stopped`);
-      throw codeOf(error) === '' ? error : refused(wordsOf(error));
+      if (codeOf(error) === '57014') throw tooLong(error);
+      throw codeOf(error) === '' ? error : refusedQuery(wordsOf(error));
     }
   });
 }
@@ -88,12 +84,6 @@ async function typeNames(session: Session, columns: readonly { oid: number }[]):
   return columns.map(({ oid }) => names.get(String(oid)) ?? 'unknown');
 }
 
-const FORMATS: Record<string, string> = {
-  '.parquet': 'FORMAT parquet, COMPRESSION snappy',
-  '.csv': 'FORMAT csv, HEADER',
-  '.json': 'FORMAT json, ARRAY true',
-};
-
 /** DuckDB's name of a type; everything else is written as the text that the server gives. */
 const FILE_TYPES: Record<string, string> = {
   ...{
@@ -115,12 +105,7 @@ const LINE_BYTES_MAX = 32 * 1024 * 1024;
 const NULL_MARK = String.raw`\N`;
 
 export async function runExport(client: Client, sql: string, path: string): Promise<number> {
-  const format = FORMATS[extname(path).toLowerCase()];
-  if (format === undefined)
-    throw new HeadwaterError(
-      'INPUT_INVALID',
-      `${path}: write to a file that ends in .parquet, .csv or .json`,
-    );
+  const format = exportFormat(path);
   return asInput(client, 'exporting', sql, async (session) => {
     await open(session, sql);
     const { columns } = await session.table(`FETCH FORWARD 0 FROM ${CURSOR}`);
@@ -130,7 +115,7 @@ export async function runExport(client: Client, sql: string, path: string): Prom
     const between = staged.temporary();
     try {
       // Declared alone, the statement is one select: it cannot end the brackets. The line break ends a trailing comment.
-      const statement = `COPY (\n${sql.trim().replace(/;\s*$/, '')}\n) TO STDOUT (FORMAT csv, NULL ${literal(NULL_MARK)}, FORCE_QUOTE *)`;
+      const statement = `COPY ${inBrackets(sql)} TO STDOUT (FORMAT csv, NULL ${literal(NULL_MARK)}, FORCE_QUOTE *)`;
       await pipeline(session.copyOut(statement), createWriteStream(between, { mode: 0o600 }));
       const names = uniqueNames(columns.map(({ name }) => name));
       const typed = names.map((name, at) => `${literal(name)}: ${literal(fileType(types[at] ?? ''))}`);
@@ -147,14 +132,3 @@ export async function runExport(client: Client, sql: string, path: string): Prom
 }
 
 const fileType = (type: string): string => FILE_TYPES[type] ?? 'VARCHAR';
-
-/** Postgres may give two columns one name; a file may not. */
-function uniqueNames(names: readonly string[]): string[] {
-  const taken = new Set<string>();
-  return names.map((name) => {
-    let unique = name;
-    for (let count = 2; taken.has(unique.toLowerCase()); count++) unique = `${name}_${count}`;
-    taken.add(unique.toLowerCase());
-    return unique;
-  });
-}

@@ -1,4 +1,4 @@
-import { HeadwaterError } from '../../rules/errors.ts';
+import { refuseShrink } from '../batch-rules.ts';
 import type { RetireRequest } from '../warehouse.ts';
 import { quote } from '../sql.ts';
 import type { Session } from './client.ts';
@@ -31,14 +31,7 @@ export async function retireAbsent(session: Session, request: RetireRequest): Pr
     values,
   );
   const rows = Number(counted?.['absent'] ?? 0);
-  const present = Number(counted?.['present'] ?? 0);
-  // I6: a source that suddenly lacks a large part is more likely broken than empty.
-  if (rows > request.rowsMax && rows > present * request.shareMax) {
-    throw new HeadwaterError(
-      'SHRINK_GUARD',
-      `${window.connection}.${schema.table}: ${rows} of ${present} rows are no longer in the source; nothing was marked deleted`,
-    );
-  }
+  refuseShrink(request, rows, Number(counted?.['present'] ?? 0));
   if (rows === 0) return 0;
   return session.run(
     `UPDATE ${table} AS t SET _deleted = true, _confirmed_at = $2::timestamptz, _window = $3 WHERE ${absent}`,

@@ -1,4 +1,5 @@
 import type { ObjectSchema } from '../../schemas/object-schema.ts';
+import { keyColumnOf } from '../batch-rules.ts';
 import type { TableColumn } from '../columns.ts';
 import { planChanges as plan } from '../evolution.ts';
 import type { PlannedChange } from '../evolution.ts';
@@ -47,7 +48,7 @@ export function createTableSql(prefix: string, connection: string, schema: Objec
     ...SYSTEM_COLUMNS.map(({ name, type }) => `${name} ${type}`),
     '_loaded_at timestamp with time zone',
   ];
-  const key = schema.fields.find((field) => field.name === schema.key)?.column ?? schema.key;
+  const key = keyColumnOf(schema);
   const target = targetName(prefix, connection, schema.table);
   return [
     createSchemaSql(schemaName(prefix, connection)),

@@ -1,8 +1,8 @@
 import type { LoadRequest } from '../warehouse.ts';
+import { QUARANTINE_COLUMNS } from '../fact-rows.ts';
 import { literal, quote } from '../sql.ts';
 import type { Session } from './client.ts';
 import { isMisfit } from './errors.ts';
-import { QUARANTINE_COLUMNS } from './system-tables.ts';
 
 /** A column of the temporary table that staged rows are copied into. */
 export interface StagedColumn {

@@ -1,10 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { z } from 'zod';
 import type { RunSummary } from '../../schemas/run.ts';
 import type { SinkState } from '../../schemas/sink.ts';
+import { freshIntervals, intervalRow, QUARANTINE_COLUMNS, recordNews, sinkStateOf } from '../fact-rows.ts';
 import type { IntervalRow, QuarantinedRow, SchemaChange } from '../warehouse.ts';
-import { HeadwaterError } from '../../rules/errors.ts';
-import { receiptSchema } from '../../schemas/receipt.ts';
 import type { Session } from './client.ts';
 import { createSchemaSql } from './schema.ts';
 
@@ -37,10 +35,6 @@ export const SYSTEM_DDL = [
   'CREATE TABLE IF NOT EXISTS _headwater.to_rewrite ("table" text PRIMARY KEY)',
 ];
 
-/** Columns that an insert into the quarantine gives, in this order. */
-export const QUARANTINE_COLUMNS =
-  '(batch, "window", connection, object, record, field, value, reason, raw, quarantined_at)';
-
 /** Two processes may start at once. The epoch is made with the tables: a warehouse that was dropped and made anew has another. */
 export async function createSystemTables(session: Session): Promise<void> {
   await session.rows("SELECT pg_advisory_xact_lock(hashtextextended('headwater system tables', 0))");
@@ -53,8 +47,7 @@ export async function createSystemTables(session: Session): Promise<void> {
 
 export async function readSinkState(session: Session, lock = false): Promise<SinkState> {
   const [row] = await session.rows(`SELECT epoch, seq FROM _headwater.sink${lock ? ' FOR UPDATE' : ''}`);
-  if (row === undefined) throw new HeadwaterError('WAREHOUSE_REJECTED', '_headwater.sink is empty');
-  return { epoch: String(row['epoch']), seq: Number(row['seq']) };
+  return sinkStateOf(row);
 }
 
 export const INSERT_INTERVALS = `INSERT INTO _headwater.intervals
@@ -68,32 +61,18 @@ export async function writeIntervals(session: Session, rows: IntervalRow[], now:
   const state = await readSinkState(session, true);
   if (rows.length === 0) return state;
   const windows = rows.map((row) => row.window);
-  const found = await session.rows('SELECT "window" FROM _headwater.intervals WHERE "window" = ANY($1)', [
+  const known = await session.rows('SELECT "window" FROM _headwater.intervals WHERE "window" = ANY($1)', [
     windows,
   ]);
-  const known = new Set(found.map((row) => row['window']));
-  const fresh = [...new Map(rows.map((row) => [row.window, row])).values()].filter(
-    (row) => !known.has(row.window),
-  );
-  if (fresh.length === 0) return state;
   const seen = await session.rows(
     'SELECT "window", max(attempt) AS attempt FROM _headwater.batches WHERE "window" = ANY($1) GROUP BY "window"',
     [windows],
   );
-  const highest = new Map(seen.map((row) => [row['window'], Number(row['attempt'])]));
-  for (const row of fresh) refuseOutdated(row.window, row.attempt, highest.get(row.window) ?? 0);
+  const fresh = freshIntervals(rows, known, seen);
+  if (fresh.length === 0) return state;
   await session.run(INSERT_INTERVALS, [JSON.stringify(fresh), String(state.seq), now]);
   await session.run('UPDATE _headwater.sink SET seq = $1::bigint', [String(state.seq + fresh.length)]);
   return { epoch: state.epoch, seq: state.seq + fresh.length };
-}
-
-export function refuseOutdated(window: string, attempt: number, highest: number): void {
-  if (attempt >= highest) return;
-  throw new HeadwaterError(
-    'ATTEMPT_OUTDATED',
-    `window ${window}: attempt ${attempt} comes after attempt ${highest}`,
-    { details: { window, attempt, highest } },
-  );
 }
 
 export async function readIntervals(
@@ -105,17 +84,7 @@ export async function readIntervals(
       'FROM _headwater.intervals WHERE seq > $1::bigint ORDER BY seq',
     [String(afterSeq)],
   );
-  return rows.map((row) => ({
-    seq: Number(row['seq']),
-    window: String(row['window']),
-    connection: String(row['connection']),
-    object: String(row['object']),
-    from: String(row['from']),
-    until: String(row['until']),
-    attempt: Number(row['attempt']),
-    batches: z.array(z.string()).parse(JSON.parse(String(row['batches']))),
-    receipt: receiptSchema.parse(JSON.parse(String(row['receipt']))),
-  }));
+  return rows.map(intervalRow);
 }
 
 /** A run has one row: the summary at its end takes the place of the one at its beginning. */
@@ -131,30 +100,27 @@ export async function writeRun(session: Session, run: RunSummary): Promise<void>
 }
 
 /** Returns those that are news: an ignored column is told once, not in every run. */
-export async function recordChanges(
+export const recordChanges = (
   session: Session,
   name: string,
   changes: (SchemaChange & { policy: string })[],
   now: string,
-): Promise<SchemaChange[]> {
-  const news: SchemaChange[] = [];
-  for (const { policy, table, column, change, before, after, action } of changes) {
-    if (action !== 'applied') {
+): Promise<SchemaChange[]> =>
+  recordNews(changes, {
+    isKnown: async ({ table, column, change, after, action, policy }) => {
       const known = await session.rows(
         'SELECT 1 FROM _headwater.schema_changes WHERE connection = $1 AND "table" = $2 AND "column" IS NOT DISTINCT FROM $3 ' +
           'AND change = $4 AND after IS NOT DISTINCT FROM $5 AND action = $6 AND policy = $7 LIMIT 1',
         [name, table, column, change, after, action, policy],
       );
-      if (known.length > 0) continue;
-    }
-    await session.run(
-      'INSERT INTO _headwater.schema_changes VALUES ($1::timestamptz, $2, $3, $4, $5, $6, $7, $8, $9)',
-      [now, name, table, column, change, before, after, action, policy],
-    );
-    news.push({ table, column, change, before, after, action });
-  }
-  return news;
-}
+      return known.length > 0;
+    },
+    insert: ({ table, column, change, before, after, action, policy }) =>
+      session.run(
+        'INSERT INTO _headwater.schema_changes VALUES ($1::timestamptz, $2, $3, $4, $5, $6, $7, $8, $9)',
+        [now, name, table, column, change, before, after, action, policy],
+      ),
+  });
 
 export async function setAsideRows(
   session: Session,

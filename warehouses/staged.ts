@@ -4,18 +4,17 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import type { DuckDBConnection } from '@duckdb/node-api';
-import { HeadwaterError } from '../../rules/errors.ts';
-import { firstLine, literal } from '../sql.ts';
-import type { WarehouseContext } from '../warehouse.ts';
+import { HeadwaterError } from '../rules/errors.ts';
+import { firstLine, literal } from './sql.ts';
+import type { WarehouseContext } from './warehouse.ts';
 
 /** Rows of a file that become text at a time: a row group of a staged file, so that each is read once. */
 const PART_ROWS = 122_880;
 const READ_BYTES = 256 * 1024;
 /** Staged files are only read and written as text: what DuckDB needs for that. */
 const MEMORY_MB_MAX = 256;
-const FOLDER = /^postgres-(\d+)-/;
 
-/** The DuckDB of this warehouse that reads staged files; it holds no data. */
+/** The DuckDB of a warehouse elsewhere that reads staged files; it holds no data. */
 export interface StagedFiles {
   rows(sql: string): Promise<Record<string, unknown>[]>;
   /**
@@ -27,14 +26,16 @@ export interface StagedFiles {
   csvOf(sql: string): AsyncGenerator<Buffer, void, undefined>;
   /** A statement that leaves a file; `path` is one of `temporary`. */
   run(sql: string): Promise<number>;
-  temporary(): string;
+  /** A path in its folder. */
+  temporary(ending?: string): string;
   close(): Promise<void>;
 }
 
-export async function openStaged(context: WarehouseContext): Promise<StagedFiles> {
+/** `kind`, of letters, begins the name of its folder of temporary files. */
+export async function openStaged(context: WarehouseContext, kind: string): Promise<StagedFiles> {
   await mkdir(context.tempDirectory, { recursive: true });
-  await removeLeftOver(context.tempDirectory);
-  const folder = join(context.tempDirectory, `postgres-${process.pid}-${randomUUID()}`);
+  await removeLeftOver(context.tempDirectory, kind);
+  const folder = join(context.tempDirectory, `${kind}-${process.pid}-${randomUUID()}`);
   await mkdir(folder, { mode: 0o700 });
   const instance = await DuckDBInstance.create(':memory:', {
     memory_limit: `${Math.min(context.memoryMbMax, MEMORY_MB_MAX)}MB`,
@@ -44,7 +45,7 @@ export async function openStaged(context: WarehouseContext): Promise<StagedFiles
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
   });
-  const temporary = (): string => join(folder, `${randomUUID()}.csv`);
+  const temporary: StagedFiles['temporary'] = (ending = 'csv') => join(folder, `${randomUUID()}.${ending}`);
   const connected = async <T>(work: (connection: DuckDBConnection) => Promise<T>): Promise<T> => {
     const connection = await instance.connect();
     try {
@@ -128,9 +129,10 @@ async function* inTurn(
 }
 
 /** Of processes that were killed. */
-async function removeLeftOver(folder: string): Promise<void> {
+async function removeLeftOver(folder: string, kind: string): Promise<void> {
   for (const name of await readdir(folder)) {
-    const pid = Number(FOLDER.exec(name)?.[1] ?? 0);
+    const [of, owner] = name.split('-', 2);
+    const pid = of === kind ? Number(owner) : 0;
     if (pid > 0 && pid !== process.pid && !isAlive(pid))
       await rm(join(folder, name), { recursive: true, force: true });
   }
