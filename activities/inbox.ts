@@ -4,6 +4,7 @@ import { Context } from '@temporalio/activity';
 import { HeadwaterError, type ErrorCode } from '../rules/errors.ts';
 import { fromMs } from '../rules/time.ts';
 import type { DrainReceipt } from '../schemas/inbox-run.ts';
+import type { Instant } from '../schemas/instant.ts';
 import type { InboxRow } from '../stores/inbox/inbox.ts';
 import { connectionSettings, type OpenSources } from './connections.ts';
 import type { Dependencies, FastLane } from './dependencies.ts';
@@ -44,7 +45,8 @@ const SOURCE_HELD: ReadonlySet<ErrorCode> = new Set([
 const OBJECT_HELD: ReadonlySet<ErrorCode> = new Set(['PERMISSION_DENIED', 'OBJECT_UNKNOWN', 'INPUT_INVALID']);
 /** Our own side: the activity fails and is tried again, which Temporal shows. */
 const OURS: ReadonlySet<ErrorCode> = new Set([
-  ...(['INBOX_UNAVAILABLE', 'LEDGER_UNAVAILABLE', 'STAGE_FULL', 'STAGE_MISSING'] as const),
+  ...(['INBOX_UNAVAILABLE', 'LEDGER_UNAVAILABLE'] as const),
+  ...(['STAGE_FULL', 'STAGE_MISSING', 'STAGE_UNAVAILABLE', 'STAGE_REFUSED'] as const),
 ]);
 
 export interface DrainInput {
@@ -99,6 +101,7 @@ class Drain {
   #publishing: Promise<void> | undefined;
   #pollLookMs = 0;
   #pruneMs = 0;
+  #heardAt: Instant | null = null;
   receipt: DrainReceipt = {
     ...{ events: 0, fetched: 0, profiles: 0, landed: 0, parked: 0, waiting: 0 },
     ...{ lastAt: null, held: null, poll: null },
@@ -274,7 +277,7 @@ class Drain {
       this.receipt.poll ??= await pollReason(
         this.#dependencies,
         this.#connection,
-        this.receipt.lastAt,
+        this.#heardAt,
         this.#startedMs,
       );
     }
@@ -308,6 +311,7 @@ class Drain {
     const state = states.find(({ connection }) => connection === this.#connection);
     this.receipt.waiting = state?.waiting ?? 0;
     this.receipt.lastAt = state?.lastAt ?? null;
+    this.#heardAt = state?.heardAt ?? null;
     this.receipt.landed = this.#landing.landed.records;
   }
 

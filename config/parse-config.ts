@@ -8,6 +8,7 @@ import { profileMistakes } from './profiles.ts';
 import { placedQueues, queueMistakes } from './queues.ts';
 import { isRecord, mapSecrets, type SecretReference } from './secrets.ts';
 import { WEBHOOKS_SHAPE, type KeyConfig, type ServeConfig } from './serve.ts';
+import { stageMistakes } from './stage.ts';
 import { placedSubscriptions, subscriptionMistakes } from './subscriptions.ts';
 
 /** What loading needs to know of a source kind. */
@@ -66,7 +67,7 @@ export function parseConfig(
     const message = unknownKind(warehouse.kind, Object.keys(kinds.warehouses));
     mistakes.push({ path: ['warehouse', 'kind'], message });
   }
-  mistakes.push(...profileMistakes(parsed.data));
+  mistakes.push(...profileMistakes(parsed.data), ...stageMistakes(parsed.data));
   mistakes.push(...subscriptionMistakes(parsed.data), ...queueMistakes(parsed.data));
   if (mistakes.length > 0)
     return { ok: false, lines: mistakes.map((mistake) => formatMistake(file, mistake)) };

@@ -3,8 +3,9 @@ import { FACTS_AGE_MS_MAX } from '../rules/retention.ts';
 import { allConflictsSchema } from './conflicts.ts';
 import { ledgerSchema } from './ledger.ts';
 import { profilesSchema } from './profiles.ts';
-import { durationSchema, sizeSchema } from './quantities.ts';
+import { durationSchema } from './quantities.ts';
 import { serveSchema, WEBHOOKS_SHAPE } from './serve.ts';
+import { stageSchema } from './stage.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
@@ -182,24 +183,7 @@ export const configSchema = z.strictObject({
   profiles: profilesSchema.optional(),
   /** Present, even empty: webhooks are taken and profiles are served. */
   serve: serveSchema.optional(),
-  stage: z
-    .strictObject({
-      kind: z.literal('disk').default('disk'),
-      path: z.string().min(1).default('stage'),
-      /** Landed windows are kept this long, or until `bytesMax` is reached. */
-      keep: durationSchema().default(7 * DAY_MS),
-      bytesMax: sizeSchema().default(10e9),
-      /** With less than this free on the disk, extraction waits. */
-      freeMin: sizeSchema().default(1e9),
-    })
-    .transform(({ kind, path, keep, bytesMax, freeMin }) => ({
-      kind,
-      path,
-      keepMs: keep,
-      bytesMax,
-      freeBytesMin: freeMin,
-    }))
-    .prefault({}),
+  stage: stageSchema.prefault({}),
   /** Coverage, windows and receipts; the claims are kept in the same kind of place. */
   ledger: ledgerSchema.prefault({}),
   /** Windows, receipts, runs and batches are told this long; coverage and data are kept for ever. Default '90d'. */

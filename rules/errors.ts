@@ -22,6 +22,11 @@ export const ERRORS = {
     remedy:
       'The inbox cannot be written: see that its disk or database is there; senders come back by themselves.',
   },
+  POSITION_LOST: {
+    retryable: false,
+    remedy:
+      'The source no longer has the changes behind the last one that was read; a sync that finds them is started by itself.',
+  },
   VERSION_CONFLICT: {
     retryable: false,
     remedy: 'Somebody changed it first: read it again and decide anew.',
@@ -116,9 +121,19 @@ export const ERRORS = {
     remedy:
       'A staged file is gone. An open window is read again by itself; for a proven one run `npx headwater backfill <connection> <object> --from <from> --to <until> --reprocess all`.',
   },
+  STAGE_UNAVAILABLE: {
+    retryable: true,
+    remedy: 'The bucket of the stage does not answer; steps go on when it does.',
+  },
+  STAGE_REFUSED: {
+    retryable: false,
+    remedy:
+      'The bucket of the stage refuses: check its name, region and rights with `npx headwater check`, see docs/stage.md.',
+  },
   STAGE_FOREIGN: {
     retryable: false,
-    remedy: 'This stage belongs to another ledger; use the stage of this installation.',
+    remedy:
+      'This stage belongs to another ledger; use the stage of this installation. Workers of several machines need one that all of them see: docs/stage.md.',
   },
   LEDGER_FOREIGN: {
     retryable: false,

@@ -14,6 +14,7 @@ import type { LoadedConfig } from '../config/load-config.ts';
 import { customRules } from '../config/conflicts.ts';
 import { inboxPlace } from '../config/inbox.ts';
 import { ledgerPlace } from '../config/ledger.ts';
+import { stagePlace } from '../config/stage.ts';
 import { entitiesOf, mappingsOf, rulesOf } from '../config/profiles.ts';
 import type { Config, ConnectionConfig } from '../config/schema.ts';
 import { phoneNormaliser } from '../mapping/normalise.ts';
@@ -27,7 +28,7 @@ import { openClaims } from '../stores/claims/open.ts';
 import { openInbox } from '../stores/inbox/open.ts';
 import type { Ledger } from '../stores/ledger/ledger.ts';
 import { openLedgerAt } from '../stores/ledger/open.ts';
-import { openDiskStage } from '../stores/stage/disk.ts';
+import { openStageAt } from '../stores/stage/open.ts';
 import { warehouseDefinition } from '../warehouses/registry.ts';
 import { subscriptionsOf } from './subscriptions.ts';
 
@@ -58,7 +59,7 @@ export async function wire(
   try {
     const ledger = await openLedgerAt(ledgerPlace(config));
     opened.push(ledger);
-    const stage = await openDiskStage({ root: config.stage.path });
+    const stage = await openStageAt(stagePlace(config));
     await claimStage(ledger, await stage.id());
     const shaperMemoryMb = Math.round(config.worker.memoryMb * SHAPER_MEMORY_SHARE);
     const { threads } = config.worker;

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { ledgerWords } from '../../config/ledger.ts';
 import type { LoadedConfig } from '../../config/load-config.ts';
+import { stagePlace } from '../../config/stage.ts';
 import { resolveSecrets } from '../../config/secrets.ts';
 import type { Config, ConnectionConfig } from '../../config/schema.ts';
 import { HeadwaterError } from '../../rules/errors.ts';
@@ -19,7 +20,8 @@ export const check: Command = {
   summary: 'Whether configuration, secrets and connections work',
   usage: '[connection]',
   example: 'check salesforce',
-  about: 'Logs in and asks; reads no records and writes nothing.',
+  about:
+    'Logs in and asks; reads no records and writes nothing but a mark in the bucket of the stage, which it removes.',
   options: {},
   arguments: { min: 0, max: 1 },
   async run(call) {
@@ -39,6 +41,7 @@ export const check: Command = {
     if (config.ledger.kind === 'postgres') {
       checks.push(...(await looking('ledger', 'connect', () => checkLedger(config))));
     }
+    checks.push(...(await looking('stage', 'place', () => checkStage(config))));
     const code = printChecks(call, checks);
     return secretsMissing ? EXIT.usage : code;
   },
@@ -62,6 +65,19 @@ async function checkLedger(config: Config): Promise<CheckResult[]> {
   await ledger?.close();
   const made = ledger === undefined ? '; its tables are made by the first start' : '';
   return [{ check: 'connect', ok: true, detail: `${ledgerWords(config)}${made}` }];
+}
+
+/** A folder is checked by `doctor`; a bucket may refuse, and a folder beside a shared ledger serves one machine only. */
+async function checkStage(config: Config): Promise<CheckResult[]> {
+  const place = stagePlace(config);
+  if (place.kind !== 'disk') {
+    const { checkStageAt } = await import('../../stores/stage/open.ts');
+    return [{ check: 'bucket', ok: true, detail: await checkStageAt(place) }];
+  }
+  if (config.ledger.kind === 'sqlite') return [];
+  const detail =
+    'a folder: workers of other machines are refused with STAGE_FOREIGN unless they have the same disk (docs/stage.md)';
+  return [{ check: 'folder', ok: true, detail }];
 }
 
 function checkSource(call: Call, config: Config, connection: ConnectionConfig): Promise<Check[]> {

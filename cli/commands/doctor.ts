@@ -1,8 +1,10 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { stat, statfs } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { sinkOf } from '../../config/connection-config.ts';
 import { ledgerWords } from '../../config/ledger.ts';
+import { stagePlace, stageWords } from '../../config/stage.ts';
+import type { Config } from '../../config/schema.ts';
 import type { LoadedConfig } from '../../config/load-config.ts';
 import { formatDuration } from '../../config/quantities.ts';
 import { countOf, formatCount } from '../../rules/report.ts';
@@ -109,24 +111,27 @@ async function ledger({ config }: LoadedConfig): Promise<CheckResult[]> {
     const known = await opened.meta('stage');
     const before = factsBefore(new Date().toISOString(), config.retention, config.stage.keepMs);
     const old = await opened.prunable({ sink: sinkOf(config), before, rowsMax: OLD_ROWS_MAX });
-    const idPath = join(config.stage.path, 'stage-id');
-    const found = existsSync(idPath) ? readFileSync(idPath, 'utf8').trim() : null;
-    const ok = known === null || known === found;
     return [
       { check: 'opens', ok: true, detail: place },
-      {
-        check: 'stage',
-        ok,
-        detail: ok
-          ? 'is the one that the ledger knows'
-          : `the ledger knows the stage ${known}, ${config.stage.path} is another`,
-        remedy: 'Set stage.path to the folder of this installation.',
-      },
+      ...(await looking('ledger', 'stage', async () => [sameStage(config, known, await knownStage(config))])),
       { check: 'retention', ok: true, detail: retentionWords(config.retention, old) },
     ];
   } finally {
     await opened.close();
   }
+}
+
+function sameStage(config: Config, known: string | null, found: string | null): CheckResult {
+  const ok = known === null || known === found;
+  const detail = ok
+    ? 'is the one that the ledger knows'
+    : `the ledger knows the stage ${known}, ${stageWords(config)} is another`;
+  return { check: 'stage', ok, detail, remedy: 'Set `stage` to the place of this installation.' };
+}
+
+async function knownStage(config: Config): Promise<string | null> {
+  const { knownStageId } = await import('../../stores/stage/open.ts');
+  return await knownStageId(stagePlace(config));
 }
 
 /** What sweeps are about to erase; nothing to say where no entity has a retention. */
@@ -175,6 +180,7 @@ function temporal(call: Call, loaded: LoadedConfig): Promise<CheckResult[]> {
     });
     const pollers = answer.pollers.length;
     return [
+      ...machines(loaded.config, answer.pollers),
       {
         check: 'reachable',
         ok: true,
@@ -188,6 +194,21 @@ function temporal(call: Call, loaded: LoadedConfig): Promise<CheckResult[]> {
       },
     ];
   });
+}
+
+/** A worker's identity is `<pid>@<machine>` unless somebody sets another. */
+function machines({ stage }: Config, pollers: { identity?: string | null }[]): CheckResult[] {
+  const names = new Set(pollers.map(({ identity }) => identity?.split('@')[1] ?? ''));
+  names.delete('');
+  if (stage.kind !== 'disk' || names.size < 2) return [];
+  return [
+    {
+      check: 'machines',
+      ok: false,
+      detail: `workers of ${names.size} machines poll, and the stage is a folder`,
+      remedy: 'Put the stage into a bucket, or on a disk that all machines have: docs/stage.md.',
+    },
+  ];
 }
 
 async function worker({ home: folder }: LoadedConfig): Promise<CheckResult[]> {

@@ -29,6 +29,16 @@ export function finalKey(prefix: readonly string[], extension: string, sha256: s
   return `${joined}${prefix.length > 2 ? '-' : '/'}${hash}.${checkedExtension(extension)}`;
 }
 
+/** The way back: what `finalKey` was given. INTERNAL for a key that is not from there. */
+export function keyPrefix(key: string): { prefix: string; hash: string; extension: string } {
+  const parts = keyParts(key);
+  const [, name, hash = '', extension = ''] =
+    /^(?:(.+)-)?([0-9a-f]{16})\.([a-z0-9]{1,10})$/.exec(parts.pop() ?? '') ?? [];
+  if (hash === '')
+    throw new HeadwaterError('INTERNAL', 'a key of the stage ends with the hash of its content');
+  return { prefix: [...parts, ...(name === undefined ? [] : [name])].join('/'), hash, extension };
+}
+
 export function checkedExtension(extension: string): string {
   if (!EXTENSION.test(extension))
     throw new HeadwaterError('INTERNAL', 'a stage extension is like csv or parquet');
