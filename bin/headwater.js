@@ -2,8 +2,8 @@
 // Plain JavaScript that any Node understands: it finds the pinned Node and the program, and hands both over.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { constants } from 'node:os';
+import module, { createRequire } from 'node:module';
+import { constants, homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -14,12 +14,21 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const source = join(root, 'cli', 'headwater.ts');
 const program = existsSync(source) ? source : join(root, 'dist', 'cli', 'headwater.js');
 
+// Every process started from here starts in half the time once its modules have been compiled. Like cacheFolder of cli/dev.
+process.env.NODE_COMPILE_CACHE ??= join(cacheFolder(), 'compiled');
+
 if (Number(process.versions.node.split('.')[0]) >= NODE_MAJOR_MIN) {
+  module.enableCompileCache(process.env.NODE_COMPILE_CACHE);
   await import(pathToFileURL(program).href);
 } else {
   const node = pinnedNode();
   if (node) runWith(node);
   else complain('the npm package "node" has not fetched its own yet');
+}
+
+function cacheFolder() {
+  const { HEADWATER_CACHE, XDG_CACHE_HOME, HOME } = process.env;
+  return HEADWATER_CACHE || join(XDG_CACHE_HOME || join(HOME || homedir(), '.cache'), 'headwater');
 }
 
 function pinnedNode() {

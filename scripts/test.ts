@@ -68,6 +68,8 @@ async function runJest(): Promise<number> {
       env: {
         ...process.env,
         HEADWATER_PATIENCE: String(patience),
+        // Tests start our processes many times.
+        NODE_COMPILE_CACHE: join(ROOT, '.cache', 'compiled'),
         ...(whole ? { HEADWATER_TEST_ALL: '1' } : {}),
       },
       // jest --json repeats everything on stdout, which nobody wants to read here.

@@ -9,7 +9,7 @@ import { moduleFile } from '../module-file.ts';
 const MAIN = moduleFile('sandbox/main');
 const CLIENT_ID = 'headwater-demo';
 /** The demo org changes this often, so that a second sync half a minute later has something to show. */
-const CHANGES_PER_MINUTE = 240;
+const CHANGES_PER_MINUTE = 60;
 const RECORDS = 20_000;
 /** The second system is smaller: for every ten records of the first, three. */
 const HUBSPOT_SHARE = 0.3;
