@@ -12,13 +12,13 @@ const heardKey = (connection: string, object: string): string => `webhooks/${con
 const polledKey = (connection: string): string => `webhooks/${connection}/polled`;
 
 /**
- * quiet: no event for `quietAfter`. missed: the last poll that found changes found some that no webhook had brought. Null also
+ * quiet: no event, and no word of a followed topic, for `quietAfter`. missed: the last poll that found changes found some that no webhook had brought. Null also
  * while the last such poll is younger than `pollEvery`.
  */
 export async function pollReason(
   dependencies: Dependencies,
   connection: string,
-  lastAt: Instant | null,
+  heardAt: Instant | null,
   startedMs: number,
 ): Promise<DrainReceipt['poll']> {
   const { webhooks } = connectionSettings(dependencies, connection);
@@ -26,7 +26,7 @@ export async function pollReason(
   const { ledger, now } = dependencies;
   const nowMs = now();
   const { quietAfterMs, pollEveryMs } = webhooks;
-  const heardMs = lastAt === null ? startedMs : Date.parse(lastAt);
+  const heardMs = heardAt === null ? startedMs : Date.parse(heardAt);
   const isQuiet = quietAfterMs !== null && nowMs - heardMs >= quietAfterMs;
   const missed = await ledger.meta(missedKey(connection));
   if (!isQuiet && (missed === null || missed === '')) return null;

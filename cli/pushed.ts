@@ -56,7 +56,14 @@ export async function pushedLines(
   const lines: { facts: Pushed; text: string }[] = [];
   for (const { name, webhooks } of Object.values(loaded.config.connections)) {
     if (webhooks === undefined || (only !== undefined && only !== name)) continue;
-    const none: InboxState = { connection: name, waiting: 0, parked: 0, oldestAt: null, lastAt: null };
+    const none: InboxState = {
+      connection: name,
+      waiting: 0,
+      parked: 0,
+      oldestAt: null,
+      lastAt: null,
+      heardAt: null,
+    };
     const { waiting, parked, oldestAt, lastAt } = states.find((one) => one.connection === name) ?? none;
     const { quietAfter } = webhooks;
     const quiet = quietAfter !== null && lastAt !== null && nowMs - Date.parse(lastAt) > quietAfter;

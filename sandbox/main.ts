@@ -20,6 +20,8 @@ const { values, positionals } = parseArgs({
     'salesforce-records': { type: 'string' },
     // Where every change is pushed to. HubSpot signs with SANDBOX_WEBHOOK_SECRET, Salesforce has it at the end of the address.
     webhooks: { type: 'string' },
+    // Salesforce: change events over the Pub/Sub API, on a port of its own.
+    pubsub: { type: 'boolean', default: false },
   },
 });
 
@@ -61,6 +63,7 @@ interface Started {
   readonly clientId: string;
   /** What was generated and not given, so that the caller must be told. */
   readonly generated: Readonly<Record<string, string>>;
+  readonly more?: Readonly<Record<string, string>>;
   close(): Promise<void>;
 }
 
@@ -71,11 +74,13 @@ async function startSalesforce(): Promise<Started> {
     ...(values.webhooks === undefined
       ? {}
       : { outbound: { url: `${values.webhooks}${secret === '' ? '' : `/${secret}`}` } }),
+    ...(values.pubsub ? { pubsub: {} } : {}),
   };
   const started = await startSalesforceSandbox(options);
   const { url, clientId, clientSecret } = started;
   const generated = options.clientSecret === undefined ? { clientSecret } : {};
-  return { url, clientId, generated, close: () => started.close() };
+  const more = started.pubsub === undefined ? {} : { pubsub: started.pubsub.url };
+  return { url, clientId, generated, more, close: () => started.close() };
 }
 
 async function startHubSpot(): Promise<Started> {
@@ -114,6 +119,7 @@ console.log(
     url: sandbox.url,
     clientId: sandbox.clientId,
     ...sandbox.generated,
+    ...sandbox.more,
     pid: process.pid,
   }),
 );

@@ -1,4 +1,4 @@
-// The server process: webhooks and profiles over HTTP, beside the worker.
+// The server process: webhooks and profiles over HTTP, queues and topics, beside the worker.
 import { parseArgs } from 'node:util';
 import type { FastifyInstance } from 'fastify';
 import { loadConfig, type LoadedConfig } from '../config/load-config.ts';
@@ -11,6 +11,7 @@ import { readQueues } from './queue/queues.ts';
 import { openServices, type Services } from './services.ts';
 import { eventRoutes } from './subscriptions/routes.ts';
 import { NotifyRuns } from './subscriptions/runs.ts';
+import { followTopics } from './topics/topics.ts';
 import { receiversOf } from './webhooks/receivers.ts';
 import { webhookRoutes } from './webhooks/routes.ts';
 import { InboxRuns } from './webhooks/runs.ts';
@@ -30,11 +31,13 @@ async function main(): Promise<void> {
       webhooks: { type: 'boolean' },
       profiles: { type: 'boolean' },
       queues: { type: 'boolean' },
+      topics: { type: 'boolean' },
       'webhooks-port': { type: 'string' },
       'profiles-port': { type: 'string' },
     },
   });
-  const all = values.webhooks !== true && values.profiles !== true && values.queues !== true;
+  const parted = [values.webhooks, values.profiles, values.queues, values.topics];
+  const all = parted.every((chosen) => chosen !== true);
   const loaded = onPorts(await loadConfig(values.config === undefined ? {} : { path: values.config }), {
     webhooks: values['webhooks-port'],
     profiles: values['profiles-port'],
@@ -52,6 +55,7 @@ async function main(): Promise<void> {
     if (all || values.profiles === true) parts['profiles'] = await serveProfiles(services);
     const queues = all || values.queues === true ? readQueues(services, receivers) : undefined;
     if (queues !== undefined) opened.push(queues);
+    if (all || values.topics === true) opened.push(followTopics(services));
     const urls = Object.fromEntries(Object.entries(parts).map(([name, { url }]) => [name, url]));
     process.stdout.write(`${JSON.stringify({ event: 'ready', pid: process.pid, ...urls })}\n`);
     runs.start();

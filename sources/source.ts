@@ -185,6 +185,41 @@ export interface WebhookKind<Config extends z.ZodType = z.ZodType> {
   ): ((record: unknown, keyed: string) => TakenRecord) | undefined;
 }
 
+/** A part of a topic, in its order. `position` may be kept once the events are safe. */
+export interface TopicBatch {
+  events: InboxEvent[];
+  /** Behind the last of them; null: none was told. */
+  position: string | null;
+  /** Objects of which more has changed than is named; 'all': it is not even known of which. */
+  unnamed: readonly string[] | 'all';
+  /** Events of objects that the connection does not sync. */
+  leftOut: number;
+  /** Changes that we made ourselves. They are events like others: what the source did on top of ours is in them too. */
+  own: number;
+}
+
+/** Topics that a source keeps for a while, over a connection that we open. */
+export interface TopicReader {
+  /**
+   * Batches behind `after`, or from now on, without end: first an empty one, once the topic is open, and empty ones while nothing
+   * changes. The source is asked for more only when the next is. Throws HeadwaterError only; POSITION_LOST when the source no
+   * longer has what follows `after`. Ends when `signal` aborts.
+   */
+  read(topic: string, after: string | null, signal: AbortSignal): AsyncIterable<TopicBatch>;
+  close(): Promise<void>;
+}
+
+/** How a source lets its changes be followed, where the connection's `webhooks` ask for it. */
+export interface TopicKind<Webhooks extends z.ZodType = z.ZodType, Config extends z.ZodType = z.ZodType> {
+  /** None: nothing is followed. */
+  names(webhooks: z.output<Webhooks>): readonly string[];
+  /** Secrets are resolved. Makes no call yet. */
+  open(
+    given: { config: z.output<Config>; webhooks: z.output<Webhooks>; pushed: PushedConnection },
+    context: SourceContext,
+  ): Promise<TopicReader>;
+}
+
 /** What a source needs from outside: the clock, the token bucket, a log line. All injectable for tests. */
 export interface SourceContext {
   connection: string;
@@ -222,6 +257,8 @@ export interface SourceDefinition<Config extends z.ZodType = z.ZodType> {
   mappings?: Readonly<Record<string, readonly Mapping[]>>;
   /** Absent where the source cannot push. */
   webhooks?: WebhookKind;
+  /** Absent where the source keeps no changes to be followed. */
+  topics?: TopicKind;
   /** Secrets in `config` are resolved already. Makes no call yet. */
   connect(config: z.output<Config>, context: SourceContext): Source;
 }

@@ -4,6 +4,7 @@ import { STANDARD_OBJECTS } from './catalog.ts';
 import type { JournalHeader } from './journal.ts';
 import { ODD_OBJECTS } from './odd-objects.ts';
 import type { Behaviour } from './org.ts';
+import type { PubSubOptions } from './pubsub/pubsub.ts';
 import { Table } from './table.ts';
 
 export interface SandboxOptions extends Partial<Behaviour> {
@@ -16,6 +17,8 @@ export interface SandboxOptions extends Partial<Behaviour> {
   readonly living?: { readonly changesPerMinute: number } | false;
   /** Where an outbound message of every change goes, its secret in the address; nowhere by default. */
   readonly outbound?: { readonly url: string };
+  /** Present, even empty: change events of every change over the Pub/Sub API; not there by default. */
+  readonly pubsub?: PubSubOptions;
   readonly now?: () => number;
   readonly clientId?: string;
   readonly clientSecret?: string;

@@ -9,6 +9,7 @@ import { jsonRow } from './render.ts';
 import { indexOfEntry, type Entry, type Table } from './table.ts';
 
 const JSON_TYPE = 'application/json;charset=UTF-8';
+const VERSION = '66.0';
 const DIGITS_EXACT = Number.MAX_SAFE_INTEGER;
 
 export async function answerCreate(exchange: Exchange, org: Org, table: Table): Promise<void> {
@@ -21,7 +22,8 @@ export async function answerCreate(exchange: Exchange, org: Org, table: Table): 
       throw new ApiError(400, 'REQUIRED_FIELD_MISSING', `Required fields are missing: [${spec.name}]`);
     }
   }
-  await exchange.sendJson(201, { id: org.data.create(table.name, values), success: true, errors: [] });
+  const id = asCaller(exchange, org, () => org.data.create(table.name, values));
+  await exchange.sendJson(201, { id, success: true, errors: [] });
 }
 
 export async function answerRecord(
@@ -46,13 +48,14 @@ export async function answerRecord(
     refuseIfModified(exchange, table, entry);
     const values = await valuesOf(exchange, table, 'updateable');
     refuseByRule(table, values, org.behaviour.validations);
-    org.data.update(table.name, index, triggered(table, values, org.behaviour.triggers));
+    const saved = triggered(table, values, org.behaviour.triggers);
+    asCaller(exchange, org, () => org.data.update(table.name, index, saved));
     await exchange.sendNothing(204);
   } else if (exchange.method === 'DELETE') {
     if (!table.spec.flags.deletable)
       throw new ApiError(405, 'METHOD_NOT_ALLOWED', "HTTP Method 'DELETE' not allowed");
     refuseIfModified(exchange, table, entry);
-    org.data.delete(table.name, index);
+    asCaller(exchange, org, () => org.data.delete(table.name, index));
     await exchange.sendNothing(204);
   } else
     throw new ApiError(
@@ -82,13 +85,25 @@ export async function answerExternal(
   }
   const values = await valuesOf(exchange, table, found === undefined ? 'createable' : 'updateable');
   if (found === undefined) {
-    const id = org.data.create(table.name, { ...values, [spec.name]: value });
+    const whole = { ...values, [spec.name]: value };
+    const id = asCaller(exchange, org, () => org.data.create(table.name, whole));
     await exchange.sendJson(201, { id, success: true, errors: [], created: true });
     return;
   }
   const index = indexOfEntry(found);
-  org.data.update(table.name, index, values);
+  asCaller(exchange, org, () => org.data.update(table.name, index, values));
   await exchange.sendJson(200, { id: table.idOf(index), success: true, errors: [], created: false });
+}
+
+/** Change events name the API and, where it says so itself, the client. */
+function asCaller<T>(exchange: Exchange, org: Org, work: () => T): T {
+  const client = /\bclient=([^,]+)/.exec(exchange.header('sforce-call-options') ?? '')?.[1] ?? '';
+  org.store.origin = `com/salesforce/api/rest/${VERSION};client=${client}`;
+  try {
+    return work();
+  } finally {
+    org.store.origin = '';
+  }
 }
 
 /** Generated external ids hold their row's index, so a base row is found without a scan. */

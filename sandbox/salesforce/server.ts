@@ -11,6 +11,7 @@
  *   sandbox.behaviour visibilityLagMs, minuteResolution, bulkJobMs, bulkPageRowsMax, apiRequestsMax, … may be assigned
  *   sandbox.stats     report(), of(kind), reset()         calls by kind, such as "rest.query" or "POST bulk.jobs"
  *   sandbox.expire    tokens(), cursors(), jobs()
+ *   sandbox.pubsub    url, publish(object, header), cut(status), behaviour: change events, with the option `pubsub`
  *   sandbox.living    start(changesPerMinute), stop(), run(steps)
  *   await sandbox.close()
  *
@@ -33,11 +34,12 @@ import { Exchange, UnreadableBody } from '../exchange.ts';
 import { Faults } from '../faults.ts';
 import { readJournal } from './journal.ts';
 import { Living } from './living.ts';
-import { OutboundMessages } from './outbound.ts';
 import type { PushStats } from '../delivery.ts';
 import { answerOauth, type OauthSettings } from './oauth.ts';
 import { behaviourOf, headerOf, tablesOf, type SandboxOptions } from './options.ts';
 import type { Behaviour, Org } from './org.ts';
+import type { PubSubSandbox } from './pubsub/pubsub.ts';
+import { startPushing } from './pushing.ts';
 import { answerRest } from './rest.ts';
 import { Stats, callKind } from './stats.ts';
 import { Store } from './store.ts';
@@ -61,6 +63,8 @@ export interface SalesforceSandbox {
   readonly expire: { tokens(): void; cursors(): void; jobs(): void };
   /** What became of the outbound messages, by object. */
   pushes(): Record<string, PushStats>;
+  /** Undefined unless it was asked for. */
+  readonly pubsub: PubSubSandbox | undefined;
   close(): Promise<void>;
 }
 
@@ -112,9 +116,7 @@ export async function startSalesforceSandbox(options: SandboxOptions = {}): Prom
     },
   );
   url = `http://127.0.0.1:${await listen(server, options.port ?? 0)}`;
-  const outbound =
-    options.outbound === undefined ? undefined : new OutboundMessages(options.outbound.url, url);
-  store.onChange = (table, change) => outbound?.tell(table, change);
+  const pushing = await startPushing(options, org, url);
   if (options.living !== undefined && options.living !== false) living.start(options.living.changesPerMinute);
   return {
     url,
@@ -132,10 +134,11 @@ export async function startSalesforceSandbox(options: SandboxOptions = {}): Prom
       cursors: () => org.cursors.expireAll(),
       jobs: () => org.jobs.expireAll(),
     },
-    pushes: () => outbound?.stats() ?? {},
-    close: () => {
-      outbound?.close();
-      return close(server, org, living);
+    pushes: () => pushing.stats(),
+    pubsub: pushing.pubsub,
+    close: async () => {
+      await pushing.close();
+      await close(server, org, living);
     },
   };
 }

@@ -33,6 +33,8 @@ export class Store {
   private hiddenFields = new Map<string, Set<string>>();
   private readonly hiddenObjects = new Set<string>();
   livingSteps = 0;
+  /** Of whoever changes something just now, as change events tell it. */
+  origin = '';
   /** Told of each change once it is visible, to push it. */
   onChange: (table: Table, change: Change) => void = () => undefined;
 

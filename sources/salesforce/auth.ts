@@ -21,6 +21,8 @@ const JWT_LIFETIME_S = 180;
 export interface Session {
   accessToken: string;
   instanceUrl: string;
+  /** Of the org, 15 or 18 characters; null where the log-in did not tell it. */
+  organizationId: string | null;
 }
 
 /** jsforce's transport, as far as it is used; ours keeps the status, Retry-After and the time-outs of http.ts. */
@@ -118,7 +120,12 @@ export class Auth {
     const host = new URL(this.config.loginUrl).host;
     try {
       const answer = await this.oauth2.requestToken(await this.grant());
-      return { accessToken: answer.access_token, instanceUrl: this.checkedInstance(answer.instance_url) };
+      return {
+        accessToken: answer.access_token,
+        instanceUrl: this.checkedInstance(answer.instance_url),
+        // …/id/<org>/<user>
+        organizationId: /\/id\/(00D\w{12}(?:\w{3})?)\//.exec(answer.id)?.[1] ?? null,
+      };
     } catch (error) {
       throw error instanceof HeadwaterError ? error : loginError(error, host, this.secrets());
     }

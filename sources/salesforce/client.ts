@@ -10,6 +10,9 @@ import { parseLimitInfo } from './limits.ts';
 /** URI and headers together may have 16,384 bytes; the token and the other headers stay well below the difference. */
 export const PATH_BYTES_MAX = 14_000;
 
+/** In `changeOrigin` of the changes that we make. Source: REST API guide, "Call Options Header". */
+export const CLIENT_NAME = 'Headwater';
+
 export type ApiRequest = Omit<HttpRequest, 'url'> & {
   /** From the root, such as `/services/data/v66.0/limits`. */
   path: string;

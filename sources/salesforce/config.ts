@@ -8,7 +8,7 @@ const durationSchema = z
   .refine((text) => parseDurationMs(text) !== undefined, 'write a duration such as 90s, 10m, 1h30m or 1d')
   .transform((text) => parseDurationMs(text) ?? 0);
 
-const secureUrlSchema = z.url().refine((text) => {
+export const secureUrlSchema = z.url().refine((text) => {
   const url = URL.parse(text);
   return url !== null && (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url)));
 }, 'use https (http is allowed on 127.0.0.1 only)');

@@ -31,7 +31,7 @@ import { mappings } from './mappings.ts';
 import { planExtract } from './plan.ts';
 import { listChanges, probeAll } from './probe.ts';
 import { countOrUnknown, jsonPage, recordStamps } from './query.ts';
-import { webhooks } from './webhooks.ts';
+import { topics, webhooks } from './webhooks.ts';
 import { IDS_PER_QUERY_MAX, readByIds } from './wide.ts';
 import { writeRecord } from './write.ts';
 
@@ -158,5 +158,6 @@ export const salesforce = defineSource({
   },
   mappings,
   webhooks,
+  topics,
   connect: (config, context) => new SalesforceSource(config, context),
 });

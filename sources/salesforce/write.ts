@@ -4,7 +4,7 @@ import type { ObjectSchema } from '../../schemas/object-schema.ts';
 import type { WriteReceipt, WriteRequest } from '../source.ts';
 import { writeOnce, type Held, type Refusal } from '../written.ts';
 import { errorCodeOf, statusOf } from './api-error.ts';
-import type { SalesforceClient } from './client.ts';
+import { CLIENT_NAME, type SalesforceClient } from './client.ts';
 import { stampOf } from './query.ts';
 
 const ID = /^[0-9A-Za-z]{15}(?:[0-9A-Za-z]{3})?$/;
@@ -71,7 +71,10 @@ async function patch(
   signal: AbortSignal,
 ): Promise<'done' | 'moved' | Refusal> {
   const second = Math.floor(Date.parse(stamp) / SECOND_MS) * SECOND_MS;
-  const headers = { 'if-unmodified-since': new Date(second).toUTCString() };
+  const headers = {
+    'if-unmodified-since': new Date(second).toUTCString(),
+    'sforce-call-options': `client=${CLIENT_NAME}`,
+  };
   const body = stringify(onTheWire(schema, values)) ?? '{}';
   try {
     const response = await client.send({ method: 'PATCH', path, headers, body, signal });

@@ -1,5 +1,6 @@
 import type { InboxEvent } from '../../schemas/inbox.ts';
 import type { Instant } from '../../schemas/instant.ts';
+import type { Topic } from '../../schemas/topic.ts';
 
 /** An event that waits, with its place in the queue. */
 export interface InboxRow extends InboxEvent {
@@ -19,6 +20,8 @@ export interface InboxState {
   parked: number;
   /** When the last event was accepted, ever. */
   lastAt: Instant | null;
+  /** When it last was certain that events arrive: that, or a word of a followed topic, whichever is later. */
+  heardAt: Instant | null;
 }
 
 /** Events of one object that could not be dealt with so far. */
@@ -73,6 +76,10 @@ export interface Inbox {
   /** Changes whenever anything was accepted, by whatever process; asking costs microseconds. */
   revision(): number;
   states(): Promise<InboxState[]>;
+  /** Topics that connections follow, by connection and name: beside the events, so that a copy of the inbox has both alike. */
+  topics(): Promise<Topic[]>;
+  /** Replaces what was kept of this topic. */
+  keepTopic(topic: Topic): Promise<void>;
   /** I5: whatever is kept of these records, waiting or not. */
   forget(connection: string, object: string, records: readonly string[]): Promise<void>;
   /** Ids of events that were dealt with before this moment are forgotten. The number removed. */

@@ -1,3 +1,4 @@
+import type { Instant } from '../../schemas/instant.ts';
 import { HeadwaterError } from '../../rules/errors.ts';
 
 export const RETRY_AFTER_MS = 5_000;
@@ -5,6 +6,11 @@ export const RETRY_AFTER_MS = 5_000;
 export const TROUBLES_MAX = 100;
 /** Rows that one transaction removes: no webhook waits for a day's ids to go. */
 export const PRUNE_ROWS_MAX = 5_000;
+
+export function later(one: Instant | null, other: Instant | null): Instant | null {
+  if (one === null || other === null) return one ?? other;
+  return one > other ? one : other;
+}
 
 export function full(waiting: number): HeadwaterError {
   return new HeadwaterError('INBOX_FULL', `${waiting} events wait already`, { retryAfterMs: RETRY_AFTER_MS });

@@ -1,12 +1,13 @@
 import { HeadwaterError } from '../../rules/errors.ts';
 import { inboxEventSchema, type InboxEvent } from '../../schemas/inbox.ts';
 import type { Instant } from '../../schemas/instant.ts';
+import { topicSchema, type Topic } from '../../schemas/topic.ts';
 import { codeOf } from '../postgres-errors.ts';
 import { migrate, PostgresPool, type Transaction } from '../postgres.ts';
-import { integer, text, textOrNull, type Row } from '../row.ts';
+import { integer, json, text, textOrNull, type Row } from '../row.ts';
 import { Gathering } from './gather.ts';
 import type { Accepted, Inbox, InboxRow, InboxState, InboxTrouble } from './inbox.ts';
-import { PRUNE_ROWS_MAX, TROUBLES_MAX, unavailable } from './limits.ts';
+import { later, PRUNE_ROWS_MAX, TROUBLES_MAX, unavailable } from './limits.ts';
 import { Bell } from './postgres/bell.ts';
 import { asTold, COUNT, keepAll, written, type Ask } from './postgres/keep.ts';
 import { MIGRATIONS } from './postgres/schema.ts';
@@ -192,6 +193,7 @@ class PostgresInbox implements Inbox {
     const rows = await this.#read((tx) =>
       tx.all(
         `SELECT connection, waiting, parked, last,
+           (SELECT max(heard) FROM inbox_topics t WHERE t.connection = c.connection) AS heard,
            (SELECT accepted FROM inbox_events e WHERE e.connection = c.connection AND state = 0 ORDER BY position LIMIT 1) AS oldest
          FROM inbox_connections c ORDER BY connection`,
       ),
@@ -203,7 +205,24 @@ class PostgresInbox implements Inbox {
         parked: integer(row, 'parked'),
       },
       ...{ oldestAt: textOrNull(row, 'oldest'), lastAt: textOrNull(row, 'last') },
+      heardAt: later(textOrNull(row, 'last'), textOrNull(row, 'heard')),
     }));
+  }
+
+  async topics(): Promise<Topic[]> {
+    const rows = await this.#read((tx) => tx.all('SELECT body FROM inbox_topics ORDER BY connection, topic'));
+    return rows.map((row) => json(topicSchema, text(row, 'body')));
+  }
+
+  async keepTopic(topic: Topic): Promise<void> {
+    await this.#change(async (tx) => {
+      await tx.run(
+        `INSERT INTO inbox_topics (connection, topic, heard, body) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (connection, topic) DO UPDATE SET heard = excluded.heard, body = excluded.body`,
+        ...[topic.connection, topic.topic, topic.heardAt, JSON.stringify(topic)],
+      );
+      await tx.run(COUNT, topic.connection, 0, 0, null);
+    });
   }
 
   /** I5: the server's own log and its dead rows go with its next checkpoints and vacuum (docs/erasure.md). */

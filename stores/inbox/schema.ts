@@ -31,4 +31,11 @@ export const MIGRATIONS: readonly string[] = [
      parked INTEGER NOT NULL,
      last TEXT
    ) STRICT, WITHOUT ROWID;`,
+  `CREATE TABLE topics (
+     connection TEXT NOT NULL,
+     topic TEXT NOT NULL,
+     heard TEXT,
+     body TEXT NOT NULL,
+     PRIMARY KEY (connection, topic)
+   ) STRICT, WITHOUT ROWID;`,
 ];

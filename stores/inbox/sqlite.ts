@@ -1,12 +1,13 @@
 import { HeadwaterError } from '../../rules/errors.ts';
 import { inboxEventSchema, type InboxEvent } from '../../schemas/inbox.ts';
 import type { Instant } from '../../schemas/instant.ts';
+import { topicSchema, type Topic } from '../../schemas/topic.ts';
 import { Checkpointer } from '../checkpointer.ts';
-import { integer, text, textOrNull } from '../row.ts';
+import { integer, json, text, textOrNull } from '../row.ts';
 import { SqliteFile, type Row } from '../sqlite.ts';
 import { Gathering, type Verdict } from './gather.ts';
 import type { Accepted, Inbox, InboxRow, InboxState, InboxTrouble } from './inbox.ts';
-import { full, PRUNE_ROWS_MAX, TROUBLES_MAX, unavailable } from './limits.ts';
+import { full, later, PRUNE_ROWS_MAX, TROUBLES_MAX, unavailable } from './limits.ts';
 import { MIGRATIONS } from './schema.ts';
 
 const BUSY_TIMEOUT_MS = 5_000;
@@ -265,6 +266,7 @@ class SqliteInbox implements Inbox {
       this.#file.read(() =>
         this.#file.all(
           `SELECT connection, waiting, parked, last,
+             (SELECT max(heard) FROM topics t WHERE t.connection = c.connection) AS heard,
              (SELECT accepted FROM events e WHERE e.connection = c.connection AND state = 0 ORDER BY position LIMIT 1) AS oldest
            FROM connections c ORDER BY connection`,
         ),
@@ -276,7 +278,26 @@ class SqliteInbox implements Inbox {
       oldestAt: textOrNull(row, 'oldest'),
       parked: integer(row, 'parked'),
       lastAt: textOrNull(row, 'last'),
+      heardAt: later(textOrNull(row, 'last'), textOrNull(row, 'heard')),
     }));
+  }
+
+  async topics(): Promise<Topic[]> {
+    const rows = await available(
+      this.#file.read(() => this.#file.all('SELECT body FROM topics ORDER BY connection, topic')),
+    );
+    return rows.map((row) => json(topicSchema, text(row, 'body')));
+  }
+
+  async keepTopic(topic: Topic): Promise<void> {
+    await this.#change(() => {
+      this.#file.run(
+        `INSERT INTO topics (connection, topic, heard, body) VALUES (?, ?, ?, ?)
+         ON CONFLICT (connection, topic) DO UPDATE SET heard = excluded.heard, body = excluded.body`,
+        ...[topic.connection, topic.topic, topic.heardAt, JSON.stringify(topic)],
+      );
+      this.#count(topic.connection, 0, 0, null);
+    });
   }
 
   async forget(connection: string, object: string, records: readonly string[]): Promise<void> {

@@ -87,6 +87,7 @@ const LAYERS: Record<string, Layer> = {
       'node',
       'packages',
       '@temporalio/client',
+      '@temporalio/common',
       '@temporalio/envconfig',
     ],
     types: ['workflows', 'activities'],

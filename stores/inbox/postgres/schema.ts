@@ -29,4 +29,13 @@ export const MIGRATIONS: readonly string[] = [
     last text COLLATE "C"
   );
   `,
+  `
+  CREATE TABLE inbox_topics (
+    connection text COLLATE "C" NOT NULL,
+    topic text COLLATE "C" NOT NULL,
+    heard text COLLATE "C",
+    body text NOT NULL,
+    PRIMARY KEY (connection, topic)
+  );
+  `,
 ];

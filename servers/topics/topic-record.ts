@@ -1,0 +1,54 @@
+import type { Topic } from '../../schemas/topic.ts';
+import type { Inbox } from '../../stores/inbox/inbox.ts';
+
+export type Owed = NonNullable<Topic['owed']>;
+
+/** What is kept of one topic; changes are written one after another. */
+export class TopicRecord {
+  readonly #inbox: Inbox;
+  #topic: Topic;
+  #writing: Promise<void> = Promise.resolve();
+
+  private constructor(inbox: Inbox, topic: Topic) {
+    this.#inbox = inbox;
+    this.#topic = topic;
+  }
+
+  /** `isNew`: nobody followed this topic before. */
+  static async open(
+    inbox: Inbox,
+    connection: string,
+    topic: string,
+  ): Promise<{ record: TopicRecord; isNew: boolean }> {
+    const kept = await inbox.topics();
+    const known = kept.find((one) => one.connection === connection && one.topic === topic);
+    const blank = { position: null, since: null, heardAt: null, trouble: null, owed: null };
+    return {
+      record: new TopicRecord(inbox, known ?? { connection, topic, ...blank }),
+      isNew: known === undefined,
+    };
+  }
+
+  get topic(): Topic {
+    return this.#topic;
+  }
+
+  /** Resolves once it is safe; what could not be written is written with the next change. */
+  async update(change: Partial<Topic>): Promise<void> {
+    const topic = { ...this.#topic, ...change };
+    this.#topic = topic;
+    const before = this.#writing;
+    const written = before.catch(() => undefined).then(() => this.#inbox.keepTopic(topic));
+    this.#writing = written.catch(() => undefined);
+    await written;
+  }
+
+  /** What is owed with this too: the later moment counts for all of it. */
+  owing(objects: Owed['objects'], at: string): Owed {
+    const { owed } = this.#topic;
+    if (owed === null) return { objects, at };
+    const later = at > owed.at ? at : owed.at;
+    if (owed.objects === 'all' || objects === 'all') return { objects: 'all', at: later };
+    return { objects: [...new Set([...owed.objects, ...objects])], at: later };
+  }
+}
