@@ -11,8 +11,10 @@ import type { Claims } from '../stores/claims/claims.ts';
 import type { Dependencies, Profiles } from './dependencies.ts';
 import { failpoint } from './failpoints.ts';
 
-/** Outbox rows per transaction of the warehouse: a profile takes some 10 KB of memory while it is written. */
+/** Profiles, or events, per transaction of the warehouse: a profile takes some 10 KB of memory while it is written. */
 const ROWS_PER_MERGE_MAX = 5_000;
+/** Outbox rows read at once: a profile that changed several times among them is written once. */
+const OUTBOX_ROWS_MAX = 20_000;
 
 /** Drains everything; a crash between the merge and the cursor repeats a merge, which changes nothing. Returns profiles. */
 export async function publish(dependencies: Dependencies): Promise<number> {
@@ -21,12 +23,7 @@ export async function publish(dependencies: Dependencies): Promise<number> {
   const { claims } = profiles;
   const { epoch } = await claims.sinkState();
   const published = await drain(claims, sink, {
-    read: async (after) => {
-      const rows = await claims.outbox(after, ROWS_PER_MERGE_MAX);
-      const last = rows.at(-1)?.position;
-      const isLast = rows.length < ROWS_PER_MERGE_MAX;
-      return { last, isLast, items: await claims.current([...new Set(rows.map(({ profile }) => profile))]) };
-    },
+    read: profileReader(claims),
     write: (current) => merge(dependencies, profileTables(profiles, current, epoch)),
   });
   // The log itself, under a cursor of its own: `golden.profile_events`.
@@ -49,11 +46,28 @@ export async function publish(dependencies: Dependencies): Promise<number> {
 }
 
 interface Drained<Item> {
-  /** Position of the last row read; undefined at the end. */
+  /** Where the next read begins; undefined at the end. */
   last: number | undefined;
   /** Nothing more was there when it was read. */
   isLast: boolean;
   items: Item[];
+}
+
+/** Profiles as they are now. Positions are passed by once every profile up to them is in a part read before, or in this one. */
+function profileReader(claims: Claims): (after: number) => Promise<Drained<GoldenProfile>> {
+  let page = { ids: [] as string[], last: 0, isLast: false };
+  return async (after) => {
+    if (page.ids.length === 0) {
+      const rows = await claims.outbox(after, OUTBOX_ROWS_MAX);
+      const last = rows.at(-1)?.position;
+      if (last === undefined) return { last, isLast: true, items: [] };
+      const ids = [...new Set(rows.map(({ profile }) => profile))];
+      page = { ids, last, isLast: rows.length < OUTBOX_ROWS_MAX };
+    }
+    const items = await claims.current(page.ids.splice(0, ROWS_PER_MERGE_MAX));
+    const isRead = page.ids.length === 0;
+    return { last: isRead ? page.last : after, isLast: isRead && page.isLast, items };
+  };
 }
 
 /** Reads a part while the one before is written: opening profiles is work of this thread, merging them is the warehouse's. */

@@ -54,7 +54,30 @@ export function* view(
   const compiled = other ?? (yield* rulesOf(context, row.entity, asOfMs));
   const current = yield* ask((reads) => reads.recordsOf([row.pid]));
   const records = asOfMs === undefined ? current : yield* membersThen(row.pid, current, asOfMs);
-  const events = yield* eventsByRecord(records, asOfMs);
+  return viewOf(context, row, compiled, records, yield* eventsByRecord(records, asOfMs));
+}
+
+/** Of many profiles as they are now, with one question for the records of all and one for their logs. */
+function* views(context: Context, rows: readonly ProfileRow[]): Program<View[]> {
+  const compiled = new Map<string, CompiledRules>();
+  for (const { entity } of rows)
+    if (!compiled.has(entity)) compiled.set(entity, yield* rulesOf(context, entity));
+  const records = yield* ask((reads) => reads.recordsOf(rows.map(({ pid }) => pid)));
+  const events = yield* eventsByRecord(records);
+  const members = Map.groupBy(records, ({ pid }) => pid);
+  return rows.flatMap((row) => {
+    const rules = compiled.get(row.entity);
+    return rules === undefined ? [] : viewOf(context, row, rules, members.get(row.pid) ?? [], events);
+  });
+}
+
+function viewOf(
+  context: Context,
+  row: ProfileRow,
+  compiled: CompiledRules,
+  records: readonly RecordRow[],
+  events: ReadonlyMap<number, EventRow[]>,
+): View {
   const view: View = { row, members: [], states: [], overrides: [], compiled };
   for (const record of records) {
     if (record.salt === null) continue;
@@ -131,21 +154,17 @@ function* readThen(context: Context, id: string, asOfMs: number): Program<Golden
 
 /** A merged or erased profile has no members left: no fields, and deleted. */
 export function* readExactly(context: Context, pids: readonly number[]): Program<GoldenProfile[]> {
-  const profiles: GoldenProfile[] = [];
-  for (const row of yield* ask((reads) => reads.profiles(pids))) {
-    const found = golden(context, yield* view(context, row), context.nowMs());
-    profiles.push({ ...found, deleted: found.deleted || row.mergedInto !== null });
-  }
-  return profiles;
+  const rows = yield* ask((reads) => reads.profiles(pids));
+  return (yield* views(context, rows)).map((view) => {
+    const found = golden(context, view, context.nowMs());
+    return { ...found, deleted: found.deleted || view.row.mergedInto !== null };
+  });
 }
 
 export function* readProfiles(context: Context, pids: readonly number[]): Program<GoldenProfile[]> {
-  const profiles: GoldenProfile[] = [];
-  for (const row of yield* ask((reads) => reads.profiles(pids))) {
-    if (row.mergedInto !== null) continue;
-    profiles.push(golden(context, yield* view(context, row), context.nowMs()));
-  }
-  return profiles;
+  const rows = yield* ask((reads) => reads.profiles(pids));
+  const living = rows.filter(({ mergedInto }) => mergedInto === null);
+  return (yield* views(context, living)).map((view) => golden(context, view, context.nowMs()));
 }
 
 export function* explain(
