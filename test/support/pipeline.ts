@@ -50,6 +50,7 @@ export interface PipelineOptions {
     conflicts?: object;
     ledger?: object;
     warehouse?: object;
+    stage?: object;
     serve?: object;
   };
   /** For the worker: secrets of the further connections. */

@@ -37,8 +37,8 @@ const listSchema = z.object({
  * Google Cloud Storage by its JSON API: five requests, which is less code than its SDK takes to be told not to retry a stream.
  * Without a key the login is that of the machine (workload identity, GOOGLE_APPLICATION_CREDENTIALS).
  */
-export function gcsBucket(place: GcsPlace): Bucket {
-  return new GcsBucket(place);
+export function gcsBucket(place: GcsPlace, pageObjectsMax = PAGE_OBJECTS_MAX): Bucket {
+  return new GcsBucket(place, pageObjectsMax);
 }
 
 class GcsBucket implements Bucket {
@@ -46,6 +46,7 @@ class GcsBucket implements Bucket {
   readonly #endpoint: string;
   readonly #bucket: string;
   readonly #login: GoogleAuth | null;
+  readonly #pageObjectsMax: number;
   readonly #agent = new Agent({
     connect: { timeout: CONNECT_MS_MAX },
     headersTimeout: IDLE_MS_MAX,
@@ -53,7 +54,8 @@ class GcsBucket implements Bucket {
     connections: SOCKETS_MAX,
   });
 
-  constructor({ bucket, endpoint, key, anonymous }: GcsPlace) {
+  constructor({ bucket, endpoint, key, anonymous }: GcsPlace, pageObjectsMax: number) {
+    this.#pageObjectsMax = pageObjectsMax;
     this.place = `gs://${bucket}`;
     this.#endpoint = (endpoint ?? ENDPOINT).replace(/\/$/, '');
     this.#bucket = encodeURIComponent(bucket);
@@ -128,7 +130,7 @@ class GcsBucket implements Bucket {
   async *list(prefix: string): AsyncIterable<BucketObject> {
     let page: string | undefined;
     do {
-      const query = new URLSearchParams({ prefix, maxResults: String(PAGE_OBJECTS_MAX) });
+      const query = new URLSearchParams({ prefix, maxResults: String(this.#pageObjectsMax) });
       if (page !== undefined) query.set('pageToken', page);
       const path = `/storage/v1/b/${this.#bucket}/o?${query.toString()}`;
       const answer = await this.#send('listing', { method: 'GET', path });

@@ -24,9 +24,10 @@ const PUT_BYTES_MAX = 5 * 1024 ** 3;
 const ALREADY_THERE = 412;
 const NOT_IMPLEMENTED = 501;
 const MISSING = 404;
+const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** S3 and what speaks its protocol. Without keys the SDK's own chain finds the login: role, profile, environment. */
-export function s3Bucket(place: S3Place): Bucket {
+export function s3Bucket(place: S3Place, pageObjectsMax = PAGE_OBJECTS_MAX): Bucket {
   const client = new S3Client({
     region: place.region,
     ...(place.endpoint === undefined ? {} : { endpoint: place.endpoint }),
@@ -34,6 +35,8 @@ export function s3Bucket(place: S3Place): Bucket {
     ...(place.login === undefined ? {} : { credentials: place.login }),
     // A stream cannot be sent twice, so tries are made above, each with a stream of its own.
     maxAttempts: 1,
+    // It would warn of each of them on the console.
+    logger: SILENT,
     // Sums that some compatible services do not know: the SHA-256 of the body is signed instead, which all of them compare.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
@@ -44,16 +47,18 @@ export function s3Bucket(place: S3Place): Bucket {
       httpsAgent: { maxSockets: SOCKETS_MAX },
     },
   });
-  return new S3Bucket(client, place.bucket);
+  return new S3Bucket(client, place.bucket, pageObjectsMax);
 }
 
 class S3Bucket implements Bucket {
   readonly place: string;
   readonly #client: S3Client;
   readonly #bucket: string;
+  readonly #pageObjectsMax: number;
 
-  constructor(client: S3Client, bucket: string) {
+  constructor(client: S3Client, bucket: string, pageObjectsMax: number) {
     this.#client = client;
+    this.#pageObjectsMax = pageObjectsMax;
     this.#bucket = bucket;
     this.place = `s3://${bucket}`;
   }
@@ -146,7 +151,7 @@ class S3Bucket implements Bucket {
           new ListObjectsV2Command({
             Bucket: this.#bucket,
             Prefix: prefix,
-            MaxKeys: PAGE_OBJECTS_MAX,
+            MaxKeys: this.#pageObjectsMax,
             ...(after === undefined ? {} : { ContinuationToken: after }),
           }),
         )

@@ -1,0 +1,26 @@
+import { describe } from '@jest/globals';
+import { s3Bucket } from '../../stores/stage/bucket/s3.ts';
+import { s3Missing, startS3 } from '../support/bucket-server.ts';
+import { stageBucketSuite } from './stage-bucket-suite.ts';
+
+const missing = await s3Missing();
+if (missing !== undefined) console.warn(`SKIPPED: the stage in S3, ${missing}`);
+
+const suite = missing === undefined ? describe : describe.skip;
+suite('with an S3', () => {
+  stageBucketSuite({
+    name: 's3',
+    start: startS3,
+    connect: (endpoint, bucket, pageObjectsMax) =>
+      s3Bucket(
+        {
+          ...{ kind: 's3', bucket, endpoint, region: 'us-east-1', forcePathStyle: true },
+          login: { accessKeyId: 'test', secretAccessKey: 'test' },
+        },
+        pageObjectsMax,
+      ),
+    comparesSums: false,
+    writes: ({ method, path }) => method === 'PUT' && path.includes('/windows/'),
+    reads: ({ method, path }) => method === 'GET' && path.includes('/windows/'),
+  });
+});
