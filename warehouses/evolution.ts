@@ -11,7 +11,9 @@ export interface TableDialect extends Dialect {
   target(connection: string, table: string): string;
   createTable(connection: string, schema: ObjectSchema): string[];
   /** What follows ALTER COLUMN to give the quoted column a wider type. */
-  retype(column: string, type: string): string;
+  retype?(column: string, type: string): string;
+  /** The same where it takes more than that: whole statements. */
+  widen?(target: string, column: TableColumn, type: string): string[];
 }
 
 export interface PlannedChange extends SchemaChange {
@@ -108,7 +110,7 @@ function fieldChange(place: Place, { schema, columns, policy, target, tables }: 
     return [{ ...base, change: 'retype_column', action: 'ignored', policy: mode, sql: [] }];
   if (wide !== undefined) {
     const type = tables.tableType(wide);
-    const widen = `ALTER TABLE ${target} ALTER COLUMN ${tables.retype(quote(column.name), type)}`;
+    const sql = widenSql(tables, target, column, type);
     return [
       {
         ...base,
@@ -117,13 +119,18 @@ function fieldChange(place: Place, { schema, columns, policy, target, tables }: 
         change: 'widen_type',
         action: 'applied',
         policy: mode,
-        sql: [widen],
+        sql,
       },
     ];
   }
   const next = nextVersion(field, schema.fields, columns, tables);
   const add = `ALTER TABLE ${target} ADD COLUMN ${quote(next)} ${after}`;
   return [{ ...base, column: next, change: 'retype_column', action: 'applied', policy: mode, sql: [add] }];
+}
+
+function widenSql(tables: TableDialect, target: string, column: TableColumn, type: string): string[] {
+  if (tables.widen !== undefined) return tables.widen(target, column, type);
+  return [`ALTER TABLE ${target} ALTER COLUMN ${tables.retype?.(quote(column.name), type) ?? ''}`];
 }
 
 function refuseFrozen(

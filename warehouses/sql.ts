@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { ObjectSchema } from '../schemas/object-schema.ts';
 import { HeadwaterError } from '../rules/errors.ts';
 
@@ -16,6 +17,22 @@ export function quote(name: string): string {
     );
   }
   return `"${name.replaceAll('"', '""')}"`;
+}
+
+const HASH_CHARS = 8;
+
+/** A name of at most `bytesMax`: a longer one is cut between two characters and ends with a hash of the whole. */
+export function shortName(name: string, bytesMax: number): string {
+  if (Buffer.byteLength(name) <= bytesMax) return name;
+  const hash = createHash('sha256').update(name).digest('hex').slice(0, HASH_CHARS);
+  let kept = '';
+  let bytes = HASH_CHARS + 1;
+  for (const character of name) {
+    bytes += Buffer.byteLength(character);
+    if (bytes > bytesMax) break;
+    kept += character;
+  }
+  return `${kept}_${hash}`;
 }
 
 /** A text in single quotes. NUL cannot be written in a statement: refused. */

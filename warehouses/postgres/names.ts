@@ -1,28 +1,14 @@
-import { createHash } from 'node:crypto';
-import { checkIdentifiers, quote } from '../sql.ts';
+import { checkIdentifiers, quote, shortName as shortened } from '../sql.ts';
 import type { ObjectSchema } from '../../schemas/object-schema.ts';
 
 /** NAMEDATALEN - 1: Postgres itself would cut longer names without a word, and two of them could meet. */
 export const NAME_BYTES_MAX = 63;
-const HASH_CHARS = 8;
 const VERSION_CHARS_MAX = 6;
 
 /** "System Columns": every table has these, so no column can be called so. */
 const SYSTEM_COLUMNS: ReadonlySet<string> = new Set(['tableoid', 'xmin', 'cmin', 'xmax', 'cmax', 'ctid']);
 
-/** A name of at most `bytesMax`: a longer one is cut between two characters and ends with a hash of the whole. */
-export function shortName(name: string, bytesMax = NAME_BYTES_MAX): string {
-  if (Buffer.byteLength(name) <= bytesMax) return name;
-  const hash = createHash('sha256').update(name).digest('hex').slice(0, HASH_CHARS);
-  let kept = '';
-  let bytes = HASH_CHARS + 1;
-  for (const character of name) {
-    bytes += Buffer.byteLength(character);
-    if (bytes > bytesMax) break;
-    kept += character;
-  }
-  return `${kept}_${hash}`;
-}
+const shortName = (name: string, bytesMax = NAME_BYTES_MAX): string => shortened(name, bytesMax);
 
 /** The n-th version of a column. */
 export function columnName(column: string, version = 1): string {
