@@ -14,6 +14,10 @@ export interface WarehouseFixture {
   open(folder: string): Promise<Warehouse>;
   /** False while the warehouse has no `audit`. */
   audit?: false;
+  /** A statement of the suites, in this warehouse's own words; absent: it takes them as they are. */
+  sql?(statement: string): string;
+  /** True where JSON is kept as what it means, not as it was written: 1.10 comes back as 1.1. */
+  normalJson?: true;
 }
 
 export const T = (second: number): string => `2026-01-01T00:00:${String(second).padStart(2, '0')}.000Z`;
@@ -60,7 +64,8 @@ export function useWarehouse(fixture: WarehouseFixture): Harness {
   });
   afterEach(() => warehouse.close());
   const make: Harness['make'] = (rows, options) => bench.batch(NAME, rows, options);
-  const select: Harness['select'] = async (sql) => (await warehouse.query(sql, 1_000)).rows;
+  const select: Harness['select'] = async (sql) =>
+    (await warehouse.query(fixture.sql?.(sql) ?? sql, 1_000)).rows;
   return {
     get bench() {
       return bench;

@@ -10,6 +10,8 @@ import type { WarehouseFixture } from './warehouse-harness.ts';
 let bench: Bench;
 let warehouse: Warehouse;
 let runsMax: number;
+let inOwnWords: (sql: string) => string;
+let normalJson: boolean;
 const signal = new AbortController().signal;
 
 /** Laws over random versions, and a record of all types; runs on every warehouse. */
@@ -19,6 +21,8 @@ export function warehouseLaws(
   options: { runs: number } = { runs: 25 },
 ): void {
   runsMax = options.runs;
+  inOwnWords = (sql) => fixture.sql?.(sql) ?? sql;
+  normalJson = fixture.normalJson === true;
   describe(`laws of warehouse ${name}`, () => {
     beforeAll(async () => {
       bench = await openBench();
@@ -78,15 +82,18 @@ async function allTypes(): Promise<void> {
       type.kind === 'timestamp' ? `${name.toLowerCase()}::VARCHAR` : name.toLowerCase(),
     )
     .join(', ');
-  const fromJson = (await warehouse.query(`SELECT ${columns} FROM crm.all_types`, 1)).rows[0];
+  const select = async (sql: string) => (await warehouse.query(inOwnWords(sql), 1)).rows[0];
+  const fromJson = await select(`SELECT ${columns} FROM crm.all_types`);
   expect(fromJson).toEqual(
     kinds.map(([name, , , expected]) => (name === 'Tree' ? '{"a":[1.1,null],"b":"é"}' : expected)),
   );
   const csv = [['2', T(1), 'false', ...kinds.map(([, , sent]) => sent)]];
   await warehouse.load(await bench.batch(schema, { csv }), signal);
-  const fromCsv = (await warehouse.query(`SELECT ${columns} FROM crm.all_types WHERE id='2'`, 1)).rows[0];
+  const fromCsv = await select(`SELECT ${columns} FROM crm.all_types WHERE id='2'`);
   // CSV has no way to tell an empty text from null.
-  expect(fromCsv).toEqual(kinds.map(([name, , , expected]) => (name === 'Empty' ? null : expected)));
+  const same = new Map(kinds.map(([name, , , expected]) => [name, expected])).set('Empty', null);
+  if (normalJson) same.set('Tree', '{"a":[1.1,null],"b":"é"}');
+  expect(fromCsv).toEqual([...same.values()]);
 }
 
 interface Version {
@@ -132,7 +139,7 @@ async function landed(slices: Version[][], table: string): Promise<unknown[][]> 
     }
   }
   const sql = `SELECT id, CASE WHEN NOT _deleted THEN name END, _deleted, extract(epoch FROM _version)::INTEGER, extract(epoch FROM _confirmed_at)::INTEGER FROM law."${table}" ORDER BY id`;
-  return (await warehouse.query(sql, 100)).rows;
+  return (await warehouse.query(inOwnWords(sql), 100)).rows;
 }
 let loads = 0;
 let tables = 0;

@@ -36,7 +36,7 @@ export function warehouseSuite(name: string, fixture: WarehouseFixture): void {
       };
       await h.warehouse.recordRun(run);
       await h.warehouse.recordRun({ ...run, outcome: 'ok', endedAt: T(9) });
-      expect(await h.select('SELECT outcome, ended_at, idle FROM _headwater.runs')).toEqual([
+      expect(await h.select('SELECT outcome, ended_at, idle::INTEGER FROM _headwater.runs')).toEqual([
         ['ok', T(9), 3],
       ]);
     });

@@ -1,0 +1,123 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { HeadwaterError } from '../../rules/errors.ts';
+import { literal } from '../sql.ts';
+import type { Client } from './client.ts';
+import { once } from './jobs.ts';
+import { qualifiedName } from './names.ts';
+
+/** The dataset of the tables that staged files are loaded into, beside _headwater. */
+export const STAGING = '_headwater_staging';
+/** A table that would be dropped sooner is not built upon. */
+const LEFT_MS_MIN = 3_600_000;
+const NAME_CHARS = 40;
+
+/** A column of a staging table. */
+export interface StagedColumn {
+  /** Plain ASCII, as the file and the staging table have it. */
+  name: string;
+  /** In the staging table. */
+  staged: string;
+  /** Expression over a staged row, for DuckDB. */
+  value: string;
+  /** The table's column, plain, and its type. */
+  target: string;
+  type: string;
+  /** Of the staging row `s`, in the table's type. */
+  cast: string;
+  /** The source's own name. */
+  field?: string;
+  /** True for a value that this column does not take, for DuckDB; NULL is staged instead. */
+  misfit?: string;
+}
+
+export interface StagedTable {
+  /** Plain. */
+  name: string;
+  /** Qualified and quoted. */
+  table: string;
+  rows: number;
+}
+
+export interface StageRequest {
+  /** What the rows come from; hashed. */
+  sources: readonly string[];
+  columns: readonly Pick<StagedColumn, 'name' | 'staged' | 'value'>[];
+  /** `SELECT … <this>`, over the files. */
+  from: string;
+  labels: Record<string, string>;
+  signal?: AbortSignal | undefined;
+}
+
+export const fromFiles = (paths: readonly string[]): string =>
+  `FROM read_parquet([${paths.map(literal).join(', ')}])`;
+
+/**
+ * Rows as a staging table, by a load job: BigQuery takes a file as a whole or not at all. The table and the job are named after
+ * the content, so that the same rows are loaded once, whoever asks and however often an answer was lost. A table of its own for
+ * each batch also keeps clear of the limit of load jobs into one table.
+ */
+export async function stage(client: Client, request: StageRequest): Promise<StagedTable> {
+  const { columns, labels, signal } = request;
+  const name = `s_${await contentHash(request)}`;
+  const dataset = client.dataset(STAGING);
+  const found = async (): Promise<StagedTable | undefined> => {
+    const held = await client.table(dataset, name);
+    if (held === undefined || (held.expiresMs ?? Infinity) < Date.now() + LEFT_MS_MIN) return undefined;
+    return { name, table: qualifiedName(dataset, name), rows: held.rows };
+  };
+  const before = await found();
+  if (before !== undefined) return before;
+  await client.createDataset(dataset, { staging: true });
+  const path = client.staged.temporary('parquet');
+  try {
+    const select = columns.map(({ name: as, value }) => `${value} AS ${as}`).join(', ');
+    const rows = await client.staged.run(
+      `COPY (SELECT ${select} ${request.from}) TO ${literal(path)} (FORMAT parquet, COMPRESSION snappy)`,
+    );
+    const load = {
+      destinationTable: { projectId: client.config.project, datasetId: dataset, tableId: name },
+      ...{
+        sourceFormat: 'PARQUET',
+        writeDisposition: 'WRITE_TRUNCATE',
+        createDisposition: 'CREATE_IF_NEEDED',
+      },
+      schema: {
+        fields: columns.map((column) => ({ name: column.name, type: column.staged, mode: 'NULLABLE' })),
+      },
+    };
+    await once(
+      `headwater_load_${name}`,
+      (id) => client.jobs.load({ id, configuration: { load }, labels, signal }, path),
+      async () => (await found())?.rows === rows,
+    );
+    return { name, table: qualifiedName(dataset, name), rows };
+  } finally {
+    await rm(path, { force: true });
+  }
+}
+
+async function contentHash({ sources, columns, from }: StageRequest): Promise<string> {
+  // The files count by what they hold, not by where they lie.
+  const about = sources.reduce((sql, path, at) => sql.replaceAll(literal(path), `file ${at}`), from);
+  const hash = createHash('sha256').update(JSON.stringify([columns, about]));
+  for (const source of sources) {
+    try {
+      for await (const chunk of createReadStream(source)) hash.update(chunk);
+    } catch {
+      throw new HeadwaterError('STAGE_MISSING', 'a staged file is gone');
+    }
+  }
+  return hash.digest('hex').slice(0, NAME_CHARS);
+}
+
+/** What is not needed any more; it would go by itself, so a failure is none. */
+export async function dropStaged(
+  client: Client,
+  tables: readonly (StagedTable | undefined)[],
+): Promise<void> {
+  for (const table of tables)
+    if (table !== undefined)
+      await client.dropTable(client.dataset(STAGING), table.name).catch(() => undefined);
+}
