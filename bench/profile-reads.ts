@@ -73,7 +73,7 @@ function entryText(n: number): string {
     records: refs.map((ref) => ({ ...ref, deleted: false })),
     updatedAt: AT,
   };
-  return textOf({ profile, aliases: [], confirmedAt: [AT, AT] }, contact, []);
+  return textOf({ profile, aliases: [], confirmedAt: [AT, AT], unconfirmed: [] }, contact, []);
 }
 
 async function fill(cache: Cache, from: number, until: number): Promise<void> {

@@ -43,6 +43,10 @@ export const apiFreshnessSchema = z.strictObject({
       error_after_s: z.number().int().min(0).nullable(),
     }),
   ),
+  refresh_pending: z
+    .array(z.string())
+    .optional()
+    .describe('Records, as source:object:record, that have changed and could not be read yet.'),
 });
 
 export const apiProfileSchema = z.strictObject({

@@ -47,6 +47,7 @@ function fieldLines({ fields }: ApiProfile, most: number, indent: string): strin
       ...(field.stale ? ['stale'] : []),
       ...(field.contested ? ['contested'] : []),
       ...(field.pending === true ? ['pending'] : []),
+      ...(field.unconfirmed === true ? ['unconfirmed'] : []),
       ...(field.explicit ? [] : [`inferred, confidence ${field.confidence ?? '?'}`]),
     ];
     return `${indent}${name}: ${valueText(field.value)} (${notes.join(', ')})`;

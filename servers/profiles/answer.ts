@@ -8,6 +8,8 @@ export interface View {
   nowMs: number;
   /** The end of what is proven; null for a moment in the past, of which nobody says how fresh it was. */
   freshness: Freshness | null;
+  /** Records, as `source:object:record`, that are known to have changed and could not be read yet. */
+  unread: readonly string[];
 }
 
 export interface Ages {
@@ -62,7 +64,8 @@ export function agesOf(model: Model, { sight, nowMs, freshness }: View): Ages {
 
 /** Strong enough for If-None-Match: ages and lags move on with the clock and are no news. */
 export function tagOf(model: Model, { sight }: View, state: SourcesState['state']): string {
-  return `W/"${model.version}-${state}-${sightId(sight, model)}"`;
+  const supposed = model.supposed === '' ? '' : `-${model.supposed}`;
+  return `W/"${model.version}-${state}-${sightId(sight, model)}${supposed}"`;
 }
 
 /**
@@ -71,11 +74,11 @@ export function tagOf(model: Model, { sight }: View, state: SourcesState['state'
  */
 export function answerText(
   model: Model,
-  view: Pick<View, 'nowMs'>,
+  view: Pick<View, 'nowMs' | 'unread'>,
   told: Ages,
   stale: string | null,
 ): string {
-  const { nowMs } = view;
+  const { nowMs, unread } = view;
   const { observed, shown } = told;
   const { pieces, redactions } = shown;
   const texts = moments(nowMs);
@@ -93,8 +96,9 @@ export function answerText(
       ? ''
       : `,"omitted":${JSON.stringify(told.outdated.map((field) => ({ field, reason: LIVE_REASON })))}`;
   const staleness = stale === null ? '' : `,"stale":true,"stale_reason":${JSON.stringify(stale)}`;
+  const pending = unread.length === 0 ? '' : `,"refresh_pending":${JSON.stringify(unread)}`;
   const deleted = model.deleted ? ',"deleted":true' : '';
-  return `{"profile_id":"${model.profile}","entity":${JSON.stringify(model.entity)},"version":${model.version},"as_of":"${new Date(nowMs).toISOString()}"${deleted}${staleness},"fields":{${fields}},"freshness":{"state":"${told.sources.state}","sources":${told.sources.text}},${model.aliases},"redactions":${JSON.stringify(redactions)}${omitted},${model.links}}`;
+  return `{"profile_id":"${model.profile}","entity":${JSON.stringify(model.entity)},"version":${model.version},"as_of":"${new Date(nowMs).toISOString()}"${deleted}${staleness},"fields":{${fields}},"freshness":{"state":"${told.sources.state}","sources":${told.sources.text}${pending}},${model.aliases},"redactions":${JSON.stringify(redactions)}${omitted},${model.links}}`;
 }
 
 const LIVE_REASON = 'too old: its source did not answer in time';

@@ -191,8 +191,9 @@ async function answersOf(
   const answers: { model: Model; text: string }[] = [];
   for (const one of await service.reader.readMany(ids)) {
     if (one.kind !== 'profile' || !maySee(sight, one.model.entity)) continue;
-    const view = await viewOf(service, one.model, sight);
-    answers.push({ model: one.model, text: answerText(one.model, view, agesOf(one.model, view), null) });
+    const model = await service.supposing(one.model);
+    const view = await viewOf(service, model, sight);
+    answers.push({ model, text: answerText(model, view, agesOf(model, view), null) });
   }
   return answers;
 }

@@ -12,6 +12,9 @@ const WAITING_MAX = 200;
 const POLL_MS_FIRST = 8;
 const POLL_MS_MAX = 40;
 
+/** How the id of an event begins that is no news, only a reader's question. */
+export const QUESTION = 'live:';
+
 export type Asked = 'read' | 'late' | 'unavailable' | 'none' | 'busy';
 
 /** What a reader is told when it gets older values than it asked for. */
@@ -63,7 +66,7 @@ export class LiveReads {
     const bySource = Map.groupBy(living.slice(0, RECORDS_MAX), ({ source }) => source);
     const waits = [...bySource].map(async ([source, own]) => {
       const events = own.map(({ object, record }): InboxEvent => ({
-        id: `live:${randomUUID()}`,
+        id: `${QUESTION}${randomUUID()}`,
         object,
         record,
         kind: 'changed',

@@ -49,9 +49,11 @@ export interface Model {
   aliases: string;
   links: string;
   fields: FieldPiece[];
+  /** Changes with what of it is unconfirmed; empty: nothing is. */
+  supposed: string;
 }
 
-interface Head extends Omit<Model, 'fields' | 'records' | 'aliases' | 'links'> {
+interface Head extends Omit<Model, 'fields' | 'records' | 'aliases' | 'links' | 'supposed'> {
   records: [source: string, object: string, record: string, deleted: 0 | 1, confirmedMs: number][];
 }
 
@@ -77,7 +79,7 @@ const BY_LETTER: ReadonlyMap<string, Classification> = new Map([
  * strings.
  */
 export function textOf(
-  { profile, aliases, confirmedAt }: ServedProfile,
+  { profile, aliases, confirmedAt, unconfirmed }: ServedProfile,
   entity: Entity | undefined,
   denied: readonly string[],
 ): string {
@@ -104,7 +106,7 @@ export function textOf(
   }));
   const names = profile.records.map(({ source, object, record }) => `${source}:${object}:${record}`);
   const lines = Object.entries(profile.fields).map(([name, golden]) =>
-    line(name, golden, entity?.fields[name], names),
+    line(name, golden, entity?.fields[name], names, unconfirmed.includes(name)),
   );
   const texts = [`"aliases":${JSON.stringify(aliases)}`, `"links":${JSON.stringify(links)}`];
   return [JSON.stringify(head), ...texts, ...lines].join(LINE);
@@ -118,6 +120,7 @@ function line(
   golden: GoldenField,
   field: EntityField | undefined,
   records: readonly string[],
+  isUnconfirmed: boolean,
 ): string {
   const { ref, claim, kind, confidence, contested } = golden;
   const record = ref === null ? null : `${ref.source}:${ref.object}:${ref.record}`;
@@ -129,10 +132,14 @@ function line(
     `"explicit":${kind === 'explicit'}`,
     ...(kind === 'inferred' ? [`"confidence":${confidence}`] : []),
   ];
-  const after = [`"contested":${contested}`, ...(golden.pending === true ? ['"pending":true'] : [])];
+  const after = [
+    `"contested":${contested}`,
+    ...(golden.pending === true ? ['"pending":true'] : []),
+    ...(isUnconfirmed ? ['"unconfirmed":true'] : []),
+  ];
   const limits = field?.freshness;
   const live = field?.live === true;
-  const own = golden.decidedBy === 'override' || golden.pending === true;
+  const own = golden.decidedBy === 'override' || golden.pending === true || isUnconfirmed;
   const at = record === null ? -1 : records.indexOf(record);
   const facts = [
     String(own ? OF_NOBODY : at === -1 ? OF_ALL : at),
@@ -161,7 +168,7 @@ export function parseModel(text: string): Model | null {
     if (aliases === undefined || links === undefined) return null;
     const fields: FieldPiece[] = [];
     for (let at = FIELDS_FROM; at < lines.length; at += 1) fields.push(pieceOf(lines[at] ?? ''));
-    return { ...head, records, aliases, links, fields };
+    return { ...head, records, aliases, links, fields, supposed: '' };
   } catch {
     return null;
   }

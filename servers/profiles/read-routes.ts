@@ -36,8 +36,9 @@ export function readRoutes(app: FastifyInstance, service: ProfileService): void 
     for (const [at, one] of found.entries()) {
       const id = ids[at] ?? '';
       if (one.kind === 'profile' && maySee(sight, one.model.entity)) {
-        const view = await viewOf(service, one.model, sight);
-        profiles.push(answerText(one.model, view, agesOf(one.model, view), null));
+        const model = await service.supposing(one.model);
+        const view = await viewOf(service, model, sight);
+        profiles.push(answerText(model, view, agesOf(model, view), null));
       } else if (one.kind === 'alias') {
         problems.push({ profile_id: id, status: 308, location: moved(one.target, '') });
       } else {

@@ -36,8 +36,9 @@ export async function readProfile(
   tags: string | undefined,
 ): Promise<Read> {
   if (query.as_of !== undefined) return await readThen(service, id, sight, query.as_of);
-  const model = seenModel(await service.reader.read(id), sight);
-  if ('target' in model) return { kind: 'moved', target: model.target };
+  const found = seenModel(await service.reader.read(id), sight);
+  if ('target' in found) return { kind: 'moved', target: found.target };
+  const model = await service.supposing(found);
   const view = await viewOf(service, model, sight);
   const ages = agesOf(model, view);
   if (isEnough(model, view, ages, query)) return answerOf(model, view, ages, null, tags);
@@ -47,7 +48,7 @@ export async function readProfile(
 export async function viewOf(service: ProfileService, model: Model, sight: Sight): Promise<View> {
   const { freshness } = service;
   if (!freshness.knows(model.records)) await freshness.know(model.records);
-  return { sight, freshness, nowMs: service.now() };
+  return { sight, freshness, nowMs: service.now(), unread: service.unread.namesOf(model.records) };
 }
 
 export function answerOf(
@@ -74,9 +75,9 @@ function isEnough(model: Model, view: View, ages: Ages, { max_age, require }: Pr
   return require === undefined || isFresh(model, view, ages);
 }
 
-/** No value is older than its field allows, and each record was seen within the limit of its object. */
-function isFresh({ records }: Model, { freshness, nowMs }: View, ages: Ages): boolean {
-  if (ages.anyStale) return false;
+/** No value is older than its field allows, no change waits to be read, and each record was seen within the limit of its object. */
+function isFresh({ records }: Model, { freshness, nowMs, unread }: View, ages: Ages): boolean {
+  if (ages.anyStale || unread.length > 0) return false;
   return records.every(({ source, object, deleted, confirmedMs }) => {
     const warnMs = freshness?.warnMs(source, object) ?? null;
     if (deleted || warnMs === null) return true;
@@ -98,9 +99,10 @@ async function readLive(
     sight,
   );
   if ('target' in found) return { kind: 'moved', target: found.target };
-  const view = await viewOf(service, found, sight);
-  const ages = agesOf(found, view);
-  if (isEnough(found, view, ages, query)) return answerOf(found, view, ages, null, tags);
+  const model = asked === 'read' ? await service.supposing(found) : found;
+  const view = await viewOf(service, model, sight);
+  const ages = agesOf(model, view);
+  if (isEnough(model, view, ages, query)) return answerOf(model, view, ages, null, tags);
   if (query.require === 'fresh') {
     throw new Problem(503, `The values at hand are older than asked for: ${WHY[asked]}.`, {
       more: { stale_reason: WHY[asked] },
@@ -108,7 +110,7 @@ async function readLive(
     });
   }
   const isTooOld = query.max_age !== undefined && (ages.oldestMs ?? 0) > query.max_age;
-  return answerOf(found, view, ages, isTooOld ? WHY[asked] : null, tags);
+  return answerOf(model, view, ages, isTooOld ? WHY[asked] : null, tags);
 }
 
 /** From the log, with the rules of then; nobody knows how fresh it was. */
@@ -118,12 +120,12 @@ async function readThen(service: ProfileService, id: string, sight: Sight, asOf:
   if (profile === null) throw new Problem(404, 'Nothing was known of this profile then.');
   if (!maySee(sight, profile.entity))
     throw new Problem(403, `This key may not see profiles of ${profile.entity}.`);
-  const served = { profile, aliases: [], confirmedAt: [] };
+  const served = { profile, aliases: [], confirmedAt: [], unconfirmed: [] };
   // I5: who has denied something since is not shown as if nothing had been said.
   const denied = await denialsOf(claims, (await claims.profile(id)) ?? profile, service.entities);
   const model = parseModel(textOf(served, service.entities.get(profile.entity), denied));
   if (model === null) throw new Problem(404, 'Nothing was known of this profile then.');
-  const view: View = { sight, freshness: null, nowMs: Date.parse(asOf) };
+  const view: View = { sight, freshness: null, nowMs: Date.parse(asOf), unread: [] };
   // Live fields are about now; of the past they are what was known.
   const fields = model.fields.map((piece) => ({ ...piece, liveMs: null }));
   const then = { ...model, fields };

@@ -11,7 +11,10 @@ import type { Services } from '../services.ts';
 import { Feeder } from './feeder.ts';
 import { Freshness } from './freshness.ts';
 import { LiveReads } from './live.ts';
+import { parseModel, textOf, type Model } from './model.ts';
 import { Reader } from './reader.ts';
+import { Suppositions } from './suppose.ts';
+import { Unread } from './unread.ts';
 
 /** What reading profiles takes: cache, feeder, freshness, live reads. */
 export interface ProfileService {
@@ -23,6 +26,9 @@ export interface ProfileService {
   feeder: Feeder;
   freshness: Freshness;
   live: LiveReads;
+  unread: Unread;
+  /** The model with what unread events say of its records, by the ordinary rules, marked; itself where they say nothing. */
+  supposing: (model: Model) => Promise<Model>;
   now: () => number;
   start(): void;
   stop(): Promise<void>;
@@ -49,8 +55,28 @@ export function profileService(services: Services): ProfileService {
       (await reader.refresh(rows)) && (await reader.reread(await concernedIn(rows, claims, entities))),
     log,
   });
+  const pushing = Object.values(config.connections).filter(({ webhooks }) => webhooks !== undefined);
+  const unread = new Unread(
+    pushing.map(({ name }) => name),
+    services.inbox,
+    now,
+  );
+  const suppositions = new Suppositions(config, services.ledger, unread);
   return {
     entities,
+    unread,
+    async supposing(model) {
+      if (unread.namesOf(model.records).length === 0) return model;
+      const said = await suppositions.of(model);
+      const claims = said === null ? undefined : await services.claims();
+      if (said === null || claims === undefined) return model;
+      const [served] = await claims.served([model.profile], said.supposed);
+      // What was read meanwhile counts: its answer comes by the cache.
+      if (served === undefined || served.profile.version !== model.version) return model;
+      if (served.unconfirmed.length === 0) return model;
+      const opened = parseModel(textOf(served, entities.get(model.entity), model.denied));
+      return opened === null ? model : { ...opened, supposed: said.tag };
+    },
     claims: async () => {
       const claims = await services.claims();
       if (claims !== undefined) return claims;
@@ -67,9 +93,11 @@ export function profileService(services: Services): ProfileService {
     start() {
       freshness.start();
       feeder.start();
+      unread.start();
     },
     async stop() {
       freshness.stop();
+      unread.stop();
       await feeder.stop();
       await cache.close();
     },

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { entitiesOf } from '../../config/profiles.ts';
 import { HeadwaterError } from '../../rules/errors.ts';
+import { eventPositionSchema, eventsQuerySchema } from '../../schemas/api/events.ts';
 import type { Interest } from '../../rules/notice.ts';
 import type { ApiKey } from '../keys.ts';
 import { Problem } from '../problem.ts';
@@ -12,28 +13,7 @@ import { EventStream, type StreamLimits } from './stream.ts';
 import { Tail } from './tail.ts';
 
 const CLIENTS_MAX = 200;
-const FIELDS_MAX = 200;
 const COME_BACK_MS = 10_000;
-
-const position = z
-  .string()
-  .regex(/^\d{1,15}$/, 'is no id of an event')
-  .transform(Number);
-
-const querySchema = z.strictObject({
-  entity: z.string().min(1).max(100).optional(),
-  profile: z.string().min(1).max(100).optional(),
-  /** Names with commas between them: only changes of these, and only their values. */
-  fields: z
-    .string()
-    .min(1)
-    .max(5_000)
-    .transform((text) => text.split(','))
-    .refine((names) => names.length <= FIELDS_MAX, 'has too many names')
-    .optional(),
-  /** As `Last-Event-ID`, for clients that cannot set headers. */
-  after: position.optional(),
-});
 
 /** `GET /v1/events`: changes of profiles as server-sent events, for as long as the client stays. See docs/notifications.md. */
 export function eventRoutes(
@@ -51,7 +31,7 @@ export function eventRoutes(
     await tail.stop();
   });
   app.get('/v1/events', { onRequest: app.requires('read') }, async (request, reply) => {
-    const { after, ...query } = parsed(querySchema, request.query);
+    const { after, ...query } = parsed(eventsQuerySchema, request.query);
     const key = keyOf(request);
     if (query.entity !== undefined && !maySee(key, query.entity))
       throw new Problem(403, 'This key does not see this entity.');
@@ -87,7 +67,9 @@ export function eventRoutes(
 
 function lastEventId(header: string | string[] | undefined): number | undefined {
   if (header === undefined || header === '') return undefined;
-  return parsed(z.object({ 'Last-Event-ID': position }), { 'Last-Event-ID': header })['Last-Event-ID'];
+  return parsed(z.object({ 'Last-Event-ID': eventPositionSchema }), { 'Last-Event-ID': header })[
+    'Last-Event-ID'
+  ];
 }
 
 /** Fields are chosen by the interest. */

@@ -69,8 +69,11 @@ export interface Inbox {
   retry(connection: string): Promise<number>;
   /** Whether the profiles have all of these (or they are parked). */
   settled(connection: string, positions: readonly number[]): Promise<boolean>;
-  /** Of each record: whether something is known to have happened to it that the profiles do not have yet. */
-  pending(connection: string, object: string, records: readonly string[]): Promise<boolean[]>;
+  /**
+   * Waiting events, accepted before this moment, that the profiles do not have yet, oldest first: what is known to have happened,
+   * and was not read so far. Values of more than UNREAD_CHARS_MAX characters are null here.
+   */
+  unread(connection: string, before: Instant, limit: number): Promise<InboxRow[]>;
   /** At most 100 kinds, most events first. */
   troubles(connection: string): Promise<InboxTrouble[]>;
   /** Changes whenever anything was accepted, by whatever process; asking costs microseconds. */

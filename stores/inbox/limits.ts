@@ -4,6 +4,8 @@ import { HeadwaterError } from '../../rules/errors.ts';
 export const RETRY_AFTER_MS = 5_000;
 /** Kinds of trouble that are told. */
 export const TROUBLES_MAX = 100;
+/** As JSON text: whoever looks at many unread events at once needs no documents. */
+export const UNREAD_CHARS_MAX = 4_096;
 /** Rows that one transaction removes: no webhook waits for a day's ids to go. */
 export const PRUNE_ROWS_MAX = 5_000;
 

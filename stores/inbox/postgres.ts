@@ -7,7 +7,7 @@ import { migrate, PostgresPool, type Transaction } from '../postgres.ts';
 import { integer, json, text, textOrNull, type Row } from '../row.ts';
 import { Gathering } from './gather.ts';
 import type { Accepted, Inbox, InboxRow, InboxState, InboxTrouble } from './inbox.ts';
-import { later, PRUNE_ROWS_MAX, TROUBLES_MAX, unavailable } from './limits.ts';
+import { later, PRUNE_ROWS_MAX, TROUBLES_MAX, unavailable, UNREAD_CHARS_MAX } from './limits.ts';
 import { Bell } from './postgres/bell.ts';
 import { asTold, COUNT, keepAll, written, type Ask } from './postgres/keep.ts';
 import { MIGRATIONS } from './postgres/schema.ts';
@@ -158,16 +158,16 @@ class PostgresInbox implements Inbox {
     return row?.[0] === false;
   }
 
-  async pending(connection: string, object: string, records: readonly string[]): Promise<boolean[]> {
+  async unread(connection: string, before: Instant, limit: number): Promise<InboxRow[]> {
     const rows = await this.#read((tx) =>
-      tx.list(
-        `SELECT DISTINCT record FROM inbox_events WHERE connection = $1 AND object = $2 AND state <> 1
-         AND claimed IS NULL AND record = ANY ($3::text[])`,
-        ...[connection, written(object), records.map(written)],
+      tx.all(
+        `SELECT position, id, object, record, kind, at, accepted, attempts,
+           CASE WHEN length(body) <= ${UNREAD_CHARS_MAX} THEN body END AS body FROM inbox_events
+         WHERE connection = $1 AND state = 0 AND claimed IS NULL AND accepted < $2 ORDER BY position LIMIT $3`,
+        ...[connection, before, limit],
       ),
     );
-    const waiting = new Set(rows.map(([record]) => asTold(String(record))));
-    return records.map((record) => waiting.has(record));
+    return rows.map(rowOf);
   }
 
   async troubles(connection: string): Promise<InboxTrouble[]> {

@@ -7,7 +7,7 @@ import { integer, json, text, textOrNull } from '../row.ts';
 import { SqliteFile, type Row } from '../sqlite.ts';
 import { Gathering, type Verdict } from './gather.ts';
 import type { Accepted, Inbox, InboxRow, InboxState, InboxTrouble } from './inbox.ts';
-import { full, later, PRUNE_ROWS_MAX, TROUBLES_MAX, unavailable } from './limits.ts';
+import { full, later, PRUNE_ROWS_MAX, TROUBLES_MAX, unavailable, UNREAD_CHARS_MAX } from './limits.ts';
 import { MIGRATIONS } from './schema.ts';
 
 const BUSY_TIMEOUT_MS = 5_000;
@@ -220,18 +220,18 @@ class SqliteInbox implements Inbox {
     return integer(row ?? {}, 'waits') === 0;
   }
 
-  async pending(connection: string, object: string, records: readonly string[]): Promise<boolean[]> {
+  async unread(connection: string, before: Instant, limit: number): Promise<InboxRow[]> {
     const rows = await available(
       this.#file.read(() =>
         this.#file.all(
-          `SELECT DISTINCT record FROM events WHERE connection = ? AND object = ? AND state <> 1 AND claimed IS NULL
-           AND record IN (SELECT value FROM json_each(?))`,
-          ...[connection, object, JSON.stringify(records)],
+          `SELECT position, id, object, record, kind, at, accepted, attempts,
+             CASE WHEN length(body) <= ${UNREAD_CHARS_MAX} THEN body END AS body FROM events
+           WHERE connection = ? AND state = 0 AND claimed IS NULL AND accepted < ? ORDER BY position LIMIT ?`,
+          ...[connection, before, limit],
         ),
       ),
     );
-    const waiting = new Set(rows.map((row) => text(row, 'record')));
-    return records.map((record) => waiting.has(record));
+    return rows.map(rowOf);
   }
 
   async troubles(connection: string): Promise<InboxTrouble[]> {

@@ -173,6 +173,25 @@ export function inboxSuite(name: string, start: () => Promise<InboxHarness>): vo
       expect((await world.bytes()).includes(secret)).toBe(false);
     });
 
+    test('unread is what waits, is older than asked and not in the profiles; long values are left out', async () => {
+      const later = new Date(Date.now() + 60_000).toISOString();
+      const long = { Note: 'x'.repeat(5_000) };
+      const { positions } = await inbox.accept(CRM, [
+        ...['a', 'b', 'c', 'd'].map((id) => event(id)),
+        event('e', { values: long }),
+      ]);
+      await inbox.accept('shop', [event('a')]);
+      const [a = 0, b = 0, c = 0] = positions;
+      await inbox.claimed(CRM, [a]);
+      await inbox.settle(CRM, [b]);
+      await inbox.fail(CRM, [c], 'INTERNAL', 1);
+      const rows = await inbox.unread(CRM, later, 10);
+      expect(rows).toMatchObject([event('d'), { ...event('e'), values: null }]);
+      expect(ids(await inbox.unread(CRM, later, 1))).toEqual(['d']);
+      expect(await inbox.unread(CRM, '2020-01-01T00:00:00.000Z', 10)).toEqual([]);
+      expect((await inbox.take(CRM, 0, 10)).at(-1)?.values).toEqual(long);
+    });
+
     test('hostile texts come back as they were', async () => {
       const texts = ['"; DROP TABLE events; --', "O'Neil", 'a\u0000b', '😀', '\\', '%_', '{"a":1}'];
       const events = texts.map((text, at) =>

@@ -136,7 +136,9 @@ test(
       (is) => is,
     );
     expect(await settledAll(positions)).toBe(false);
-    expect(await inbox.pending(CRM, 'Contact', [record, idOf(26)])).toEqual([true, false]);
+    const later = new Date(Date.now() + 60_000).toISOString();
+    expect((await inbox.unread(CRM, later, 10)).map((one) => one.record)).toEqual([record]);
+    expect(await inbox.unread(CRM, '2020-01-01T00:00:00.000Z', 10)).toEqual([]);
     expect(await inbox.troubles(CRM)).toEqual([]);
     pipeline.sandbox.faults.remove(fault);
     await until(

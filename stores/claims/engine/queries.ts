@@ -1,6 +1,6 @@
 import { explainField } from '../../../rules/golden/explain.ts';
 import { resolveProfile, type CompiledRules } from '../../../rules/golden/resolve.ts';
-import type { Override, RecordState } from '../../../rules/golden/state.ts';
+import type { Override, RecordState, Version } from '../../../rules/golden/state.ts';
 import type { ProfileEvent } from '../../../schemas/event.ts';
 import type { ConsideredClaim, GoldenField, GoldenProfile } from '../../../schemas/profile.ts';
 import { HeadwaterError } from '../../../rules/errors.ts';
@@ -8,7 +8,8 @@ import type { KeyObject } from 'node:crypto';
 import type { Review } from '../claims.ts';
 import { parseContent } from './content.ts';
 import { EVENT_KINDS, VERSION_CODE_MAX } from './draft.ts';
-import { instantOf, openHistory, refOf, stateOf, type Statement } from './history.ts';
+import type { Supposed } from '../serving.ts';
+import { instantOf, openHistory, refOf, stateOf, versionOf, type Statement } from './history.ts';
 import {
   ask,
   type CauseOf,
@@ -57,8 +58,15 @@ export function* view(
   return viewOf(context, row, compiled, records, yield* eventsByRecord(records, asOfMs));
 }
 
-/** Of many profiles as they are now, with one question for the records of all and one for their logs. */
-function* views(context: Context, rows: readonly ProfileRow[]): Program<View[]> {
+/**
+ * Of many profiles as they are now, with one question for the records of all and one for their logs. `supposed`: versions that
+ * nobody has confirmed, looked at as if they were there.
+ */
+export function* views(
+  context: Context,
+  rows: readonly ProfileRow[],
+  supposed: readonly Supposed[] = [],
+): Program<View[]> {
   const compiled = new Map<string, CompiledRules>();
   for (const { entity } of rows)
     if (!compiled.has(entity)) compiled.set(entity, yield* rulesOf(context, entity));
@@ -67,7 +75,8 @@ function* views(context: Context, rows: readonly ProfileRow[]): Program<View[]> 
   const members = Map.groupBy(records, ({ pid }) => pid);
   return rows.flatMap((row) => {
     const rules = compiled.get(row.entity);
-    return rules === undefined ? [] : viewOf(context, row, rules, members.get(row.pid) ?? [], events);
+    const own = members.get(row.pid) ?? [];
+    return rules === undefined ? [] : viewOf(context, row, rules, own, events, supposed);
   });
 }
 
@@ -77,18 +86,28 @@ function viewOf(
   compiled: CompiledRules,
   records: readonly RecordRow[],
   events: ReadonlyMap<number, EventRow[]>,
+  supposed: readonly Supposed[] = [],
 ): View {
   const view: View = { row, members: [], states: [], overrides: [], compiled };
   for (const record of records) {
     if (record.salt === null) continue;
     const key = context.vault.recordKey(record.salt);
     const opened = openHistory(context.vault, key, record, events.get(record.rid) ?? []);
-    const state = stateOf(record, opened.versions, opened.retractions, compiled.rules.clock.maxSkewMs);
+    const versions = supposed.length === 0 ? opened.versions : [...opened.versions, ...supposedOf(record, supposed)];
+    const state = stateOf(record, versions, opened.retractions, compiled.rules.clock.maxSkewMs);
     view.members.push({ row: record, state });
     if (state !== null) view.states.push(state);
     view.overrides.push(...opened.overrides);
   }
   return view;
+}
+
+function supposedOf(row: RecordRow, supposed: readonly Supposed[]): Version[] {
+  return supposed.flatMap(({ ref: { source, object, record }, at, fields }, index): Version[] => {
+    if (source !== row.source || object !== row.object || record !== row.record) return [];
+    const content = { f: fields, s: at, v: '' };
+    return [versionOf(`supposed ${index}`, Number.MAX_SAFE_INTEGER, content, at, at)];
+  });
 }
 
 function* eventsByRecord(records: readonly RecordRow[], asOfMs?: number): Program<Map<number, EventRow[]>> {

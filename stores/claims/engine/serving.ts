@@ -1,17 +1,30 @@
 import type { RecordRef } from '../../../schemas/observation.ts';
-import type { ServedProfile } from '../serving.ts';
+import { diffGolden } from '../../../rules/golden/diff.ts';
+import type { ServedProfile, Supposed } from '../serving.ts';
 import { aliasesOf } from './commands.ts';
 import { instantOf } from './history.ts';
 import { ask, type Program } from './program.ts';
-import { golden, view } from './queries.ts';
+import { golden, views } from './queries.ts';
 import { referenceHash } from './references.ts';
 import type { Context } from './world.ts';
 
-export function* readServed(context: Context, pids: readonly number[]): Program<ServedProfile[]> {
+export function* readServed(
+  context: Context,
+  pids: readonly number[],
+  supposed: readonly Supposed[] = [],
+): Program<ServedProfile[]> {
   const found: ServedProfile[] = [];
-  for (const row of yield* ask((reads) => reads.profiles(pids))) {
-    const seen = yield* view(context, row);
+  const rows = yield* ask((reads) => reads.profiles(pids));
+  const plain = yield* views(context, rows);
+  const seenAs = supposed.length === 0 ? plain : yield* views(context, rows, supposed);
+  for (const [index, seen] of seenAs.entries()) {
+    const { row } = seen;
     const profile = golden(context, seen, context.nowMs());
+    const before = plain[index];
+    const changed =
+      before === undefined || before === seen
+        ? []
+        : diffGolden(golden(context, before, context.nowMs()).fields, profile.fields);
     const isMerged = row.mergedInto !== null;
     const aliases = isMerged ? [] : yield* aliasesOf(row.pid);
     found.push({
@@ -20,6 +33,7 @@ export function* readServed(context: Context, pids: readonly number[]): Program<
       confirmedAt: seen.members
         .filter(({ state }) => state !== null)
         .map((member) => instantOf(member.row.confirmed)),
+      unconfirmed: changed.map(({ field }) => field),
     });
   }
   return found;

@@ -9,12 +9,12 @@ const PART = 50;
 export function servingMethods({ backend, context }: Store): Serving {
   const { vault } = context;
   return {
-    served: async (ids) => {
+    served: async (ids, supposed = []) => {
       const found: ServedProfile[] = [];
       for (let first = 0; first < ids.length; first += PART) {
         const pids = ids.slice(first, first + PART).flatMap((id) => vault.privateId(id) ?? []);
         if (first > 0) await turn();
-        found.push(...(await backend.look(() => readServed(context, pids))));
+        found.push(...(await backend.look(() => readServed(context, pids, supposed))));
       }
       return found;
     },

@@ -68,7 +68,7 @@ function served(fields: Record<string, GoldenField>, version = 3): ServedProfile
     records: [{ ...REF, deleted: false }],
     updatedAt: AT,
   };
-  return { profile, aliases: ['p_2'], confirmedAt: [AT] };
+  return { profile, aliases: ['p_2'], confirmedAt: [AT], unconfirmed: [] };
 }
 
 function modelOf(fields: Record<string, GoldenField>, denied: string[] = []): Model {
@@ -78,7 +78,7 @@ function modelOf(fields: Record<string, GoldenField>, denied: string[] = []): Mo
 }
 
 function read(model: Model, sight: Sight = SIGHT, nowMs = NOW_MS) {
-  const view: View = { sight, freshness: null, nowMs };
+  const view: View = { sight, freshness: null, nowMs, unread: [] };
   const text = answerText(model, view, agesOf(model, view), null);
   return { text, body: apiProfileSchema.parse(JSON.parse(text)) };
 }
@@ -177,7 +177,9 @@ describe('the read model', () => {
             perSecond: 1,
             burst: 1,
           });
-          return model === null ? '' : tagOf(model, { sight, freshness: null, nowMs: NOW_MS + age }, 'fresh');
+          return model === null
+            ? ''
+            : tagOf(model, { sight, freshness: null, nowMs: NOW_MS + age, unread: [] }, 'fresh');
         };
         const same = left.version === right.version && left.sees.join() === right.sees.join();
         expect(tag(left) === tag(right)).toBe(same);
