@@ -114,7 +114,7 @@ function mending(client: Client, ready: () => Promise<void>): Pick<WarehouseAudi
       told('reading the quarantine', async () => {
         await ready();
         const rows = await client.rows(
-          `SELECT \`object\`, record, TO_JSON_STRING(ARRAY_AGG(STRUCT(field, reason) ORDER BY field, reason)) AS reasons FROM (
+          `SELECT \`object\`, record, TO_JSON_STRING(ARRAY_AGG(STRUCT(field AS field, reason AS reason) ORDER BY field, reason)) AS reasons FROM (
   SELECT DISTINCT \`object\`, record, field, reason FROM ${ownTable(client, 'quarantine')}
   WHERE resolved_at IS NULL AND record IS NOT NULL AND \`connection\` = @name AND (@object = '' OR \`object\` = @object)) AS open_lines
 GROUP BY \`object\`, record ORDER BY \`object\`, record LIMIT ${Math.trunc(recordsMax)}`,

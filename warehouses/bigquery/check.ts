@@ -46,7 +46,7 @@ export async function checkService(client: Client): Promise<Result[]> {
     const dataset = client.dataset(name);
     const held = await heldIn(client, dataset);
     if (held === undefined) {
-      const make = `CREATE SCHEMA ${'`'}${dataset}${'`'} OPTIONS (location = ${text(location)})`;
+      const make = `CREATE SCHEMA \`${dataset}\` OPTIONS (location = ${text(location)})`;
       results.push(await asked(`dataset ${dataset}`, make, 'may be made', grant('roles/bigquery.user')));
       continue;
     }
@@ -61,7 +61,7 @@ export async function checkService(client: Client): Promise<Result[]> {
         `tables of ${dataset}`,
         `CREATE TABLE ${qualifiedName(dataset, 'headwater_check')} (one INT64)`,
         'may be made and filled',
-        `GRANT ${'`'}roles/bigquery.dataEditor${'`'} ON SCHEMA ${'`'}${project}${'`'}.${'`'}${dataset}${'`'} TO '${member}';`,
+        `GRANT \`roles/bigquery.dataEditor\` ON SCHEMA \`${project}\`.\`${dataset}\` TO '${member}';`,
       ),
     );
   }
@@ -72,7 +72,7 @@ export async function checkService(client: Client): Promise<Result[]> {
         'merge',
         `MERGE INTO ${sink} AS t USING (SELECT 'none' AS e) AS s ON t.epoch = s.e WHEN MATCHED THEN UPDATE SET seq = t.seq`,
         'may change rows',
-        `GRANT ${'`'}roles/bigquery.dataEditor${'`'} ON SCHEMA ${'`'}${project}${'`'}.${'`'}${client.dataset(OWN)}${'`'} TO '${member}';`,
+        `GRANT \`roles/bigquery.dataEditor\` ON SCHEMA \`${project}\`.\`${client.dataset(OWN)}\` TO '${member}';`,
       ),
     );
   }

@@ -78,7 +78,8 @@ export const isMissing = (error: unknown): boolean => {
 /** No answer came, or one that does not say what became of the request. */
 export function isLost(error: unknown): boolean {
   const { status, reason, message } = refusalOf(error);
-  if (status > 0) return status === 408 || status >= 500;
+  // 308: an upload that did not arrive whole.
+  if (status > 0) return status === 308 || status === 408 || status >= 500;
   return NETWORK.test(reason) || (reason === '' && BROKEN.test(message));
 }
 

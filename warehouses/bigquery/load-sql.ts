@@ -1,12 +1,11 @@
 import { keptOutReason, leftOut } from '../batch-rules.ts';
 import type { LoadTable, Tally } from '../batch-rules.ts';
-import type { TableColumn } from '../columns.ts';
 import { literal, quote } from '../sql.ts';
 import type { LoadRequest } from '../warehouse.ts';
-import { columnName, moment, quoted, sha, text } from './names.ts';
+import { moment, quoted, sha, text } from './names.ts';
 import { SYSTEM_COLUMNS } from './schema.ts';
 import type { StagedColumn } from './staging.ts';
-import { isDecimal, parseTableType } from './types.ts';
+import { parseTableType } from './types.ts';
 
 /** The order of staged unsigned hashes, in a signed integer: BigQuery has no unsigned one. */
 const HASH_VALUE = 'CAST(CAST(_hash AS HUGEINT) - 9223372036854775808 AS BIGINT)';
@@ -58,7 +57,7 @@ const parsed = (name: string): string =>
 
 export function castOf(name: string, type: string): string {
   if (type === 'JSON') return parsed(name);
-  return isDecimal(type) ? `CAST(${name} AS ${type})` : name;
+  return type.startsWith('BIG') ? `PARSE_BIGNUMERIC(${name})` : name;
 }
 
 /** The staged values under names of their own, with the table's names and types. */
@@ -272,6 +271,3 @@ export function asideSelects(
     });
   return [...misfits, ...out];
 }
-
-export const columnsOf = (columns: readonly TableColumn[]): readonly string[] =>
-  columns.map(({ name }) => columnName(name));

@@ -83,7 +83,11 @@ export function openRest(config: BigqueryConfig): Rest {
       if (!begun.ok || session === null) throw await refused(begun);
       const sent = await fetch(session, {
         method: 'PUT',
-        headers: { ...authorized, 'content-type': 'application/octet-stream' },
+        headers: {
+          ...authorized,
+          'content-type': 'application/octet-stream',
+          'content-range': `bytes 0-${file.size - 1}/${file.size}`,
+        },
         body: file,
         ...stop,
       });
