@@ -1,9 +1,11 @@
+import { bigquery } from './bigquery/index.ts';
 import { duckdb } from './duckdb/index.ts';
 import { postgres } from './postgres/index.ts';
 import type { WarehouseDefinition } from './warehouse.ts';
 
 /** One line per system; its config type stays exact, so nobody casts. */
 export const warehouses = {
+  bigquery,
   duckdb,
   postgres,
 } as const;
