@@ -86,7 +86,7 @@ export interface Client {
 }
 
 export async function openClient(config: BigqueryConfig, context: WarehouseContext): Promise<Client> {
-  const rest = openRest(config);
+  const rest = await openRest(config);
   const jobs = openJobs(rest, config.location, config.jobMsMax);
   const staged = await openStaged(context, 'bigquery');
   const dataset = (name: string): string => datasetName(config.datasetPrefix, name);

@@ -83,9 +83,11 @@ export function isLost(error: unknown): boolean {
   return NETWORK.test(reason) || (reason === '' && BROKEN.test(message));
 }
 
+export const isOvertaken = (error: unknown): boolean => OVERTAKEN.test(refusalOf(error).message);
+
 export function isPassing(error: unknown): boolean {
-  const { status, reason, message } = refusalOf(error);
-  return isLost(error) || status === 429 || PASSING.has(reason) || OVERTAKEN.test(message);
+  const { status, reason } = refusalOf(error);
+  return isLost(error) || status === 429 || PASSING.has(reason) || isOvertaken(error);
 }
 
 /** Named by our own scripts with RAISE. */

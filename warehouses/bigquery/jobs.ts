@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { HeadwaterError } from '../../rules/errors.ts';
-import { isDuplicate, isLost, isMissing, JobFailure } from './errors.ts';
+import { isDuplicate, isLost, isMissing, isOvertaken, JobFailure } from './errors.ts';
 import { label } from './names.ts';
 import type { Rest } from './rest.ts';
 import { resultSchema } from './values.ts';
@@ -224,6 +224,22 @@ export async function once<T extends { repeated: boolean }>(
   }
   // Many failures behind it: an id of its own, and the batch row alone keeps it from being done twice.
   return run(`${key}_${randomUUID()}`);
+}
+
+/** Of one transaction, when another one changed the same table first. */
+const TURNS_MAX = 4;
+const TURN_MS = 1_000;
+
+/** BigQuery lets no transaction wait for another: the second one is stopped, and comes again a little later. */
+export async function inTurn<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  for (let turn = 1; ; turn++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isOvertaken(error) || turn === TURNS_MAX) throw error;
+    }
+    await sleep(TURN_MS * turn * (0.5 + Math.random()), undefined, signal === undefined ? {} : { signal });
+  }
 }
 
 /** A job of this id had failed before it was asked for now. */

@@ -6,7 +6,7 @@ import { literal } from '../sql.ts';
 import type { LoadRequest } from '../warehouse.ts';
 import type { Client } from './client.ts';
 import { raised } from './errors.ts';
-import { labelsOf, once } from './jobs.ts';
+import { inTurn, labelsOf, once } from './jobs.ts';
 import * as statement from './load-sql.ts';
 import { checkNames, columnName, moment, quoted, sha, text } from './names.ts';
 import { dropStaged, fromFiles, stage } from './staging.ts';
@@ -82,9 +82,15 @@ export async function findApplied(
   return applied?.receipt;
 }
 
-/** An older batch of the same slice counts in no receipt any more. */
-const replaceOthersSql = (client: Client, { batch, window }: LoadRequest): string =>
-  `UPDATE ${ownTable(client, 'batches')} SET \`replaced_by\` = ${text(batch.id)} WHERE \`window\` = ${text(window.id)} AND \`slice\` = ${batch.slice} AND \`batch\` <> ${text(batch.id)} AND \`replaced_by\` IS NULL`;
+/**
+ * An older batch of the same slice counts in no receipt any more. Only where there is one: a statement that changes this table
+ * would stop every other load that does, too.
+ */
+function replaceOthersSql(client: Client, { batch, window }: LoadRequest): string {
+  const batches = ownTable(client, 'batches');
+  const others = `\`window\` = ${text(window.id)} AND \`slice\` = ${batch.slice} AND \`batch\` <> ${text(batch.id)} AND \`replaced_by\` IS NULL`;
+  return `IF EXISTS (SELECT 1 FROM ${batches} WHERE ${others}) THEN UPDATE ${batches} SET \`replaced_by\` = ${text(batch.id)} WHERE ${others}; END IF`;
+}
 
 export async function openTable(client: Client, request: LoadRequest): Promise<LoadTable> {
   const { window, schema } = request;
@@ -251,7 +257,10 @@ export async function commitBatch(load: Load, parts: readonly Part[]): Promise<O
   };
   try {
     // A job that was there before counts if its batch row is there still: a table may have been put back in time.
-    const done = await once(key, (id) => client.script(statements, { id, labels, signal }), look);
+    const done = await inTurn(
+      () => once(key, (id) => client.script(statements, { id, labels, signal }), look),
+      signal,
+    );
     if (!done.repeated) {
       const applied = appliedBatch(done.rows, request);
       if (applied !== undefined) found = { ...applied.receipt, alreadyApplied: false };

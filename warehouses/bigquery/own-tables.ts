@@ -1,6 +1,7 @@
 import type { OwnTable } from '../../schemas/own-table.ts';
 import { literal, quote } from '../sql.ts';
 import type { Client } from './client.ts';
+import { inTurn } from './jobs.ts';
 import { castOf, stagedValue } from './load-sql.ts';
 import { columnName, qualifiedName, quoted, tableName } from './names.ts';
 import { dropStaged, stage } from './staging.ts';
@@ -39,7 +40,7 @@ export async function mergeOwnTables(
     staged.push(one);
   }
   const statements = ['BEGIN TRANSACTION', lockSql(client, GOLDEN, ''), ...merges, 'COMMIT TRANSACTION'];
-  await client.script(statements, { labels: { table: 'golden' }, signal });
+  await inTurn(() => client.script(statements, { labels: { table: 'golden' }, signal }), signal);
   await dropStaged(client, staged);
 }
 

@@ -1,5 +1,5 @@
 import { openAsBlob } from 'node:fs';
-import { BigQuery } from '@google-cloud/bigquery';
+import type { BigQuery } from '@google-cloud/bigquery';
 import { z } from 'zod';
 import { HeadwaterError } from '../../rules/errors.ts';
 import type { BigqueryConfig } from './config.ts';
@@ -24,9 +24,11 @@ export interface Rest {
 
 const keySchema = z.looseObject({ client_email: z.string().min(1), private_key: z.string().min(1) });
 
-export function openRest(config: BigqueryConfig): Rest {
+export async function openRest(config: BigqueryConfig): Promise<Rest> {
+  // Every command reads the registry of warehouses, and few of them open this one.
+  const { BigQuery: Service } = await import('@google-cloud/bigquery');
   const { project, location, endpoint, key } = config;
-  const service = new BigQuery({
+  const service = new Service({
     projectId: project,
     location,
     userAgent: 'headwater',

@@ -27,7 +27,8 @@ export async function retireAbsent(client: Client, request: RetireRequest): Prom
   ].join(' AND ');
   const excepted = { except: request.exceptIds };
   const [counted] = await client.rows(
-    `SELECT COUNTIF(${absent} AND ${key} NOT IN UNNEST(@except)) AS gone, COUNTIF(NOT COALESCE(t._deleted, FALSE)) AS present FROM ${table} AS t`,
+    `SELECT COUNTIF(gone) AS gone, COUNTIF(alive) AS present FROM (
+  SELECT ${absent} AND ${key} NOT IN UNNEST(@except) AS gone, NOT COALESCE(t._deleted, FALSE) AS alive FROM ${table} AS t)`,
     excepted,
   );
   const rows = Number(counted?.['gone'] ?? 0);

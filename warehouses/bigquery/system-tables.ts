@@ -1,16 +1,18 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunSummary } from '../../schemas/run.ts';
 import type { SinkState } from '../../schemas/sink.ts';
 import { HeadwaterError } from '../../rules/errors.ts';
 import { freshIntervals, intervalRow, recordNews, sinkStateOf } from '../fact-rows.ts';
 import type { IntervalRow, QuarantinedRow, SchemaChange } from '../warehouse.ts';
 import type { Client } from './client.ts';
-import { raised } from './errors.ts';
+import { isOvertaken, raised } from './errors.ts';
 import { refuseSql } from './load-sql.ts';
 import { moment, qualifiedName, quoted, sha, tableName, text, textOrNull, texts } from './names.ts';
 
 export const OWN = '_headwater';
 /** Two writers of one table: the second reads again. */
-const TRIES_MAX = 3;
+const TRIES_MAX = 5;
+const TRY_MS = 500;
 /** "Maximum unresolved query length": 1 MB of text. */
 const STATEMENT_ROWS_MAX = 200;
 
@@ -125,17 +127,19 @@ export async function writeIntervals(client: Client, rows: IntervalRow[], now: s
       ),
     );
     try {
-      await client.script([
+      const statements = [
         'BEGIN TRANSACTION',
         // The first statement changes the row of the sink: `seq` rises by one writer at a time.
         `UPDATE ${sink} SET \`seq\` = \`seq\` + ${fresh.length} WHERE TRUE`,
         refuseSql(`(SELECT MAX(\`seq\`) FROM ${sink}) <> ${seq}`, 'overtaken'),
         ...parts,
         'COMMIT TRANSACTION',
-      ]);
+      ];
+      await client.script(statements);
       return { epoch: state.epoch, seq };
     } catch (error) {
-      if (raised(error) !== 'overtaken' || tries === TRIES_MAX) throw error;
+      if ((raised(error) !== 'overtaken' && !isOvertaken(error)) || tries === TRIES_MAX) throw error;
+      await sleep(TRY_MS * tries);
     }
   }
 }
