@@ -1,11 +1,12 @@
 // Part of inbox: whether webhooks can be relied on, or the connection has to be polled until they come back.
-import { missedKey, type DrainReceipt } from '../schemas/inbox-run.ts';
+import { missedKey, missedSchema, type DrainReceipt } from '../schemas/inbox-run.ts';
 import type { Instant } from '../schemas/instant.ts';
 import { fromMs } from '../rules/time.ts';
 import type { Window } from '../schemas/window.ts';
 import type { ShapedRow } from '../shaper/shaper.ts';
 import { connectionSettings } from './connections.ts';
 import type { Dependencies } from './dependencies.ts';
+import type { LaneMetrics } from './inbox-metrics.ts';
 
 /** Since when events of an object come. */
 const heardKey = (connection: string, object: string): string => `webhooks/${connection}/heard/${object}`;
@@ -20,6 +21,7 @@ export async function pollReason(
   connection: string,
   heardAt: Instant | null,
   startedMs: number,
+  metrics: Pick<LaneMetrics, 'noteTrust'>,
 ): Promise<DrainReceipt['poll']> {
   const { webhooks } = connectionSettings(dependencies, connection);
   if (webhooks === undefined) return null;
@@ -29,7 +31,10 @@ export async function pollReason(
   const heardMs = heardAt === null ? startedMs : Date.parse(heardAt);
   const isQuiet = quietAfterMs !== null && nowMs - heardMs >= quietAfterMs;
   const missed = await ledger.meta(missedKey(connection));
-  if (!isQuiet && (missed === null || missed === '')) return null;
+  const isMissing = missed !== null && missed !== '';
+  const changes = isMissing ? (missedSchema.safeParse(JSON.parse(missed)).data?.changes ?? 0) : 0;
+  metrics.noteTrust({ quiet: isQuiet, missed: changes });
+  if (!isQuiet && !isMissing) return null;
   const polled = await ledger.meta(polledKey(connection));
   if (polled !== null && nowMs - Date.parse(polled) < pollEveryMs) return null;
   await ledger.setMeta(polledKey(connection), new Date(nowMs).toISOString());

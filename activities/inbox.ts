@@ -11,6 +11,7 @@ import type { Dependencies, FastLane } from './dependencies.ts';
 import { claimEvents, fastLaneOf, type Claimed } from './inbox-claim.ts';
 import { Landing, settledWithin } from './inbox-land.ts';
 import { InboxQueue } from './inbox-queue.ts';
+import { laneMetrics } from './inbox-metrics.ts';
 import { noteHeard, pollReason } from './inbox-poll.ts';
 
 /** Between two looks at an inbox that is quiet. */
@@ -94,6 +95,7 @@ class Drain {
   readonly #heard = new Set<string>();
   readonly #atWork = new Set<Promise<void>>();
   readonly #startedMs: number;
+  readonly #metrics: ReturnType<typeof laneMetrics>;
   #heldUntilMs = 0;
   #failure: unknown;
   #published = 0;
@@ -117,6 +119,7 @@ class Drain {
     this.#landing = new Landing(dependencies, connection, (positions) => this.#queue.done(positions));
     this.#signal = AbortSignal.any([Context.current().cancellationSignal, fast.stopping]);
     this.#startedMs = dependencies.now();
+    this.#metrics = laneMetrics(connection);
     this.#pruneMs = this.#startedMs;
   }
 
@@ -279,6 +282,7 @@ class Drain {
         this.#connection,
         this.#heardAt,
         this.#startedMs,
+        this.#metrics,
       );
     }
     if (nowMs >= this.#pruneMs + PRUNE_EVERY_MS) {
@@ -313,6 +317,7 @@ class Drain {
     this.receipt.lastAt = state?.lastAt ?? null;
     this.#heardAt = state?.heardAt ?? null;
     this.receipt.landed = this.#landing.landed.records;
+    this.#metrics.note(state ?? { waiting: 0, parked: 0, oldestAt: null }, this.#dependencies.now());
   }
 
   #log(message: string, fields: Record<string, string | number>): void {

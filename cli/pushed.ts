@@ -16,7 +16,7 @@ export interface Pushed {
   parked: number;
   oldestAt: Instant | null;
   lastAt: Instant | null;
-  /** No event for longer than `webhooks.quietAfter`. */
+  /** No event, and no word of a followed topic, for longer than `webhooks.quietAfter`. */
   quiet: boolean;
   /** Changes that a poll brought and no webhook, since the last poll that found none. */
   missed: Missed | null;
@@ -64,9 +64,10 @@ export async function pushedLines(
       lastAt: null,
       heardAt: null,
     };
-    const { waiting, parked, oldestAt, lastAt } = states.find((one) => one.connection === name) ?? none;
+    const { waiting, parked, oldestAt, lastAt, heardAt } =
+      states.find((one) => one.connection === name) ?? none;
     const { quietAfter } = webhooks;
-    const quiet = quietAfter !== null && lastAt !== null && nowMs - Date.parse(lastAt) > quietAfter;
+    const quiet = quietAfter !== null && heardAt !== null && nowMs - Date.parse(heardAt) > quietAfter;
     const noted = await ledger.meta(missedKey(name));
     const missed =
       noted === null || noted === '' ? null : (missedSchema.safeParse(JSON.parse(noted)).data ?? null);

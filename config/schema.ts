@@ -201,6 +201,14 @@ export const configSchema = z.strictObject({
       memoryMb: z.number().int().min(400).default(640),
       threads: z.number().int().min(1).max(256).default(2),
       objectsInParallel: z.number().int().min(1).max(64).default(4),
+      /** Where metrics are told to Prometheus, as `host:port`; nobody asks who reads them. Default: nowhere. */
+      metrics: z
+        .string()
+        .regex(
+          /^(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]):\d{1,5}$/,
+          "write a host and a port, such as '127.0.0.1:9464'",
+        )
+        .optional(),
     })
     .prefault({}),
 });

@@ -27,7 +27,11 @@ async function main(): Promise<void> {
   const loaded = await loadConfig(values.config === undefined ? {} : { path: values.config });
   const { config, home } = loaded;
   const log = fileLog(join(home, 'logs', 'worker.ndjson'));
-  Runtime.install({ shutdownSignals: ['SIGTERM', 'SIGINT'] });
+  const { metrics: bindAddress } = config.worker;
+  Runtime.install({
+    shutdownSignals: ['SIGTERM', 'SIGINT'],
+    ...(bindAddress !== undefined && { telemetryOptions: { metrics: { prometheus: { bindAddress } } } }),
+  });
   const profile = loadClientConnectConfig();
   const address = profile.connectionOptions.address ?? config.temporal.address ?? '127.0.0.1:7233';
   const namespace = profile.namespace ?? config.temporal.namespace ?? 'default';

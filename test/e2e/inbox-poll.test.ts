@@ -1,6 +1,7 @@
 /** Polling as a backup, with everything real: webhooks fall silent, polls bring what they should have, until they return. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
+import { pickPort } from '../../cli/dev/ports.ts';
 import type { Claims } from '../../stores/claims/claims.ts';
 import type { Inbox } from '../../stores/inbox/inbox.ts';
 import {
@@ -22,6 +23,7 @@ const TEST_MS_MAX = 150_000;
 const QUIET_MS = 10_000;
 const NOTICED_MS_MAX = 45_000;
 
+let metricsUrl: string;
 let temporal: TestTemporal;
 let pipeline: Pipeline;
 let inbox: Inbox;
@@ -29,10 +31,12 @@ let claims: Claims;
 
 beforeAll(async () => {
   temporal = await withTemporal();
+  const metrics = `127.0.0.1:${await pickPort(0)}`;
+  metricsUrl = `http://${metrics}/metrics`;
   pipeline = await openPipeline(temporal, {
     sandbox: { objects: { Contact: 200 } },
     connection: { webhooks: { ...WEBHOOKS, quietAfter: '10s', pollEvery: '10s' } },
-    more: { profiles: {} },
+    more: { profiles: {}, worker: { metrics } },
     env: { PUSH_SECRET: SECRET },
   });
   await pipeline.start();
@@ -60,6 +64,15 @@ async function quiet(): Promise<boolean | undefined> {
   return statusSchema.parse(JSON.parse(stdout)).webhooks.find(({ connection }) => connection === CRM)?.quiet;
 }
 
+/** As Prometheus reads it. */
+async function gauge(name: string): Promise<number> {
+  const text = await (await fetch(metricsUrl)).text();
+  const line = text
+    .split('\n')
+    .find((one) => one.startsWith(`${name}{`) && one.includes(`connection="${CRM}"`));
+  return Number(line?.split(' ').at(-1));
+}
+
 async function polls(): Promise<number> {
   const runs = pipeline.client.workflow.list({ query: `WorkflowId = 'sync/${CRM}/poll'` });
   let count = 0;
@@ -78,6 +91,7 @@ test(
       (value) => value === 'By webhook',
     );
     expect([await quiet(), await polls()]).toEqual([false, 0]);
+    expect([await gauge('headwater_webhooks_quiet'), await gauge('headwater_events_parked')]).toEqual([0, 0]);
 
     pipeline.sandbox.data.update('Contact', untold, { Title: 'By poll' });
     pipeline.pass();
@@ -88,6 +102,7 @@ test(
     );
     expect(ms).toBeGreaterThan(QUIET_MS / 2);
     expect([await quiet(), (await polls()) > 0]).toEqual([true, true]);
+    expect(await gauge('headwater_webhooks_quiet')).toBe(1);
     const { stdout } = await headwater(pipeline, `npx headwater status ${CRM}`);
     expect(stdout).toContain('quiet: polled until events come back');
 
@@ -99,6 +114,10 @@ test(
       (value) => value === 'Back',
     );
     expect(await quiet()).toBe(false);
+    await until(
+      () => gauge('headwater_webhooks_quiet'),
+      (value) => value === 0,
+    );
   },
   TEST_MS_MAX,
 );

@@ -52,6 +52,7 @@ export interface PipelineOptions {
     warehouse?: object;
     stage?: object;
     serve?: object;
+    worker?: object;
   };
   /** For the worker: secrets of the further connections. */
   env?: NodeJS.ProcessEnv;

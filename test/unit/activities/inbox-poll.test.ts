@@ -13,6 +13,7 @@ function bench({ quietAfterMs = null as number | null, waiting = 0 } = {}) {
   const meta = new Map<string, string>();
   const clock = { minutes: 0 };
   const told: string[] = [];
+  const trust: { quiet: boolean; missed: number }[] = [];
   const state = { connection: 'crm', waiting, parked: 0, oldestAt: null, lastAt: null };
   const dependencies = {
     connections: new Map([
@@ -27,15 +28,17 @@ function bench({ quietAfterMs = null as number | null, waiting = 0 } = {}) {
     log: (_: string, message: string) => void told.push(message),
   } as unknown as Dependencies;
   const reason = (lastMinutes: number | null) =>
-    pollReason(dependencies, 'crm', lastMinutes === null ? null : at(lastMinutes), START_MS);
-  return { dependencies, clock, told, reason };
+    pollReason(dependencies, 'crm', lastMinutes === null ? null : at(lastMinutes), START_MS, {
+      noteTrust: (one) => void trust.push(one),
+    });
+  return { dependencies, clock, told, trust, reason };
 }
 
 const window = (from: number, more: Partial<Window> = {}): Window =>
   windowOf('w', { connection: 'crm', from: at(from), until: at(from + 60), ...more });
 
 test('a connection that is quiet for longer than it may be is polled every so often, until an event comes', async () => {
-  const { clock, reason } = bench({ quietAfterMs: 10 * MINUTE_MS });
+  const { clock, trust, reason } = bench({ quietAfterMs: 10 * MINUTE_MS });
   clock.minutes = 9;
   expect(await reason(null)).toBeNull();
   clock.minutes = 10;
@@ -46,6 +49,8 @@ test('a connection that is quiet for longer than it may be is polled every so of
   expect(await reason(3)).toBe('quiet');
   clock.minutes = 30;
   expect(await reason(29)).toBeNull();
+  // Told each time, whether or not it is time for a poll.
+  expect(trust.map(({ quiet }) => quiet)).toEqual([false, true, true, true, false]);
 });
 
 test('without quietAfter silence says nothing', async () => {
