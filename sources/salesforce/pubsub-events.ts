@@ -1,4 +1,4 @@
-import { Type } from 'avsc';
+import avro, { type Type } from 'avsc';
 import { z } from 'zod';
 import { HeadwaterError } from '../../rules/errors.ts';
 import { inboxEventSchema, type InboxEvent } from '../../schemas/inbox.ts';
@@ -60,8 +60,8 @@ function resolved(schemaJson: string) {
     const projection: AvroSchema = JSON.parse(
       JSON.stringify({ ...record, fields: [{ ...header, type: used }] }),
     );
-    const reader = Type.forSchema(projection);
-    return { writer: record.name, reader, resolver: reader.createResolver(Type.forSchema(schema)) };
+    const reader = avro.Type.forSchema(projection);
+    return { writer: record.name, reader, resolver: reader.createResolver(avro.Type.forSchema(schema)) };
   } catch {
     throw new HeadwaterError('SOURCE_PROTOCOL', 'a schema is not that of a change event');
   }

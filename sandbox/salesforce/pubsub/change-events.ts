@@ -1,6 +1,6 @@
 /** Change events in Avro: the schema of an object's events, which moves with its fields, and what a change becomes. */
 import { createHash } from 'node:crypto';
-import { Type } from 'avsc';
+import avro, { type Type } from 'avsc';
 import type { FieldSpec, FieldType } from '../fields.ts';
 import type { Value } from '../makers.ts';
 import type { Table } from '../table.ts';
@@ -96,7 +96,7 @@ export function schemaOf(table: Table): EventSchema {
   const json = JSON.stringify(schema);
   const id = createHash('md5').update(json).digest('base64url');
   const known: Parameters<typeof Type.forSchema>[0] = JSON.parse(json);
-  return { id, json, fields, type: Type.forSchema(known) };
+  return { id, json, fields, type: avro.Type.forSchema(known) };
 }
 
 /** Of fields by name: one bit each by their place in the schema, the header first. */

@@ -37,6 +37,8 @@ export interface PubSubSandbox {
   readonly behaviour: PubSubBehaviour;
   /** Calls of Subscribe that go on. */
   subscribers(): number;
+  /** Events that were sent, each as often as it was. */
+  sent(): number;
   /** An event as it is given, such as a gap; what is left out of the header is made up. */
   publish(object: string, header: Partial<ChangeHeader>, values?: Readonly<Record<string, Value>>): string;
   /** Bytes that fit no schema. */
@@ -57,6 +59,7 @@ export async function startPubSub(org: Org, orgUrl: string, options: PubSubOptio
   const subscriptions = new Set<Subscription>();
   const parts = {
     bus: events.bus,
+    tally: { sent: 0 },
     behaviour,
     hasTopic: (name: string) => events.tableOf(name) !== undefined || name === ALL,
     isAuthorized: (metadata: Metadata) => isAuthorized(org, orgUrl, metadata),
@@ -88,6 +91,7 @@ export async function startPubSub(org: Org, orgUrl: string, options: PubSubOptio
     url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${bound}`,
     behaviour,
     subscribers: () => subscriptions.size,
+    sent: () => parts.tally.sent,
     publish: (object, header, values = {}) => events.publish(object, header, values),
     publishRaw: (object, payload, schemaId) => events.publishRaw(object, payload, schemaId),
     cut: (code = status.UNAVAILABLE) => {

@@ -36,6 +36,8 @@ export const replayBytes = (replay: bigint): Buffer => {
 
 export interface SubscriptionParts {
   bus: EventBus;
+  /** Over all calls. */
+  tally: { sent: number };
   behaviour: PubSubBehaviour;
   hasTopic: (name: string) => boolean;
   /** Whether the call's token is still good. */
@@ -144,6 +146,7 @@ export class Subscription {
 
   #tell(events: readonly BusEvent[], latest: bigint): void {
     this.#toldMs = Date.now();
+    this.#parts.tally.sent += events.length;
     this.#call.write({
       events: events.map(({ id, schemaId, payload, replay }) => ({
         event: { id, schemaId, payload },
