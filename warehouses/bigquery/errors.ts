@@ -8,6 +8,7 @@ const PASSING: ReadonlySet<string> = new Set([
   ...['rateLimitExceeded', 'jobRateLimitExceeded', 'userRateLimitExceeded', 'quotaExceeded', 'timeout'],
   ...['resourceInUse', 'tokenExpired'],
 ]);
+const BUSY: ReadonlySet<string> = new Set(['rateLimitExceeded', 'userRateLimitExceeded', 'backendError']);
 const REFUSED: ReadonlySet<string> = new Set([
   ...[
     'accessDenied',
@@ -81,6 +82,12 @@ export function isLost(error: unknown): boolean {
   // 308: an upload that did not arrive whole.
   if (status > 0) return status === 308 || status === 408 || status >= 500;
   return NETWORK.test(reason) || (reason === '' && BROKEN.test(message));
+}
+
+/** The request was lost, or it came too often and was not taken. */
+export function isBusy(error: unknown): boolean {
+  const { status, reason } = refusalOf(error);
+  return isLost(error) || status === 429 || BUSY.has(reason);
 }
 
 export const isOvertaken = (error: unknown): boolean => OVERTAKEN.test(refusalOf(error).message);

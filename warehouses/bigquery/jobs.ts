@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { HeadwaterError } from '../../rules/errors.ts';
-import { isDuplicate, isLost, isMissing, isOvertaken, JobFailure } from './errors.ts';
+import { isBusy, isDuplicate, isLost, isMissing, isOvertaken, JobFailure } from './errors.ts';
 import { label } from './names.ts';
 import type { Rest } from './rest.ts';
 import { resultSchema } from './values.ts';
@@ -87,14 +87,18 @@ export function openJobs(rest: Rest, location: string, jobMsMax: number): Jobs {
       try {
         return { job: await send(), repeated: false };
       } catch (error) {
+        // It may have been made all the same.
+        if (signal?.aborted === true) await cancel(id);
         signal?.throwIfAborted();
         // Of our own first request, the answer of which was lost: that is no repetition.
         if (isDuplicate(error)) return { job: await get(id), repeated: !lost };
-        if (!isLost(error) || tries === SEND_TRIES_MAX) throw error;
-        lost = true;
-        const found = await made(id).catch(() => undefined);
-        if (found !== undefined) return { job: found, repeated: false };
-        await sleep(RETRY_MS * tries);
+        if (!isBusy(error) || tries === SEND_TRIES_MAX) throw error;
+        if (isLost(error)) {
+          lost = true;
+          const found = await made(id);
+          if (found !== undefined) return { job: found, repeated: false };
+        }
+        await sleep(RETRY_MS * 2 ** tries);
       }
     }
   };
@@ -128,7 +132,8 @@ export function openJobs(rest: Rest, location: string, jobMsMax: number): Jobs {
     query: async (request) => {
       const id = request.id ?? `headwater_${randomUUID()}`;
       const body = configured(id, request);
-      const send = (): Promise<Job> => rest.call(jobSchema, { method: 'POST', uri: '/jobs', body });
+      const send = (): Promise<Job> =>
+        rest.call(jobSchema, { method: 'POST', uri: '/jobs', body, once: true });
       const { job, repeated } = await insert(id, send, request.signal);
       const done = await ended(job, (one) => waited(rest, location, one, get), request.signal).catch(
         (error: unknown) => {

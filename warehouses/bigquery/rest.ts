@@ -1,10 +1,15 @@
 import { openAsBlob } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { BigQuery } from '@google-cloud/bigquery';
 import { z } from 'zod';
 import { HeadwaterError } from '../../rules/errors.ts';
 import type { BigqueryConfig } from './config.ts';
+import { isBusy } from './errors.ts';
 
 const REQUEST_MS_MAX = 60_000;
+/** Of a request that was lost, or came too often. */
+const TRIES_MAX = 4;
+const RETRY_MS = 100;
 
 export interface Call {
   method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
@@ -12,6 +17,8 @@ export interface Call {
   uri: string;
   query?: Record<string, string | number | boolean>;
   body?: object;
+  /** What must not be sent twice without a look: a job. */
+  once?: true;
 }
 
 /** The REST service, version 2. Throws what the library throws; `errors.ts` reads it. */
@@ -32,6 +39,8 @@ export async function openRest(config: BigqueryConfig): Promise<Rest> {
     projectId: project,
     location,
     userAgent: 'headwater',
+    // Tried again here, by who knows what may be sent twice.
+    retryOptions: { autoRetry: false },
     ...(endpoint === undefined ? {} : { apiEndpoint: endpoint }),
     ...(key === undefined ? {} : { credentials: parsedKey(key) }),
   });
@@ -39,7 +48,7 @@ export async function openRest(config: BigqueryConfig): Promise<Rest> {
   const open = endpoint?.startsWith('http:') === true;
   if (open)
     Object.assign(service.authClient, { authorizeRequest: (options: object) => Promise.resolve(options) });
-  const call: Rest['call'] = (answer, { method, uri, query, body }) =>
+  const send: Rest['call'] = (answer, { method, uri, query, body }) =>
     new Promise((resolve, reject) => {
       const options = { method, uri, timeout: REQUEST_MS_MAX };
       const more = {
@@ -62,6 +71,16 @@ export async function openRest(config: BigqueryConfig): Promise<Rest> {
           );
       });
     });
+  const call: Rest['call'] = async (answer, request) => {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await send(answer, request);
+      } catch (error) {
+        if (!isBusy(error) || request.once === true || tries === TRIES_MAX) throw error;
+      }
+      await sleep(RETRY_MS * 2 ** tries);
+    }
+  };
   const address = `${service.apiEndpoint}/upload/bigquery/v2/projects/${project}/jobs?uploadType=resumable`;
   return {
     service,
