@@ -1,6 +1,7 @@
 import { bigquery } from './bigquery/index.ts';
 import { duckdb } from './duckdb/index.ts';
 import { postgres } from './postgres/index.ts';
+import { snowflake } from './snowflake/index.ts';
 import type { WarehouseDefinition } from './warehouse.ts';
 
 /** One line per system; its config type stays exact, so nobody casts. */
@@ -8,6 +9,7 @@ export const warehouses = {
   bigquery,
   duckdb,
   postgres,
+  snowflake,
 } as const;
 
 export type WarehouseKind = keyof typeof warehouses;

@@ -28,6 +28,7 @@ export interface StagedFiles {
   run(sql: string): Promise<number>;
   /** A path in its folder. */
   temporary(ending?: string): string;
+  remove(path: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -76,6 +77,7 @@ export async function openStaged(context: WarehouseContext, kind: string): Promi
       yield* inTurn(parts, write);
     },
     csvOf: (sql) => inTurn([sql], write),
+    remove: (path) => rm(path, { force: true }),
     close: async () => {
       instance.closeSync();
       await rm(folder, { recursive: true, force: true });

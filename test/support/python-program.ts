@@ -8,6 +8,8 @@ const INSTALL_MS_MAX = 240_000;
 export interface PythonPackage {
   /** As pip takes it, with its exact version: `moto[server]==5.2.5`. */
   requirement: string;
+  /** What it needs in other versions than the newest. */
+  beside?: readonly string[];
   /** Of the folder below .cache/. */
   name: string;
 }
@@ -29,7 +31,7 @@ export async function pythonPackageMissing(wanted: PythonPackage): Promise<strin
   const python = join(making, 'bin', 'python');
   const failed =
     (await run('python3', ['-m', 'venv', making])) ??
-    (await run(python, ['-m', 'pip', 'install', '-q', wanted.requirement]));
+    (await run(python, ['-m', 'pip', 'install', '-q', wanted.requirement, ...(wanted.beside ?? [])]));
   if (failed !== undefined) return `${how}: ${failed}`;
   await mkdir(join(making, 'ready'));
   await rename(making, folder).catch(async () => await rm(making, { recursive: true, force: true }));
