@@ -1,0 +1,7 @@
+CREATE OR REPLACE TEMP TABLE hw_rows_1 AS
+SELECT s.c0 AS k, CASE
+  WHEN t.`id` IS NULL THEN 'insert'
+  WHEN t._hash = s._hash AND t._deleted = s._deleted THEN 'unchanged'
+  WHEN (COALESCE(s._version, TIMESTAMP '0001-01-01 00:00:00+00') > COALESCE(t._version, TIMESTAMP '0001-01-01 00:00:00+00') OR (COALESCE(s._version, TIMESTAMP '0001-01-01 00:00:00+00') = COALESCE(t._version, TIMESTAMP '0001-01-01 00:00:00+00') AND (COALESCE(s._confirmed_at, TIMESTAMP '0001-01-01 00:00:00+00') > COALESCE(t._confirmed_at, TIMESTAMP '0001-01-01 00:00:00+00') OR (COALESCE(s._confirmed_at, TIMESTAMP '0001-01-01 00:00:00+00') = COALESCE(t._confirmed_at, TIMESTAMP '0001-01-01 00:00:00+00') AND (COALESCE(s._deleted, FALSE) > COALESCE(t._deleted, FALSE) OR (COALESCE(s._deleted, FALSE) = COALESCE(t._deleted, FALSE) AND (COALESCE(s._hash, -9223372036854775808) > COALESCE(t._hash, -9223372036854775808)))))))) THEN 'update'
+  ELSE 'stale' END AS action, (COALESCE(s._version, TIMESTAMP '0001-01-01 00:00:00+00') > COALESCE(t._version, TIMESTAMP '0001-01-01 00:00:00+00') OR (COALESCE(s._version, TIMESTAMP '0001-01-01 00:00:00+00') = COALESCE(t._version, TIMESTAMP '0001-01-01 00:00:00+00') AND (COALESCE(s._confirmed_at, TIMESTAMP '0001-01-01 00:00:00+00') > COALESCE(t._confirmed_at, TIMESTAMP '0001-01-01 00:00:00+00')))) AS moves
+FROM `hw__headwater_staging`.`s_1` AS s LEFT JOIN `hw_crm`.`contact` AS t ON t.`id` = s.c0
