@@ -15,8 +15,8 @@ const REFUSED_MS_MAX = 5 * 60_000;
 const STEADY_MS = 10_000;
 /** A full inbox is asked again so often. */
 const HOLD_MS = 500;
-/** Events of one write. */
-const KEPT_MAX = 1_000;
+/** Events of one write: an inbox that is nearly full has room for them. */
+const KEPT_MAX = 100;
 /** What is owed is visible to a run so long after the source's own delay. */
 const VISIBLE_MS = 5_000;
 
@@ -117,13 +117,16 @@ export class TopicFollower {
       await this.#keep(batch.events.slice(at, at + KEPT_MAX));
     const nowMs = this.#services.now();
     const heardAt = fromMs(nowMs);
-    const { position, since } = record.topic;
+    const { position, since, trouble } = record.topic;
     const unnamed = isBlind ? 'all' : batch.unnamed;
     if (unnamed.length > 0) this.#log('warn', 'changes are not named: a run finds them', told(unnamed));
-    await record.update({
+    const change = {
       ...{ position: batch.position ?? position, since: since ?? heardAt, heardAt, trouble: null },
       ...(unnamed.length > 0 && { owed: this.#owing(record, unnamed) }),
-    });
+    };
+    // What is owed is safe before the place moves on; the place itself may come late.
+    if (unnamed.length === 0 && since !== null && trouble === null) record.note(change);
+    else await record.update(change);
     const { events, leftOut, own } = batch;
     if (events.length > 0 || leftOut > 0)
       this.#log('info', 'followed', { events: events.length, leftOut, own });

@@ -3,11 +3,15 @@ import type { Inbox } from '../../stores/inbox/inbox.ts';
 
 export type Owed = NonNullable<Topic['owed']>;
 
+/** A place that is kept late brings some events again, and they are known. */
+const LATE_MS = 200;
+
 /** What is kept of one topic; changes are written one after another. */
 export class TopicRecord {
   readonly #inbox: Inbox;
   #topic: Topic;
   #writing: Promise<void> = Promise.resolve();
+  #late: NodeJS.Timeout | undefined;
 
   private constructor(inbox: Inbox, topic: Topic) {
     this.#inbox = inbox;
@@ -35,12 +39,20 @@ export class TopicRecord {
 
   /** Resolves once it is safe; what could not be written is written with the next change. */
   async update(change: Partial<Topic>): Promise<void> {
+    clearTimeout(this.#late);
+    this.#late = undefined;
     const topic = { ...this.#topic, ...change };
     this.#topic = topic;
     const before = this.#writing;
     const written = before.catch(() => undefined).then(() => this.#inbox.keepTopic(topic));
     this.#writing = written.catch(() => undefined);
     await written;
+  }
+
+  /** Together with others, some moments later. */
+  note(change: Partial<Topic>): void {
+    this.#topic = { ...this.#topic, ...change };
+    this.#late ??= setTimeout(() => void this.update({}).catch(() => undefined), LATE_MS).unref();
   }
 
   /** What is owed with this too: the later moment counts for all of it. */

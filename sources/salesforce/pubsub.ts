@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { HeadwaterError } from '../../rules/errors.ts';
 import { HttpClient } from '../http.ts';
 import type { PushedConnection, SourceContext, TopicBatch, TopicReader } from '../source.ts';
@@ -95,8 +94,6 @@ export class PubSubReader implements TopicReader {
     );
     if (!canSubscribe) throw new HeadwaterError('PERMISSION_DENIED', `${topic}: may not be followed`);
     const call = this.#service.subscribe(session);
-    // What comes after the loop has ended is nobody's.
-    call.on('error', () => undefined);
     const cancel = () => call.cancel();
     signal.addEventListener('abort', cancel, { once: true });
     try {
@@ -118,20 +115,38 @@ export class PubSubReader implements TopicReader {
     }
   }
 
-  async *#answers(call: AsyncIterable<FetchResponse>): AsyncGenerator<FetchResponse> {
-    const answers = call[Symbol.asyncIterator]();
+  /** What has come meanwhile is one answer: a write for each of many small ones would be slower than they come. */
+  async *#answers(call: Call): AsyncGenerator<FetchResponse> {
     const silentMs = this.#given.silentMsMax ?? SILENT_MS_MAX;
+    let wake = (): void => undefined;
+    let failure: unknown;
+    let isOver = false;
+    call.on('readable', () => wake());
+    call.on('end', () => {
+      isOver = true;
+      wake();
+    });
+    // After the loop has ended too: what comes then is nobody's.
+    call.on('error', (error) => {
+      failure = error;
+      wake();
+    });
     for (;;) {
-      const ended = new AbortController();
-      const silence = sleep(silentMs, undefined, { signal: ended.signal, ref: false }).then(
-        (): never => {
-          throw new HeadwaterError('SOURCE_UNAVAILABLE', `nothing was heard for ${silentMs} ms`);
-        },
-        () => new Promise<never>(() => undefined),
-      );
-      const next = await Promise.race([answers.next(), silence]).finally(() => ended.abort());
-      if (next.done === true) return;
-      yield next.value;
+      const answer = joined(call);
+      if (answer !== undefined) yield answer;
+      else if (failure !== undefined) throw failure;
+      else if (isOver) return;
+      else {
+        const heard = await new Promise<boolean>((resolve) => {
+          const timer = setTimeout(() => resolve(false), silentMs).unref();
+          wake = () => {
+            clearTimeout(timer);
+            resolve(true);
+          };
+        });
+        wake = () => undefined;
+        if (!heard) throw new HeadwaterError('SOURCE_UNAVAILABLE', `nothing was heard for ${silentMs} ms`);
+      }
     }
   }
 
@@ -191,6 +206,21 @@ export class PubSubReader implements TopicReader {
       this.#given.organizationId ?? session.organizationId ?? session.accessToken.split('!', 1)[0] ?? '';
     return { ...session, tenant };
   }
+}
+
+type Call = ReturnType<PubSubService['subscribe']>;
+
+/** Undefined: nothing has come. */
+function joined(call: Call): FetchResponse | undefined {
+  const events: FetchResponse['events'] = [];
+  let last: FetchResponse | undefined;
+  while (events.length < REQUESTED_MAX) {
+    const answer: FetchResponse | null = call.read();
+    if (answer === null) break;
+    events.push(...answer.events);
+    last = answer;
+  }
+  return last === undefined ? undefined : { ...last, events };
 }
 
 function firstRequest(topic: string, after: string | null): FetchRequest {
