@@ -1,5 +1,6 @@
 /** The Pub/Sub API of the sandbox: a change event of every change, kept for 72 hours by the org's clock. */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Server, ServerCredentials, status, type Metadata, type sendUnaryData } from '@grpc/grpc-js';
 import type { Value } from '../makers.ts';
 import type { Org } from '../org.ts';
@@ -24,6 +25,8 @@ export interface PubSubOptions extends Partial<PubSubBehaviour> {
   /** PEM; without them the port is plain. */
   readonly tls?: { readonly key: string; readonly cert: string };
 }
+
+const DRAIN_MS_MAX = 300;
 
 const TYPES: Partial<Record<Change['kind'], ChangeType>> = {
   create: 'CREATE',
@@ -101,8 +104,10 @@ export async function startPubSub(org: Org, orgUrl: string, options: PubSubOptio
     close: async () => {
       for (const one of subscriptions)
         one.fail(refusal(status.UNAVAILABLE, 'service.unavailable', 'closing'));
+      // Who listens is told before the connection goes.
+      const drained = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+      await Promise.race([drained, sleep(DRAIN_MS_MAX, undefined, { ref: false })]);
       server.forceShutdown();
-      await Promise.resolve();
     },
   };
 }
