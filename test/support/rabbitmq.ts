@@ -2,11 +2,11 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from 'amqplib';
+import { pickPort } from '../../cli/dev/ports.ts';
 import { patient } from './patience.ts';
 
 /** Debian's script on PATH changes the user; the one that it calls runs as whoever calls it. */
@@ -38,7 +38,7 @@ export function findRabbit(): RabbitBinaries | string {
 
 export async function startRabbit({ server, portMapper }: RabbitBinaries): Promise<TestRabbit> {
   const home = await mkdtemp(join(tmpdir(), 'headwater-rabbit-'));
-  const [port, distributionPort, mapperPort] = await Promise.all([freePort(), freePort(), freePort()]);
+  const [port, distributionPort, mapperPort] = await Promise.all([pickPort(0), pickPort(0), pickPort(0)]);
   const url = `amqp://guest:guest@127.0.0.1:${port}`;
   await Promise.all([mkdir(join(home, 'data')), mkdir(join(home, 'log'))]);
   await Promise.all([
@@ -108,13 +108,4 @@ async function end(node: ChildProcess | undefined, signal: NodeJS.Signals): Prom
   const ended = new Promise((resolve) => node.once('exit', resolve));
   process.kill(-node.pid, signal);
   await ended;
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const address = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no free port');
-  return address.port;
 }

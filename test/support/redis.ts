@@ -2,11 +2,12 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir } from 'node:fs/promises';
-import { createConnection, createServer } from 'node:net';
+import { createConnection } from 'node:net';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { pickPort } from '../../cli/dev/ports.ts';
 
 const run = promisify(execFile);
 const READY_TRIES_MAX = 200;
@@ -71,7 +72,7 @@ async function librariesIn(folder: string): Promise<string[]> {
 }
 
 export async function startRedis(binary: RedisBinary): Promise<TestRedis> {
-  const port = await freePort();
+  const port = await pickPort(0);
   let server = await start(binary, port);
   return {
     url: `redis://127.0.0.1:${port}`,
@@ -120,13 +121,4 @@ async function end(server: ChildProcess, signal: NodeJS.Signals): Promise<void> 
   const ended = new Promise((resolve) => server.once('exit', resolve));
   server.kill(signal);
   await ended;
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const address = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no free port');
-  return address.port;
 }
