@@ -99,7 +99,7 @@ export function bigquerySql(sql: string): string {
     .replaceAll(/"([^"]+)"/g, '`$1`')
     .replaceAll(/extract\(epoch FROM (\w+)\)/g, 'UNIX_SECONDS($1)')
     .replaceAll('TIMESTAMPTZ ', 'TIMESTAMP ');
-  const cast = /(\w+\((?:[^():]|\([^():]*\))*\)|\w+)::(INTEGER|BIGINT|VARCHAR)/;
+  const cast = /(\w+\((?:[^():]|\([^():]*\))*\)|`[^`]+`|\w+)::(INTEGER|BIGINT|VARCHAR)/;
   while (cast.test(own))
     own = own.replace(cast, (_, value: string, type: string) => `CAST(${value} AS ${TYPES[type] ?? type})`);
   return own;

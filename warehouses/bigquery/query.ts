@@ -16,6 +16,7 @@ import { literal, quote } from '../sql.ts';
 import type { Client } from './client.ts';
 import { isPassing, refusalOf, wordsOf } from './errors.ts';
 import type { Job } from './jobs.ts';
+import { inOwnWords } from './standard.ts';
 import { decodedRow } from './values.ts';
 import type { AnswerField, ResultPage } from './values.ts';
 
@@ -62,7 +63,9 @@ interface Opened {
 }
 
 /** Asked first what it is and what it would read; then run with its limits. Nothing of its answer is kept. */
-async function open(client: Client, sql: string): Promise<Opened> {
+async function open(client: Client, asked: string): Promise<Opened> {
+  checkLength(asked);
+  const sql = inOwnWords(client, asked);
   checkReadOnly(sql);
   const query = { query: sql, useLegacySql: false };
   try {
