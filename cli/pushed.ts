@@ -4,9 +4,11 @@ import { missedKey, missedSchema, type Missed } from '../schemas/inbox-run.ts';
 import { HeadwaterError } from '../rules/errors.ts';
 import { countOf } from '../rules/report.ts';
 import type { Instant } from '../schemas/instant.ts';
+import type { Topic } from '../schemas/topic.ts';
 import type { Inbox, InboxState } from '../stores/inbox/inbox.ts';
 import { openInbox } from '../stores/inbox/open.ts';
 import type { Ledger } from '../stores/ledger/ledger.ts';
+import { followedText } from './followed.ts';
 import { ago } from './words.ts';
 
 /** What one connection pushed, and whether that can be relied on. */
@@ -20,6 +22,8 @@ export interface Pushed {
   quiet: boolean;
   /** Changes that a poll brought and no webhook, since the last poll that found none. */
   missed: Missed | null;
+  /** What it follows, without the places. */
+  topics: Omit<Topic, 'position'>[];
 }
 
 async function inboxIfAny(loaded: Pick<LoadedConfig, 'config' | 'home'>): Promise<Inbox | undefined> {
@@ -51,7 +55,11 @@ export async function pushedLines(
   ledger: Ledger,
   only?: string,
 ): Promise<{ facts: Pushed; text: string }[]> {
-  const states = (await withInbox(loaded, (inbox) => inbox.states())) ?? [];
+  const kept = await withInbox(loaded, async (inbox) => ({
+    states: await inbox.states(),
+    topics: await inbox.topics(),
+  }));
+  const { states, topics: followed } = kept ?? { states: [], topics: [] };
   const nowMs = Date.now();
   const lines: { facts: Pushed; text: string }[] = [];
   for (const { name, webhooks } of Object.values(loaded.config.connections)) {
@@ -71,8 +79,11 @@ export async function pushedLines(
     const noted = await ledger.meta(missedKey(name));
     const missed =
       noted === null || noted === '' ? null : (missedSchema.safeParse(JSON.parse(noted)).data ?? null);
-    const facts = { connection: name, waiting, parked, oldestAt, lastAt, quiet, missed };
-    lines.push({ facts, text: textOf(facts, nowMs) });
+    const mine = followed.filter((topic) => topic.connection === name);
+    const topics = mine.map(({ position: _place, ...topic }) => topic);
+    const facts = { connection: name, waiting, parked, oldestAt, lastAt, quiet, missed, topics };
+    const text = [textOf(facts, nowMs), ...mine.map((topic) => followedText(topic, nowMs))].join('\n');
+    lines.push({ facts, text });
   }
   return lines;
 }

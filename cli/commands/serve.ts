@@ -10,15 +10,16 @@ export const serve: Command = {
   usage: '',
   example: 'serve --webhooks',
   about:
-    'One process with two listeners, at the addresses of `serve` in the configuration; with an\noption only that one. `start` runs both beside the worker. Its first line is JSON with their\nURLs; its log is logs/serve.ndjson in the home. Ctrl-C lets answers under way finish.',
+    'One process with two listeners, at the addresses of `serve` in the configuration, which follows queues\nand change events too; with an\noption only that part. `start` runs both beside the worker. Its first line is JSON with their\nURLs; its log is logs/serve.ndjson in the home. Ctrl-C lets answers under way finish.',
   options: {
     webhooks: { type: 'boolean', help: 'Webhooks and ingest only' },
     profiles: { type: 'boolean', help: 'Profiles only' },
+    topics: { type: 'boolean', help: 'Change events that are followed only' },
   },
   arguments: { min: 0, max: 0 },
   async run(call) {
     const { path, home } = await call.load();
-    const chosen = (['webhooks', 'profiles'] as const).filter((name) => call.options.flag(name));
+    const chosen = (['webhooks', 'profiles', 'topics'] as const).filter((name) => call.options.flag(name));
     return await attended([SERVERS, '--config', path, ...chosen.map((name) => `--${name}`)], {
       ...(await environmentOf(call)),
       HEADWATER_HOME: home,
