@@ -59,101 +59,25 @@ export interface Jobs {
 }
 
 export function openJobs(rest: Rest, location: string, jobMsMax: number): Jobs {
-  const get = (id: string): Promise<Job> =>
-    rest.call(jobSchema, { method: 'GET', uri: `/jobs/${id}`, query: { location } });
-  const made = async (id: string): Promise<Job | undefined> => {
-    try {
-      return await get(id);
-    } catch (error) {
-      if (isMissing(error)) return undefined;
-      throw error;
-    }
-  };
-  const cancel = async (id: string): Promise<void> => {
-    const deadline = performance.now() + CANCEL_MS_MAX;
-    try {
-      await rest.call(z.unknown(), { method: 'POST', uri: `/jobs/${id}/cancel`, query: { location } });
-      while (performance.now() < deadline && (await get(id)).status.state !== 'DONE')
-        await sleep(POLL_MS_MIN);
-    } catch {
-      // What was not cancelled ends by itself; its batch row then says that it landed.
-    }
-  };
-  /** Sends until an answer says that the job is there. */
-  const insert = async (id: string, send: () => Promise<Job>, signal: AbortSignal | undefined) => {
-    let lost = false;
-    for (let tries = 1; ; tries++) {
-      signal?.throwIfAborted();
-      try {
-        return { job: await send(), repeated: false };
-      } catch (error) {
-        // It may have been made all the same.
-        if (signal?.aborted === true) await cancel(id);
-        signal?.throwIfAborted();
-        // Of our own first request, the answer of which was lost: that is no repetition.
-        if (isDuplicate(error)) return { job: await get(id), repeated: !lost };
-        if (!isBusy(error) || tries === SEND_TRIES_MAX) throw error;
-        if (isLost(error)) {
-          lost = true;
-          const found = await made(id);
-          if (found !== undefined) return { job: found, repeated: false };
-        }
-        await sleep(RETRY_MS * 2 ** tries);
-      }
-    }
-  };
+  const service = followed(rest, location);
   const configured = (id: string, { configuration, labels, msMax = jobMsMax }: JobRequest): object => ({
     jobReference: { projectId: rest.service.projectId, jobId: id, location },
     configuration: { ...configuration, labels: { app: 'headwater', ...labels }, jobTimeoutMs: String(msMax) },
   });
-  const ended = async (job: Job, poll: (job: Job) => Promise<Job>, signal: AbortSignal | undefined) => {
-    let now = job;
-    const id = job.jobReference.jobId;
-    try {
-      for (let pause = POLL_MS_MIN; now.status.state !== 'DONE'; pause = Math.min(pause * 2, POLL_MS_MAX)) {
-        signal?.throwIfAborted();
-        now = await poll(now);
-        if (now.status.state !== 'DONE')
-          await sleep(pause, undefined, signal === undefined ? {} : { signal });
-      }
-      signal?.throwIfAborted();
-    } catch (error) {
-      if (signal?.aborted === true) {
-        await cancel(id);
-        signal.throwIfAborted();
-      }
-      throw error;
-    }
-    const failed = now.status.errorResult;
-    if (failed !== undefined) throw new JobFailure(failed.reason ?? 'unknown', failed.message ?? '');
-    return now;
-  };
   return {
     query: async (request) => {
       const id = request.id ?? `headwater_${randomUUID()}`;
       const body = configured(id, request);
-      const send = (): Promise<Job> =>
-        rest.call(jobSchema, { method: 'POST', uri: '/jobs', body, once: true });
-      const { job, repeated } = await insert(id, send, request.signal);
-      const done = await ended(job, (one) => waited(rest, location, one, get), request.signal).catch(
-        (error: unknown) => {
-          throw repeated && error instanceof JobFailure ? new RepeatedFailure() : error;
-        },
-      );
+      const send = () => rest.call(jobSchema, { method: 'POST', uri: '/jobs', body, once: true });
+      const { job, repeated } = await service.run(id, send, service.waited, request.signal);
       // The results of an old job are gone after a day.
-      return { job: done, repeated, page: repeated ? {} : await results(rest, location, done, {}) };
+      return { job, repeated, page: repeated ? {} : await results(rest, location, job, {}) };
     },
-    load: async (request, path) => {
+    load: (request, path) => {
       const id = request.id ?? `headwater_${randomUUID()}`;
-      const send = async (): Promise<Job> =>
+      const send = async () =>
         jobSchema.parse(await rest.upload(configured(id, request), path, request.signal));
-      const { job, repeated } = await insert(id, send, request.signal);
-      const done = await ended(job, (one) => get(one.jobReference.jobId), request.signal).catch(
-        (error: unknown) => {
-          throw repeated && error instanceof JobFailure ? new RepeatedFailure() : error;
-        },
-      );
-      return { job: done, repeated };
+      return service.run(id, send, service.get, request.signal);
     },
     dryRun: async (configuration) => {
       const body = {
@@ -171,6 +95,105 @@ export function openJobs(rest: Rest, location: string, jobMsMax: number): Jobs {
   };
 }
 
+interface Followed {
+  get: (id: string) => Promise<Job>;
+  /** The same, asked with one long request. */
+  waited: (id: string) => Promise<Job>;
+  /** Sent, waited for, cancelled on abort. */
+  run(
+    id: string,
+    send: () => Promise<Job>,
+    poll: (id: string) => Promise<Job>,
+    signal: AbortSignal | undefined,
+  ): Promise<{ job: Job; repeated: boolean }>;
+}
+
+function followed(rest: Rest, location: string): Followed {
+  const get: Followed['get'] = (id) =>
+    rest.call(jobSchema, { method: 'GET', uri: `/jobs/${id}`, query: { location } });
+  const cancel = async (id: string): Promise<void> => {
+    const deadline = performance.now() + CANCEL_MS_MAX;
+    try {
+      await rest.call(z.unknown(), { method: 'POST', uri: `/jobs/${id}/cancel`, query: { location } });
+      while (performance.now() < deadline && (await get(id)).status.state !== 'DONE')
+        await sleep(POLL_MS_MIN);
+    } catch {
+      // What was not cancelled ends by itself; its batch row then says that it landed.
+    }
+  };
+  return {
+    get,
+    waited: async (id) => {
+      try {
+        await rest.call(resultSchema, {
+          ...{ method: 'GET', uri: `/queries/${id}` },
+          query: { location, timeoutMs: WAIT_MS, maxResults: 0 },
+        });
+      } catch (error) {
+        // A job that failed is asked as a job, which says why.
+        if (isLost(error)) await sleep(RETRY_MS);
+      }
+      return get(id);
+    },
+    run: async (id, send, poll, signal) => {
+      let repeated = false;
+      try {
+        const inserted = await insert(id, send, get, signal);
+        repeated = inserted.repeated;
+        return { job: await ended(inserted.job, () => poll(id), signal), repeated };
+      } catch (error) {
+        // It may have been made all the same.
+        if (signal?.aborted === true) await cancel(id);
+        signal?.throwIfAborted();
+        throw repeated && error instanceof JobFailure ? new RepeatedFailure() : error;
+      }
+    },
+  };
+}
+
+/** Sends until an answer says that the job is there. */
+async function insert(
+  id: string,
+  send: () => Promise<Job>,
+  get: Followed['get'],
+  signal: AbortSignal | undefined,
+): Promise<{ job: Job; repeated: boolean }> {
+  let lost = false;
+  for (let tries = 1; ; tries++) {
+    signal?.throwIfAborted();
+    try {
+      return { job: await send(), repeated: false };
+    } catch (error) {
+      signal?.throwIfAborted();
+      // Of our own first request, the answer of which was lost: that is no repetition.
+      if (isDuplicate(error)) return { job: await get(id), repeated: !lost };
+      if (!isBusy(error) || tries === SEND_TRIES_MAX) throw error;
+      if (isLost(error)) {
+        lost = true;
+        const found = await get(id).catch((missing: unknown) => {
+          if (isMissing(missing)) return undefined;
+          throw missing;
+        });
+        if (found !== undefined) return { job: found, repeated: false };
+      }
+      await sleep(RETRY_MS * 2 ** tries);
+    }
+  }
+}
+
+async function ended(job: Job, poll: () => Promise<Job>, signal: AbortSignal | undefined): Promise<Job> {
+  let now = job;
+  for (let pause = POLL_MS_MIN; now.status.state !== 'DONE'; pause = Math.min(pause * 2, POLL_MS_MAX)) {
+    signal?.throwIfAborted();
+    now = await poll();
+    if (now.status.state !== 'DONE') await sleep(pause, undefined, signal === undefined ? {} : { signal });
+  }
+  signal?.throwIfAborted();
+  const failed = now.status.errorResult;
+  if (failed !== undefined) throw new JobFailure(failed.reason ?? 'unknown', failed.message ?? '');
+  return now;
+}
+
 const drySchema = z.looseObject({
   statistics: z.looseObject({
     totalBytesProcessed: z.string().optional(),
@@ -179,25 +202,6 @@ const drySchema = z.looseObject({
       .optional(),
   }),
 });
-
-/** One long request; a request that fails is asked as a job, which says why. */
-async function waited(
-  rest: Rest,
-  location: string,
-  job: Job,
-  get: (id: string) => Promise<Job>,
-): Promise<Job> {
-  const id = job.jobReference.jobId;
-  try {
-    await rest.call(resultSchema, {
-      ...{ method: 'GET', uri: `/queries/${id}` },
-      query: { location, timeoutMs: WAIT_MS, maxResults: 0 },
-    });
-  } catch (error) {
-    if (isLost(error)) await sleep(RETRY_MS);
-  }
-  return get(id);
-}
 
 const results = (
   rest: Rest,

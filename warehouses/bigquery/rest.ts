@@ -81,40 +81,41 @@ export async function openRest(config: BigqueryConfig): Promise<Rest> {
       await sleep(RETRY_MS * 2 ** tries);
     }
   };
+  return { service, call, upload: uploader(service, project, open) };
+}
+
+/** "Resumable uploads": one request with the job, one with the whole file. */
+function uploader(service: BigQuery, project: string, open: boolean): Rest['upload'] {
   const address = `${service.apiEndpoint}/upload/bigquery/v2/projects/${project}/jobs?uploadType=resumable`;
-  return {
-    service,
-    call,
-    upload: async (job, path, signal) => {
-      const file = await openAsBlob(path);
-      const authorized = open ? {} : Object.fromEntries(await service.authClient.getRequestHeaders(address));
-      const stop = signal === undefined ? {} : { signal };
-      const begun = await fetch(address, {
-        method: 'POST',
-        headers: {
-          ...authorized,
-          'content-type': 'application/json; charset=UTF-8',
-          'x-upload-content-type': 'application/octet-stream',
-          'x-upload-content-length': String(file.size),
-        },
-        body: JSON.stringify(job),
-        ...stop,
-      });
-      const session = begun.headers.get('location');
-      if (!begun.ok || session === null) throw await refused(begun);
-      const sent = await fetch(session, {
-        method: 'PUT',
-        headers: {
-          ...authorized,
-          'content-type': 'application/octet-stream',
-          'content-range': `bytes 0-${file.size - 1}/${file.size}`,
-        },
-        body: file,
-        ...stop,
-      });
-      if (!sent.ok) throw await refused(sent);
-      return sent.json();
-    },
+  return async (job, path, signal) => {
+    const file = await openAsBlob(path);
+    const authorized = open ? {} : Object.fromEntries(await service.authClient.getRequestHeaders(address));
+    const stop = signal === undefined ? {} : { signal };
+    const begun = await fetch(address, {
+      method: 'POST',
+      headers: {
+        ...authorized,
+        'content-type': 'application/json; charset=UTF-8',
+        'x-upload-content-type': 'application/octet-stream',
+        'x-upload-content-length': String(file.size),
+      },
+      body: JSON.stringify(job),
+      ...stop,
+    });
+    const session = begun.headers.get('location');
+    if (!begun.ok || session === null) throw await refused(begun);
+    const sent = await fetch(session, {
+      method: 'PUT',
+      headers: {
+        ...authorized,
+        'content-type': 'application/octet-stream',
+        'content-range': `bytes 0-${file.size - 1}/${file.size}`,
+      },
+      body: file,
+      ...stop,
+    });
+    if (!sent.ok) throw await refused(sent);
+    return sent.json();
   };
 }
 
