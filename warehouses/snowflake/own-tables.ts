@@ -62,12 +62,12 @@ export function mergeOwnSql(table: OwnTable, columns: readonly StagedColumn[], r
     columns.find(({ column }) => column === columnName(name))?.name ?? '';
   const names = columns.map(({ column }) => quote(column));
   const values = columns.map(({ name }) => `s.${quote(name)}`);
-  const key = table.key.map((name) => quote(staged(name)));
+  const key = table.key.map((name) => `r.${quote(staged(name))}`);
   const same = table.key.map((name) => `t.${columnOf(name)} = s.${quote(staged(name))}`).join(' AND ');
   const keys = new Set(table.key.map(columnOf));
   const set = names.flatMap((name, at) => (keys.has(name) ? [] : [`${name} = ${values[at]}`]));
   const { version } = table;
-  const order = version === null ? key.join(', ') : `${quote(staged(version))} DESC`;
+  const order = version === null ? key.join(', ') : `r.${quote(staged(version))} DESC`;
   const update =
     version === null
       ? []

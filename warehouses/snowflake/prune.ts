@@ -30,7 +30,7 @@ export const oldRowsSql = (before: Instant, rowsMax: number): string[] => {
   ];
   return found.map(([table, keys, from, old]) => {
     const names = keys.map((key) => `"${key}"`);
-    const same = names.map((name) => `${SYSTEM}."${table}".${name} = old.${name}`).join(' AND ');
+    const same = names.map((name) => `"${table}".${name} = old.${name}`).join(' AND ');
     return `DELETE FROM ${SYSTEM}."${table}" USING (SELECT ${names.join(', ')} FROM ${from} WHERE ${old} ORDER BY ${names.join(', ')} LIMIT ${Math.trunc(rowsMax)}) AS old WHERE ${same}`;
   });
 };

@@ -66,9 +66,10 @@ const INTERVALS_AT_ONCE = 100;
 const INTERVAL_COLUMNS =
   '"SEQ", "WINDOW", "CONNECTION", "OBJECT", "FROM", "UNTIL", "ATTEMPT", "BATCHES", "RECEIPT", "COMMITTED_AT"';
 
+const INTERVAL_VALUES = 'SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?::TIMESTAMP_TZ';
+
 export const insertIntervalsSql = (rows: number): string =>
-  `INSERT INTO ${SYSTEM}."INTERVALS" (${INTERVAL_COLUMNS})\nSELECT ${'?, '.repeat(10).slice(0, -2)}` +
-  `\nUNION ALL SELECT ${'?, '.repeat(10).slice(0, -2)}`.repeat(rows - 1);
+  `INSERT INTO ${SYSTEM}."INTERVALS" (${INTERVAL_COLUMNS})\n${INTERVAL_VALUES}${`\nUNION ALL ${INTERVAL_VALUES}`.repeat(rows - 1)}`;
 
 /** I3: a window that has its row is a no-op, and an attempt lower than one seen for its window is refused. */
 export function writeIntervals(session: Session, rows: IntervalRow[], now: string): Promise<SinkState> {
@@ -143,9 +144,10 @@ export const recordChanges = (
       return known.length > 0;
     },
     insert: ({ table, column, change, before, after, action, policy }) =>
-      session.run(`INSERT INTO ${SYSTEM}."SCHEMA_CHANGES" SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?`, [
-        ...[now, name, table, column, change, before, after, action, policy, randomUUID()],
-      ]),
+      session.run(
+        `INSERT INTO ${SYSTEM}."SCHEMA_CHANGES" SELECT ?::TIMESTAMP_TZ, ?, ?, ?, ?, ?, ?, ?, ?, ?`,
+        [...[now, name, table, column, change, before, after, action, policy, randomUUID()]],
+      ),
   });
 
 /** One line of `rows` each; those of a batch, record and field that are there already are passed over. */
@@ -162,7 +164,7 @@ export function setAsideRows(session: Session, rows: readonly QuarantinedRow[], 
     const fresh = rows.filter((row) => !known.has(identity(row.batch, row.record, row.field)));
     for (let at = 0; at < fresh.length; at += INTERVALS_AT_ONCE) {
       const part = fresh.slice(at, at + INTERVALS_AT_ONCE);
-      const line = 'SELECT ?, ?, ?, ?, ?, ?, NULL, ?, NULL, ?, ?';
+      const line = 'SELECT ?, ?, ?, ?, ?, ?, NULL, ?, NULL, ?::TIMESTAMP_TZ, ?';
       await session.run(
         `INSERT INTO ${SYSTEM}."QUARANTINE" (${ASIDE})\n${line}${`\nUNION ALL ${line}`.repeat(part.length - 1)}`,
         part.flatMap((row) => [
