@@ -18,6 +18,7 @@ import { peers } from './peers/compare.ts';
 import { closeStands, DEFAULT_RESOURCES } from './stand.ts';
 import { realTime } from './real-time.ts';
 import { temporalCost } from './temporal-cost.ts';
+import { warehouseBigquery } from './warehouse-bigquery.ts';
 import { warehousePostgres } from './warehouse-postgres.ts';
 
 const MEASUREMENTS: Record<string, (options: BenchOptions) => Promise<Figure[]>> = {
@@ -30,6 +31,7 @@ const MEASUREMENTS: Record<string, (options: BenchOptions) => Promise<Figure[]>>
   claims,
   'claims-postgres': claimsInPostgres,
   'warehouse-postgres': warehousePostgres,
+  'warehouse-bigquery': warehouseBigquery,
   'profile-reads': profileReads,
   'real-time': realTime,
 };
