@@ -10,7 +10,7 @@ export const serve: Command = {
   usage: '',
   example: 'serve --webhooks',
   about:
-    'One process with two listeners, at the addresses of `serve` in the configuration, which follows queues\nand change events too; with an\noption only that part. `start` runs both beside the worker. Its first line is JSON with their\nURLs; its log is logs/serve.ndjson in the home. Ctrl-C lets answers under way finish.',
+    'One process with two listeners, at the addresses of `serve` in the configuration, which also\nfollows queues and change events; with an option only that part. `start` runs it all beside\nthe worker. Its first line is JSON with their URLs; its log is logs/serve.ndjson in the home.\nCtrl-C lets answers under way finish.',
   options: {
     webhooks: { type: 'boolean', help: 'Webhooks and ingest only' },
     profiles: { type: 'boolean', help: 'Profiles only' },
