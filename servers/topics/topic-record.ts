@@ -1,6 +1,7 @@
 import type { Topic } from '../../schemas/topic.ts';
 import type { Inbox } from '../../stores/inbox/inbox.ts';
 
+type TopicStore = Pick<Inbox, 'topics' | 'keepTopic'>;
 export type Owed = NonNullable<Topic['owed']>;
 
 /** A place that is kept late brings some events again, and they are known. */
@@ -8,19 +9,19 @@ const LATE_MS = 200;
 
 /** What is kept of one topic; changes are written one after another. */
 export class TopicRecord {
-  readonly #inbox: Inbox;
+  readonly #inbox: TopicStore;
   #topic: Topic;
   #writing: Promise<void> = Promise.resolve();
   #late: NodeJS.Timeout | undefined;
 
-  private constructor(inbox: Inbox, topic: Topic) {
+  private constructor(inbox: TopicStore, topic: Topic) {
     this.#inbox = inbox;
     this.#topic = topic;
   }
 
   /** `isNew`: nobody followed this topic before. */
   static async open(
-    inbox: Inbox,
+    inbox: TopicStore,
     connection: string,
     topic: string,
   ): Promise<{ record: TopicRecord; isNew: boolean }> {

@@ -40,6 +40,29 @@ export function inboxSuite(name: string, start: () => Promise<InboxHarness>): vo
       expect(ids(await inbox.take(CRM, 0, 10))).toEqual(['a', 'b', 'c']);
     });
 
+    test('the place in a topic is kept with the events, and a word of the topic counts as heard', async () => {
+      const topic = {
+        ...{ connection: CRM, topic: '/data/A', position: 'AAAB', since: null, trouble: null },
+        heardAt: '2026-11-21T08:00:00.000Z',
+        owed: { objects: ['Contact'], at: '2026-11-21T09:00:00.000Z' },
+      };
+      expect(await inbox.topics()).toEqual([]);
+      await inbox.keepTopic({ ...topic, topic: '/data/B', heardAt: null, owed: null });
+      await inbox.keepTopic(topic);
+      expect(await inbox.states()).toMatchObject([
+        { connection: CRM, waiting: 0, lastAt: null, heardAt: topic.heardAt },
+      ]);
+      const later = { ...topic, heardAt: '2026-11-21T08:00:01.000Z', position: 'AAAC', owed: null };
+      await inbox.keepTopic(later);
+      const other = await world.open();
+      expect((await other.topics())[0]).toEqual(later);
+      expect(await other.topics()).toHaveLength(2);
+      await inbox.accept(CRM, [event('a')]);
+      const [state] = await other.states();
+      expect(state).toMatchObject({ waiting: 1, heardAt: state?.lastAt });
+      await other.close();
+    });
+
     test('I2: an event is kept once, however often and by whomever it is told', async () => {
       const other = await world.open();
       const { positions } = await inbox.accept(CRM, [event('a')]);
