@@ -6,9 +6,10 @@ import type { Finding } from '../schemas/audit.ts';
 import type { Instant } from '../schemas/instant.ts';
 import type { ObjectSchema } from '../schemas/object-schema.ts';
 import type { Cause } from '../stores/claims/claims.ts';
-import type { ComparedRow, WarehouseAudit } from '../warehouses/warehouse.ts';
+import type { ComparedRow, LoadRequest, WarehouseAudit } from '../warehouses/warehouse.ts';
 import { IDS_PER_BATCH_MAX, withRecords, type ReadRecords } from './audit-records.ts';
 import { connectionSettings, type OpenSources } from './connections.ts';
+import { onEachCopy } from './copies.ts';
 import type { ConnectionSettings, Dependencies } from './dependencies.ts';
 import { NO_GOLDEN, reconcileBatches } from './reconcile.ts';
 
@@ -128,6 +129,8 @@ export async function land(
 ): Promise<{ repaired: Set<string>; compared: ComparedRow[] }> {
   const { warehouse, lanes } = dependencies;
   const audit = auditOf(dependencies);
+  // I2: an audit looks at the main one, so that one is mended last: what it finds next time is what a copy missed.
+  await onEachCopy(dependencies, (copy) => landIn(copy, settings, request, doubt));
   const compared = await lanes('warehouse', async () => {
     await warehouse.migrate(window.connection, request.schema, settings.policy);
     if (doubt.length > 0) await audit.doubt(window.connection, request.schema, [...doubt]);
@@ -140,6 +143,20 @@ export async function land(
     if (state === 'same' || state === 'newer') repaired.add(record);
   }
   return { repaired, compared };
+}
+
+async function landIn(
+  { warehouse, lanes }: Dependencies,
+  settings: ConnectionSettings,
+  request: LoadRequest,
+  doubt: readonly string[],
+): Promise<void> {
+  const { connection } = request.window;
+  await lanes('warehouse', async () => {
+    await warehouse.migrate(connection, request.schema, settings.policy);
+    if (doubt.length > 0) await warehouse.audit?.doubt(connection, request.schema, [...doubt]);
+    await warehouse.load(request, Context.current().cancellationSignal);
+  });
 }
 
 /** Profiles that a repair touches get an event like any other, with the audit as its cause. */

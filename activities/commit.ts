@@ -120,7 +120,7 @@ export async function commitSink(
   proven: Receipt,
   allowShrink: boolean,
 ): Promise<Receipt> {
-  const { ledger, warehouse, sink, lanes } = dependencies;
+  const { ledger, warehouse, sink, lanes, isCopy } = dependencies;
   const { window } = progress;
   const batches = batchesOf(progress);
   const retired = await retireOrGiveUp(dependencies, source, progress, allowShrink);
@@ -161,7 +161,9 @@ export async function commitSink(
     ]),
   );
   failpoint('commit:interval');
-  await ledger.commitSink(sink, [{ window: id, attempt, receipt }], state);
+  // The ledger's receipt tells of the main warehouse; a copy's whole receipt is in its interval row.
+  await ledger.commitSink(sink, [{ window: id, attempt, ...(isCopy === true ? {} : { receipt }) }], state);
+  if (isCopy === true) return receipt;
   const whole = await wholeSchema(dependencies, progress);
   const read = { schema: whole, readAt: progress.readAt, absentFound: retired !== null };
   await settleRefresh(dependencies, window, read);
@@ -188,7 +190,13 @@ async function retireOrGiveUp(
   } catch (error) {
     const { id, kind, fields, from } = progress.window;
     const again = fields !== undefined || (kind === 'past' && from === ORIGIN);
-    if (again && error instanceof HeadwaterError && error.code === 'SHRINK_GUARD')
+    // What a further warehouse refuses, the main one has landed.
+    if (
+      again &&
+      dependencies.isCopy !== true &&
+      error instanceof HeadwaterError &&
+      error.code === 'SHRINK_GUARD'
+    )
       await dependencies.ledger.abandonWindow(id, error.code);
     throw error;
   }

@@ -15,6 +15,7 @@ import type { Inbox } from '../stores/inbox/inbox.ts';
 import type { BucketPolicy, Ledger } from '../stores/ledger/ledger.ts';
 import type { Stage } from '../stores/stage/stage.ts';
 import type { EvolutionPolicy, Warehouse } from '../warehouses/warehouse.ts';
+import type { Copy } from './copies.ts';
 import type { Lanes } from './lanes.ts';
 import type { Receiver } from './notify-send.ts';
 
@@ -102,6 +103,10 @@ export interface Dependencies {
   notify?: Notify;
   /** The warehouse's name in the ledger's sink coverage. */
   sink: string;
+  /** Further warehouses; `warehouse` is the main one. */
+  copies?: readonly Copy[];
+  /** Set in what `forCopy` gives: `warehouse`, `sink` and `lanes` are those of a further one. */
+  isCopy?: true;
   lanes: Lanes;
   now: () => number;
   log: Log;

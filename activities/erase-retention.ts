@@ -1,6 +1,7 @@
 // After a run: records past the retention of their entity are erased, a bounded number at a time; the next sweep goes on.
 import { fromMs } from '../rules/time.ts';
 import type { Cause, Subject } from '../stores/claims/claims.ts';
+import { onEachCopy } from './copies.ts';
 import type { Dependencies, Profiles } from './dependencies.ts';
 import { besideNobody } from './lanes.ts';
 import { closureOf, purgeRequestOf, type RawRecords } from './erase-subject.ts';
@@ -110,8 +111,11 @@ async function eraseRecords(
   await claims.suppress(refs, [], cause);
   const closure = { subjects: [...subjects.values()], splits: [], raw: merged(raw) };
   const request = { ...(await purgeRequestOf(dependencies, closure)), texts: [] };
-  const { warehouse, lanes } = dependencies;
-  await lanes('warehouse', () => warehouse.purge(request, { dryRun: false }));
+  const purge = ({ warehouse, lanes }: Dependencies) =>
+    lanes('warehouse', () => warehouse.purge(request, { dryRun: false }));
+  // The main one last: its rows are what the next sweep finds when a copy is away.
+  await onEachCopy(dependencies, purge);
+  await purge(dependencies);
   for (const profile of subjects.keys()) await claims.erase(profile, cause, 'records');
   return erased;
 }

@@ -6,6 +6,7 @@ import type { ErasurePreview } from '../schemas/erasure.ts';
 import type { EraseRequest } from '../schemas/inputs.ts';
 import type { Window } from '../schemas/window.ts';
 import type { Cause, Subject } from '../stores/claims/claims.ts';
+import { copiesOf, onEachCopy } from './copies.ts';
 import type { Dependencies, Profiles } from './dependencies.ts';
 import {
   closureOf,
@@ -16,6 +17,7 @@ import {
   type Closure,
 } from './erase-subject.ts';
 import { failpoint } from './failpoints.ts';
+import { stillStaged } from './still-staged.ts';
 import { CLAIMS_SINK } from '../rules/sinks.ts';
 import { objectNames } from './suppress.ts';
 
@@ -92,6 +94,10 @@ export async function pendingWindows(
       else pending.moving += 1;
     }
     if (concerned(await ledger.undelivered(sink, connection)).length > 0) pending.deliver.push(connection);
+    for (const copy of copiesOf(dependencies)) {
+      const waiting = await ledger.undelivered(copy.sink, connection);
+      pending.moving += (await stillStaged(dependencies, concerned(waiting))).length;
+    }
     if (concerned(await ledger.undelivered(CLAIMS_SINK, connection)).length > 0)
       pending.reconcile.push(connection);
   }
@@ -127,6 +133,10 @@ export async function unstageSubject(
 export async function purgeSubject(dependencies: Dependencies, { profile }: EraseRequest): Promise<void> {
   const { warehouse, lanes } = dependencies;
   const request = await purgeRequestOf(dependencies, await subjectOf(profilesOf(dependencies), profile));
+  // I5: gone everywhere or not at all; a copy that is away makes this step try again.
+  await onEachCopy(dependencies, (copy) =>
+    copy.lanes('warehouse', () => copy.warehouse.purge(request, { dryRun: false })),
+  );
   await lanes('warehouse', () => warehouse.purge(request, { dryRun: false }));
   failpoint('erase:purged');
 }
@@ -151,13 +161,17 @@ export async function shredSubject(
 
 /** What a run published meanwhile goes too; then the files are written anew, and the chain is checked. Says what remains. */
 export async function scrubSubject(dependencies: Dependencies, subjects: ErasedProfiles): Promise<string[]> {
-  const { warehouse, lanes } = dependencies;
   const { claims } = profilesOf(dependencies);
   const own = goldenRows(subjects.map((one) => ({ ...one, formerly: [] })));
-  const remains = await lanes('warehouse', async () => {
-    await warehouse.purge({ records: [], texts: [], own }, { dryRun: false });
-    return warehouse.scrub();
-  });
+  const scrub = ({ warehouse, lanes }: Dependencies) =>
+    lanes('warehouse', async () => {
+      await warehouse.purge({ records: [], texts: [], own }, { dryRun: false });
+      return warehouse.scrub();
+    });
+  const copies = await onEachCopy(dependencies, async (copy) =>
+    (await scrub(copy)).map((line) => `${copy.sink}: ${line}`),
+  );
+  const remains = [...(await scrub(dependencies)), ...copies.flat()];
   const { ok, brokenAt } = await claims.verify();
   // I4: shredding keys breaks no link; a chain that does not hold was broken by something else.
   if (!ok) {

@@ -1,5 +1,6 @@
 // After the last step: writes the run's summary to the ledger and the warehouse, where it outlives Temporal's retention.
 import type { RunSummary } from '../schemas/run.ts';
+import { tryEachCopy } from './copies.ts';
 import type { Dependencies } from './dependencies.ts';
 
 export async function beginRun(dependencies: Dependencies, run: RunSummary): Promise<void> {
@@ -13,6 +14,13 @@ export async function finishRun(dependencies: Dependencies, run: RunSummary): Pr
     const fields = { run: run.workflowId, connection: run.connection, object: line.object, code: line.code };
     dependencies.log('warn', `${line.state}: ${line.message ?? line.code}`, fields);
   }
+  for (const { sink, code, message } of run.behind ?? [])
+    dependencies.log('warn', `behind: ${message}`, {
+      run: run.workflowId,
+      connection: run.connection,
+      sink,
+      code,
+    });
   await dependencies.ledger.endRun(run);
   try {
     await dependencies.lanes('warehouse', () => dependencies.warehouse.recordRun(run));
@@ -23,4 +31,7 @@ export async function finishRun(dependencies: Dependencies, run: RunSummary): Pr
       reason: error instanceof Error ? error.name : 'unknown',
     });
   }
+  await tryEachCopy(dependencies, 'the run', ({ lanes, warehouse }) =>
+    lanes('warehouse', () => warehouse.recordRun(run)),
+  );
 }

@@ -8,6 +8,7 @@ import type { ShapeResult } from '../shaper/shaper.ts';
 import { BY_ID_WINDOW, type LoadRequest, type QuarantinedRow } from '../warehouses/warehouse.ts';
 import type { ReadRecords } from './audit-records.ts';
 import { connectionSettings } from './connections.ts';
+import { onEachCopy, tryEachCopy } from './copies.ts';
 import type { Dependencies } from './dependencies.ts';
 import { failpoint } from './failpoints.ts';
 import { beside, fastLaneOf, type Claimed } from './inbox-claim.ts';
@@ -170,7 +171,6 @@ async function land(
   signal: AbortSignal,
 ): Promise<number> {
   const settings = connectionSettings(dependencies, connection);
-  const { warehouse, lanes } = dependencies;
   const direct = beside(dependencies);
   // What was set aside lands with its own batch: its lines name it.
   const whole = read.filter(isWhole);
@@ -188,13 +188,18 @@ async function land(
       joined = parts;
     }
     const batches = [...joined, ...read.filter((one) => !isWhole(one))];
-    await lanes('warehouse', async () => {
-      signal.throwIfAborted();
-      await warehouse.migrate(connection, schema, settings.policy);
-      for (const one of batches) await warehouse.load(await screened(direct, one), signal);
-      failpoint('inbox:landed');
-      if (aside.length > 0) await warehouse.setAside(aside);
-    });
+    const landIn = ({ lanes, warehouse }: Dependencies) =>
+      lanes('warehouse', async () => {
+        signal.throwIfAborted();
+        await warehouse.migrate(connection, schema, settings.policy);
+        for (const one of batches) await warehouse.load(await screened(direct, one), signal);
+        failpoint('inbox:landed');
+        if (aside.length > 0) await warehouse.setAside(aside);
+      });
+    // I2: what no poll brings again must be in every copy before its events are settled; the rest comes with the next window.
+    if (settings.capabilities.pushOnly === true) await onEachCopy(dependencies, landIn);
+    else await tryEachCopy(dependencies, 'pushed changes', landIn);
+    await landIn(dependencies);
     await removeReads(dependencies, read);
     return batches.reduce((sum, { batch: { counts } }) => sum + counts.shaped + counts.tombstones, 0);
   } finally {

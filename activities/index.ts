@@ -7,6 +7,7 @@ import type { ObjectSummary, RunSummary } from '../schemas/run.ts';
 import { backfillInputSchema, syncConnectionInputSchema } from '../schemas/inputs.ts';
 import { auditSteps } from './audit-steps.ts';
 import { openSources } from './connections.ts';
+import { copiesOf, forSink } from './copies.ts';
 import type { Dependencies } from './dependencies.ts';
 import { eraseSteps } from './erase-steps.ts';
 import { step } from './failure.ts';
@@ -61,6 +62,8 @@ export function createActivities(dependencies: Dependencies) {
         input.offset === 0 &&
         planned.next === null &&
         planned.windows.length === 0 &&
+        planned.deliver === undefined &&
+        planned.troubles === undefined &&
         !owed;
       if (!over) return { ...planned, closed: null, ...(profiles ? { profiles } : {}) };
       const closed: RunSummary = {
@@ -93,13 +96,25 @@ export function createActivities(dependencies: Dependencies) {
       await finishRun(dependencies, run);
       await sweep();
     }),
-    undelivered: step(failing, 'undelivered', ({ connection }: { connection: string }) =>
-      undeliveredWindows(dependencies, connection),
+    undelivered: step(
+      failing,
+      'undelivered',
+      async ({ connection, sink }: { connection: string; sink?: string }) =>
+        undeliveredWindows(await forSink(dependencies, sink), connection),
     ),
     planBackfill: step(failing, 'plan backfill', async (input: PlanBackfillInput): Promise<BackfillPlan> => {
       const plan = await planBackfill(dependencies, sources, checkInput(backfillInputSchema, input.given));
-      return dependencies.profiles === undefined ? plan : { ...plan, profiles: true };
+      return { ...plan, ...whatFollows(dependencies) };
     }),
+  };
+}
+
+/** After a backfill has moved its windows. */
+function whatFollows(dependencies: Dependencies): Pick<BackfillPlan, 'profiles' | 'deliver'> {
+  const deliver = copiesOf(dependencies).map(({ sink }) => sink);
+  return {
+    ...(dependencies.profiles === undefined ? {} : { profiles: true }),
+    ...(deliver.length === 0 ? {} : { deliver }),
   };
 }
 

@@ -1,4 +1,5 @@
 // Steps 2 to 5 in one activity, for windows of one slice: the same step functions, resumed at the last durable step.
+import type { HeadwaterError } from '../rules/errors.ts';
 import type { Batch, LoadReceipt } from '../schemas/batch.ts';
 import type { CallClass } from '../schemas/quota.ts';
 import type { Receipt } from '../schemas/receipt.ts';
@@ -6,6 +7,7 @@ import type { ObjectSummary } from '../schemas/run.ts';
 import type { WindowProgress } from '../stores/ledger/ledger.ts';
 import { commitSink, prove } from './commit.ts';
 import { connectionSettings, type OpenSources } from './connections.ts';
+import { copiesOf, forSink, isAway } from './copies.ts';
 import type { Source } from '../sources/source.ts';
 import type { ConnectionSettings, Dependencies } from './dependencies.ts';
 import { extractSlice } from './extract.ts';
@@ -20,6 +22,8 @@ export interface MoveInput {
   attempt: number;
   slice: number;
   callClass: CallClass;
+  /** A further warehouse that the window, which is staged, lands in; absent: the main one. */
+  sink?: string;
   /** Set when an operator said that the source may have far fewer rows. */
   allowShrink?: boolean;
 }
@@ -38,7 +42,8 @@ export interface Steps {
   moveSlice(input: MoveInput): Promise<ObjectSummary>;
   extract(input: MoveInput): Promise<{ rows: number; bytes: number }>;
   shape(input: MoveInput): Promise<{ rows: number; quarantined: number }>;
-  load(input: MoveInput): Promise<LoadReceipt>;
+  /** Null: this one of several warehouses is away; `commit` looks again. */
+  load(input: MoveInput): Promise<LoadReceipt | null>;
   commit(input: Omit<MoveInput, 'slice'>): Promise<ObjectSummary>;
 }
 
@@ -76,27 +81,28 @@ export function createSteps(dependencies: Dependencies, sources: OpenSources): S
       return timed({}, 'load', async () => {
         const batch = await shaped(input);
         const { settings, progress } = await open(input);
-        return loadSlice(dependencies, settings, progress, batch);
+        try {
+          return await loadSlice(await forSink(dependencies, input.sink), settings, progress, batch);
+        } catch (error) {
+          if (waitsForNobody(dependencies, error)) return null;
+          throw error;
+        }
       });
     },
     async commit(input) {
       const startedMs = performance.now();
       const { settings, source, progress } = await open(input);
-      const { receipt, loads } = await timed({}, 'commit', async () => {
-        const proof = await prove(dependencies, settings, source, progress);
-        const landed = await loadAll(dependencies, settings, proof.progress);
+      const proof = await prove(dependencies, settings, source, progress);
+      const seconds = () => (performance.now() - startedMs) / 1000;
+      return landed(dependencies, proof.receipt, seconds, undefined, async () => {
+        const at = await forSink(dependencies, input.sink);
+        const loads = await loadAll(at, settings, proof.progress);
+        const { receipt } = proof;
         return {
-          loads: landed,
-          receipt: await commitSink(
-            dependencies,
-            source,
-            proof.progress,
-            proof.receipt,
-            input.allowShrink === true,
-          ),
+          loads,
+          receipt: await commitSink(at, source, proof.progress, receipt, input.allowShrink === true),
         };
       });
-      return summarize(receipt, loads, (performance.now() - startedMs) / 1000, undefined);
     },
   };
 }
@@ -120,11 +126,40 @@ async function moveWhole(dependencies: Dependencies, input: MoveInput, open: Ope
   }
   const { progress: staged } = await open(input);
   const proof = await timed(stepMs, 'prove', () => prove(dependencies, settings, source, staged));
-  const loads = await timed(stepMs, 'load', () => loadAll(dependencies, settings, proof.progress));
-  const receipt = await timed(stepMs, 'commit', () =>
-    commitSink(dependencies, source, proof.progress, proof.receipt, input.allowShrink === true),
-  );
-  return summarize(receipt, loads, (performance.now() - startedMs) / 1000, stepMs);
+  const seconds = () => (performance.now() - startedMs) / 1000;
+  return landed(dependencies, proof.receipt, seconds, stepMs, async () => {
+    const at = await forSink(dependencies, input.sink);
+    const loads = await timed(stepMs, 'load', () => loadAll(at, settings, proof.progress));
+    const receipt = await timed(stepMs, 'commit', () =>
+      commitSink(at, source, proof.progress, proof.receipt, input.allowShrink === true),
+    );
+    return { loads, receipt };
+  });
+}
+
+/**
+ * The only warehouse is waited for, try by try. One of several that is away holds up nobody: the window is staged and proven, and
+ * is delivered later.
+ */
+function waitsForNobody(dependencies: Dependencies, error: unknown): error is HeadwaterError {
+  return copiesOf(dependencies).length > 0 && isAway(error);
+}
+
+async function landed(
+  dependencies: Dependencies,
+  proven: Receipt,
+  seconds: () => number,
+  stepMs: Record<string, number> | undefined,
+  land: () => Promise<{ receipt: Receipt; loads: LoadReceipt[] }>,
+): Promise<ObjectSummary> {
+  try {
+    const { receipt, loads } = await land();
+    return summarize(receipt, loads, seconds(), stepMs);
+  } catch (error) {
+    if (!waitsForNobody(dependencies, error)) throw error;
+    const { code, message } = error;
+    return { ...summarize(proven, [], seconds(), stepMs), state: 'staged', code, message };
+  }
 }
 
 /** I3: a step of an older attempt than the ledger's works with what the newer one has; the ledger refuses its writes. */

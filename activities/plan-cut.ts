@@ -7,6 +7,7 @@ import { ORIGIN } from '../schemas/instant.ts';
 import type { ObjectSchema } from '../schemas/object-schema.ts';
 import type { Slice, Window } from '../schemas/window.ts';
 import type { Source } from '../sources/source.ts';
+import { copiesOf, isAway } from './copies.ts';
 import type { ConnectionSettings, Dependencies } from './dependencies.ts';
 import { failpoint } from './failpoints.ts';
 import type { PlannedWindow } from './plan.ts';
@@ -73,6 +74,22 @@ export async function cutWindow(
   };
 }
 
+/**
+ * Null: this one of several warehouses is away. What the others get is guarded when they retire rows, and so is this one's.
+ */
+async function countOrNull(
+  dependencies: Dependencies,
+  connection: string,
+  table: string,
+): Promise<number | null> {
+  try {
+    return await dependencies.warehouse.count(connection, table);
+  } catch (error) {
+    if (copiesOf(dependencies).length > 0 && isAway(error)) return null;
+    throw error;
+  }
+}
+
 /** How the window is read, for people; the slices of one window use one API. */
 export function apiOf(slices: readonly Slice[]): string {
   return slices[0]?.api ?? 'none';
@@ -90,7 +107,8 @@ async function guardShrink(
   countAgain: () => Promise<number | 'unknown'>,
 ): Promise<void> {
   if (known === null) return;
-  const present = await dependencies.warehouse.count(window.connection, table);
+  const present = await countOrNull(dependencies, window.connection, table);
+  if (present === null) return;
   if (known >= present / 2) return;
   const count = await dependencies.lanes('api', countAgain);
   if (count === 'unknown' || count >= present / 2) return;

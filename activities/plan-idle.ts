@@ -5,9 +5,11 @@ import type { Instant } from '../schemas/instant.ts';
 import type { Receipt } from '../schemas/receipt.ts';
 import type { Window } from '../schemas/window.ts';
 import type { IntervalRow } from '../warehouses/warehouse.ts';
+import type { Copy } from './copies.ts';
 import type { Dependencies } from './dependencies.ts';
 import { failpoint } from './failpoints.ts';
 import type { Opened } from './plan-candidates.ts';
+import { settleCopies, withoutReceipt } from './plan-copies.ts';
 
 /** Interval rows of one transaction. */
 const EMPTY_WINDOWS_AT_ONCE = 500;
@@ -16,7 +18,11 @@ const EMPTY_WINDOWS_AT_ONCE = 500;
  * Windows that the source proves empty are committed here and now, with a receipt of zero: warehouse first, ledger second,
  * so that a crash between the two is found by comparing their seq (I3).
  */
-export async function settleIdle(dependencies: Dependencies, opened: Opened[]): Promise<Set<string>> {
+export async function settleIdle(
+  dependencies: Dependencies,
+  opened: Opened[],
+  sinks: { mainAway: boolean; copies: readonly Copy[] } = { mainAway: false, copies: [] },
+): Promise<Set<string>> {
   const rows: IntervalRow[] = [];
   for (const { candidate, result } of opened) {
     if (result.kind !== 'window' || result.resumed || candidate.probe?.idle !== true) continue;
@@ -24,12 +30,16 @@ export async function settleIdle(dependencies: Dependencies, opened: Opened[]): 
     rows.push(emptyInterval(result.window, fromMs(dependencies.now())));
   }
   if (rows.length === 0) return new Set();
-  const state = await dependencies.lanes('warehouse', () => dependencies.warehouse.closeWindows(rows));
+  // A main warehouse that is away gets its interval rows by `landEmpty`.
+  const state = sinks.mainAway
+    ? null
+    : await dependencies.lanes('warehouse', () => dependencies.warehouse.closeWindows(rows));
   failpoint('plan:settled');
   await dependencies.ledger.commitSources(
     rows.map(({ window, attempt, receipt }) => ({ window, attempt, receipt })),
   );
-  await dependencies.ledger.commitSink(dependencies.sink, rows, state);
+  if (state !== null) await dependencies.ledger.commitSink(dependencies.sink, rows, state);
+  await settleCopies(dependencies, sinks.copies, rows);
   return new Set(rows.map((row) => row.object));
 }
 
@@ -63,7 +73,7 @@ export async function landEmpty(
   connection: string,
   undelivered: Window[],
 ): Promise<Set<string>> {
-  const { ledger, warehouse, sink, lanes } = dependencies;
+  const { ledger, warehouse, sink, lanes, isCopy } = dependencies;
   const sliceless = new Set(undelivered.filter((window) => window.slices.length === 0).map(({ id }) => id));
   if (sliceless.size === 0) return sliceless;
   const known = await ledger.windows({ connection, limit: RECEIPTS_MAX });
@@ -75,7 +85,7 @@ export async function landEmpty(
   for (let first = 0; first < empty.length; first += EMPTY_WINDOWS_AT_ONCE) {
     const rows = empty.slice(first, first + EMPTY_WINDOWS_AT_ONCE);
     const state = await lanes('warehouse', () => warehouse.closeWindows(rows));
-    await ledger.commitSink(sink, rows, state);
+    await ledger.commitSink(sink, isCopy === true ? rows.map(withoutReceipt) : rows, state);
   }
   return new Set(empty.map((row) => row.window));
 }

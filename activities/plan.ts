@@ -5,7 +5,7 @@ import { HeadwaterError } from '../rules/errors.ts';
 import { refreshText } from '../rules/refresh.ts';
 import type { Instant } from '../schemas/instant.ts';
 import type { CallClass } from '../schemas/quota.ts';
-import type { ObjectSummary, Trigger } from '../schemas/run.ts';
+import type { ObjectSummary, SinkTrouble, Trigger } from '../schemas/run.ts';
 import type { Interval, Window } from '../schemas/window.ts';
 import type { Source } from '../sources/source.ts';
 import { connectionSettings, type OpenSources } from './connections.ts';
@@ -14,11 +14,12 @@ import { failpoint } from './failpoints.ts';
 import { isPaused } from './pauses.ts';
 import { closingTime, examine, timeLeft, type Opened } from './plan-candidates.ts';
 import { apiOf, cutWindow } from './plan-cut.ts';
+import { copiesToDeliver, examineSinks, type Sinks } from './plan-copies.ts';
 import { landEmpty, settleIdle } from './plan-idle.ts';
 import { failureLine, line, settledLines } from './plan-lines.ts';
 import { addedNote, planAsked, planRefreshes } from './plan-refresh.ts';
 import { planResync } from './plan-resync.ts';
-import { compareSink } from './sink.ts';
+import { stillStaged } from './still-staged.ts';
 
 /** Objects per plan activity: bounds its payload and its time. */
 export const OBJECTS_PER_PLAN_MAX = 50;
@@ -63,6 +64,12 @@ export interface PlanOutput {
   /** Objects that need no work: current, paused or in progress elsewhere. Idle ones are only counted. */
   settled: ObjectSummary[];
   idle: number;
+  /** Further warehouses that lack windows, or will when these have moved. */
+  deliver?: string[];
+  /** Further warehouses that do not answer: a workflow of their own waits for them. */
+  await?: string[];
+  /** Of several warehouses those that cannot be written to now. */
+  troubles?: SinkTrouble[];
   /** An object whose periodic whole re-reading is due: a backfill of its own does it. */
   resync?: string;
   until: Instant;
@@ -96,7 +103,7 @@ export async function plan(
   const settings = connectionSettings(dependencies, input.connection);
   const callClass: CallClass = input.trigger === 'backfill' ? 'backfill' : 'hourly';
   const source = await sources.source(input.connection, callClass);
-  await compareSink(dependencies, input.connection);
+  const sinks = await examineSinks(dependencies, input.connection);
   const all = await requestedObjects(settings, source, input.objects);
   const objects = all.slice(input.offset, input.offset + OBJECTS_PER_PLAN_MAX);
   const next = input.offset + objects.length < all.length ? input.offset + objects.length : null;
@@ -118,9 +125,9 @@ export async function plan(
     return result === undefined ? [] : [{ candidate, result }];
   });
 
-  const idle = await settleIdle(dependencies, opened);
+  const idle = await settleIdle(dependencies, opened, sinks);
   const waiting =
-    input.past === undefined
+    input.past === undefined && !sinks.mainAway
       ? (await undeliveredWindows(dependencies, input.connection)).filter(({ object }) =>
           active.includes(object),
         )
@@ -129,11 +136,11 @@ export async function plan(
   const busy = opened.flatMap(({ result }) =>
     result.kind === 'window' && !idle.has(result.window.object) ? [result] : [],
   );
-  const cuts = await cutAll(dependencies, source, settings, busy, input.allowShrink);
+  const cuts = await cutAll(dependencies, source, settings, busy, input.allowShrink, sinks.mainAway);
   settled.push(...cuts.failures);
   let resync: string | undefined;
   const partial: PlannedWindow[] = waiting.filter((window) => window.partial === true);
-  if (input.past === undefined && input.trigger !== 'backfill') {
+  if (input.past === undefined && input.trigger !== 'backfill' && !sinks.mainAway) {
     const refreshes = await planRefreshes(dependencies, sources, settings, candidates, {
       idle,
       waiting: new Set(partial.map((window) => window.object)),
@@ -146,15 +153,31 @@ export async function plan(
     settled.push(...planned.lines);
     resync = planned.object;
   }
+  // Partial ones last: what keeps one of them from landing never holds an hourly window back.
+  const windows = [...waiting.filter((window) => window.partial !== true), ...cuts.windows, ...partial];
   return {
-    // Partial ones last: what keeps one of them from landing never holds an hourly window back.
-    windows: [...waiting.filter((window) => window.partial !== true), ...cuts.windows, ...partial],
+    windows,
+    ...(await forCopies(dependencies, sinks, input.connection, windows.length > 0)),
     settled,
     idle: idle.size,
     ...total,
     objectsInParallel,
     ...(resync === undefined ? {} : { resync }),
     deadlineMs: timeLeft(input, settings, dependencies.now()),
+  };
+}
+
+async function forCopies(
+  dependencies: Dependencies,
+  { copies, away, troubles }: Sinks,
+  connection: string,
+  windowsMove: boolean,
+): Promise<Pick<PlanOutput, 'deliver' | 'await' | 'troubles'>> {
+  const deliver = await copiesToDeliver(dependencies, copies, connection, windowsMove);
+  return {
+    ...(deliver.length === 0 ? {} : { deliver }),
+    ...(away.length === 0 ? {} : { await: away }),
+    ...(troubles.length === 0 ? {} : { troubles }),
   };
 }
 
@@ -168,11 +191,12 @@ async function cutAll(
   settings: ConnectionSettings,
   busy: { window: Window; resumed: boolean }[],
   allowShrink: boolean,
+  mainAway: boolean,
 ): Promise<{ windows: PlannedWindow[]; failures: ObjectSummary[] }> {
   const outcomes = await Promise.allSettled(
     busy.map(async ({ window, resumed }): Promise<PlannedWindow> => {
       const { added, schema, ...cut } = await cutWindow(dependencies, source, settings, window, allowShrink);
-      if (added.length === 0) return { ...cut, resumed };
+      if (added.length === 0 || mainAway) return { ...cut, resumed };
       return { ...cut, resumed, note: await addedNote(dependencies, settings, schema, added) };
     }),
   );
@@ -215,8 +239,9 @@ export async function undeliveredWindows(
   dependencies: Dependencies,
   connection: string,
 ): Promise<PlannedWindow[]> {
-  const { ledger, sink } = dependencies;
-  const windows = await ledger.undelivered(sink, connection);
+  const { ledger, sink, isCopy } = dependencies;
+  const all = await ledger.undelivered(sink, connection);
+  const windows = isCopy === true ? await stillStaged(dependencies, all) : all;
   const landed = await landEmpty(dependencies, connection, windows);
   const left = windows.filter((window) => !landed.has(window.id));
   const partial: Window[] = [];

@@ -8,6 +8,7 @@ import { eventRow, goldenRow, goldenTables, identityRows, type OwnRow } from '..
 import type { GoldenProfile } from '../schemas/profile.ts';
 import type { OwnTable } from '../schemas/own-table.ts';
 import type { Claims } from '../stores/claims/claims.ts';
+import { copiesOf, isAway, tryEachCopy } from './copies.ts';
 import type { Dependencies, Profiles } from './dependencies.ts';
 import { failpoint } from './failpoints.ts';
 
@@ -16,8 +17,23 @@ const ROWS_PER_MERGE_MAX = 5_000;
 /** Outbox rows read at once: a profile that changed several times among them is written once. */
 const OUTBOX_ROWS_MAX = 20_000;
 
-/** Drains everything; a crash between the merge and the cursor repeats a merge, which changes nothing. Returns profiles. */
+/**
+ * Drains everything; a crash between the merge and the cursor repeats a merge, which changes nothing. Returns profiles. Each warehouse
+ * has cursors of its own, so one that is away gets what it missed from the next publish.
+ */
 export async function publish(dependencies: Dependencies): Promise<number> {
+  const [main] = await Promise.allSettled([
+    publishTo(dependencies),
+    tryEachCopy(dependencies, 'golden tables', publishTo),
+  ]);
+  if (main.status === 'fulfilled') return main.value;
+  const { reason }: { reason: unknown } = main;
+  if (copiesOf(dependencies).length === 0 || !isAway(reason)) throw reason;
+  dependencies.log('warn', 'golden tables wait for the next publish', { reason: reason.code });
+  return 0;
+}
+
+async function publishTo(dependencies: Dependencies): Promise<number> {
   const { profiles, sink, lanes, warehouse } = dependencies;
   if (profiles === undefined) return 0;
   const { claims } = profiles;

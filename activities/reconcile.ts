@@ -13,6 +13,7 @@ import type { Window } from '../schemas/window.ts';
 import type { ShapedRow } from '../shaper/shaper.ts';
 import type { ApplyReceipt, Cause, Claims } from '../stores/claims/claims.ts';
 import type { QuarantinedRow } from '../warehouses/warehouse.ts';
+import { tryEachCopy } from './copies.ts';
 import type { Dependencies, Profiles } from './dependencies.ts';
 import { failpoint } from './failpoints.ts';
 import { countArrivals, noteArrivals, type Arrivals } from './inbox-poll.ts';
@@ -267,10 +268,18 @@ async function observations(work: Work, rows: ShapedRow[], window: Window): Prom
     if (one !== null) found.push(one);
   }
   if (bad.length > 0 && work.setAside !== undefined) work.setAside(bad);
-  else if (bad.length > 0 && work.quiet !== true)
-    await work.dependencies.lanes('warehouse', () => work.dependencies.warehouse.setAside(bad));
+  else if (bad.length > 0 && work.quiet !== true) await setAsideEverywhere(work.dependencies, bad);
   work.summary.quarantined += bad.length;
   return found;
+}
+
+/** The lines of a copy that is away are missing there; the records themselves are not. */
+async function setAsideEverywhere(dependencies: Dependencies, bad: QuarantinedRow[]): Promise<void> {
+  const { lanes, warehouse } = dependencies;
+  await lanes('warehouse', () => warehouse.setAside(bad));
+  await tryEachCopy(dependencies, 'lines of the quarantine', (copy) =>
+    copy.lanes('warehouse', () => copy.warehouse.setAside(bad)),
+  );
 }
 
 /** A few fields make no record: what fits no schema, or was never read whole, is not made of them. */

@@ -8,6 +8,7 @@ import type { ComparedRow } from '../warehouses/warehouse.ts';
 import { IDS_PER_BATCH_MAX, withRecords, type ReadRecords } from './audit-records.ts';
 import { auditCause, auditOf, knownSchema, land } from './audit-repair.ts';
 import { connectionSettings, type OpenSources } from './connections.ts';
+import { onEachCopy } from './copies.ts';
 import type { Dependencies } from './dependencies.ts';
 import { NO_GOLDEN, reconcileBatches } from './reconcile.ts';
 
@@ -68,8 +69,13 @@ export async function replayRecords(
     const { compared } = await land(dependencies, settings, read, { doubt: records, back: new Set() });
     await claim(dependencies, read, records);
     const audit = auditOf(dependencies);
+    const at = fromMs(dependencies.now());
+    await onEachCopy(dependencies, (copy) =>
+      copy.lanes('warehouse', async () =>
+        copy.warehouse.audit?.resolve(connection, object, records, at, read.window.id),
+      ),
+    );
     const open = await dependencies.lanes('warehouse', async () => {
-      const at = fromMs(dependencies.now());
       await audit.resolve(connection, object, records, at, read.window.id);
       return audit.quarantined(connection, object, RECORDS_MAX);
     });

@@ -1,6 +1,7 @@
 // After a run: staged files, and old windows, receipts and runs that no one needs any more are removed.
 import { decideRemovals, factsBefore } from '../rules/retention.ts';
 import { fromMs } from '../rules/time.ts';
+import { copiesOf, tryEachCopy } from './copies.ts';
 import type { Dependencies } from './dependencies.ts';
 import { overdueEraser } from './erase-retention.ts';
 
@@ -44,12 +45,14 @@ async function pruneOutbox({ profiles }: Dependencies): Promise<string> {
 
 async function sweepStage(dependencies: Dependencies, nowMs: number): Promise<string> {
   const { ledger, stage, sink, retention } = dependencies;
+  const sinks = [sink, ...copiesOf(dependencies).map((copy) => copy.sink)];
   const usage = await stage.usage();
   if (usage.length === 0) return '';
   const applied = new Set<string>();
   const open = new Set<string>();
   for (const connection of dependencies.connections.keys()) {
-    const waiting = new Set((await ledger.undelivered(sink, connection)).map((window) => window.id));
+    const waiting = new Set<string>();
+    for (const one of sinks) for (const { id } of await ledger.undelivered(one, connection)) waiting.add(id);
     for (const { id } of await ledger.openWindows(connection)) open.add(id);
     for (const { id } of await ledger.windows({ connection, limit: WINDOWS_MAX })) {
       if (!waiting.has(id) && !open.has(id)) applied.add(id);
@@ -72,6 +75,9 @@ async function pruneFacts(dependencies: Dependencies, nowMs: number): Promise<st
   const before = factsBefore(fromMs(nowMs), retention.factsMs, retention.keepMs);
   const { windows, runs } = await ledger.prune({ sink, before, rowsMax: FACTS_ROWS_MAX });
   const rows = await lanes('warehouse', () => warehouse.prune(before, FACTS_ROWS_MAX));
+  await tryEachCopy(dependencies, 'the removal of old facts', (copy) =>
+    copy.lanes('warehouse', () => copy.warehouse.prune(before, FACTS_ROWS_MAX)),
+  );
   if (windows + runs + rows === 0) return '';
   return `removed ${windows} windows, ${runs} runs and ${rows} rows of _headwater from before ${before}`;
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { warehouseConfig } from '../config/connection-config.ts';
 import type { LoadedConfig } from '../config/load-config.ts';
+import type { WarehousePart } from '../config/schema.ts';
 import { HeadwaterError } from '../rules/errors.ts';
 import type { QueryAnswer, Warehouse } from '../warehouses/warehouse.ts';
 import { askWorker } from './control-socket.ts';
@@ -34,12 +35,13 @@ export async function exportTo(place: Place, sql: string, path: string): Promise
 export async function withWarehouse<T>(
   { config, home }: Place,
   action: (warehouse: Warehouse) => Promise<T>,
+  part: WarehousePart = config.warehouse,
 ): Promise<T> {
   const { warehouseDefinition } = await import('../warehouses/registry.ts');
-  const definition = warehouseDefinition(config.warehouse.kind);
+  const definition = warehouseDefinition(part.kind);
   if (definition === undefined)
-    throw new HeadwaterError('CONFIG_INVALID', `${config.warehouse.kind} is no kind of warehouse`);
-  const { path } = config.warehouse.options;
+    throw new HeadwaterError('CONFIG_INVALID', `${part.kind} is no kind of warehouse`);
+  const { path } = part.options;
   if (typeof path === 'string' && !existsSync(path)) {
     throw new HeadwaterError('INPUT_INVALID', `there is no warehouse at ${path}: nothing has run yet`, {
       remedy: 'Start with `npx headwater start`, or set HEADWATER_HOME to the folder of the installation.',
@@ -47,7 +49,7 @@ export async function withWarehouse<T>(
   }
   const tempDirectory = join(home, 'spill');
   mkdirSync(tempDirectory, { recursive: true, mode: 0o700 });
-  const warehouse = await definition.connect(warehouseConfig(definition, config), {
+  const warehouse = await definition.connect(warehouseConfig(definition, part), {
     now: Date.now,
     log: () => {},
     tempDirectory,

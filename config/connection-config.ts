@@ -2,7 +2,8 @@ import type { z } from 'zod';
 import { HeadwaterError } from '../rules/errors.ts';
 import { nearest } from './nearest.ts';
 import { keysAt, mistakesOf } from './mistakes.ts';
-import type { Config, ConnectionConfig } from './schema.ts';
+import type { Config, ConnectionConfig, WarehousePart } from './schema.ts';
+import { sinkName } from './warehouses.ts';
 import { formatPath, isRecord, isSecretReference, mapSecrets, resolveSecrets } from './secrets.ts';
 
 /** A literal under such a key is a secret that someone wrote down; it leaves no configuration (I5). */
@@ -59,13 +60,14 @@ export function webhookConfig<Schema extends z.ZodType>(
   return ownConfig(kind.config, part, `connections.${name}.webhooks`, environment);
 }
 
-/** The same for the warehouse. */
+/** The same for a warehouse. */
 export function warehouseConfig<Schema extends z.ZodType>(
   definition: { config: Schema },
-  config: Config,
+  { name, options }: WarehousePart,
   environment: NodeJS.ProcessEnv = process.env,
 ): z.output<Schema> {
-  return ownConfig(definition.config, config.warehouse.options, 'warehouse', environment);
+  const at = name === undefined ? 'warehouse' : `warehouses.${name}`;
+  return ownConfig(definition.config, options, at, environment);
 }
 
 function ownConfig<Schema extends z.ZodType>(
@@ -97,7 +99,7 @@ function withoutLiteral(value: unknown, key: string): unknown {
   return isRecord(value) && !isSecretReference(value) ? withoutLiterals(value) : value;
 }
 
-/** The name under which the ledger keeps what the configured warehouse has landed. */
+/** The name under which the ledger keeps what the main warehouse has landed. */
 export function sinkOf(config: Pick<Config, 'warehouse'>): string {
-  return config.warehouse.kind;
+  return sinkName(config.warehouse);
 }

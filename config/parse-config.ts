@@ -3,12 +3,19 @@ import type { z } from 'zod';
 import { formatMistake, keysAt, mistakesOf, type Mistake } from './mistakes.ts';
 import { nearest } from './nearest.ts';
 import { checkOwnPart } from './own-part.ts';
-import { configSchema, CONNECTION_SHAPE, type Config, type ConnectionConfig } from './schema.ts';
+import {
+  configSchema,
+  CONNECTION_SHAPE,
+  type Config,
+  type ConnectionConfig,
+  type WarehousePart,
+} from './schema.ts';
 import { profileMistakes } from './profiles.ts';
 import { placedQueues, queueMistakes } from './queues.ts';
 import { isRecord, mapSecrets, type SecretReference } from './secrets.ts';
 import { WEBHOOKS_SHAPE, type KeyConfig, type ServeConfig } from './serve.ts';
 import { stageMistakes } from './stage.ts';
+import { placedWarehouses } from './warehouses.ts';
 import { placedSubscriptions, subscriptionMistakes } from './subscriptions.ts';
 
 /** What loading needs to know of a source kind. */
@@ -57,16 +64,11 @@ export function parseConfig(
       return [name, { ...connectionConfig(name, connection, source, kind), webhooks: webhooks?.part }];
     },
   );
-  const { warehouse, stage, ledger, profiles, serve } = parsed.data;
-  const definition = Object.hasOwn(kinds.warehouses, warehouse.kind)
-    ? kinds.warehouses[warehouse.kind]
-    : undefined;
-  const own = absolutePaths(ownPart(definition?.config, inputOf(input, ['warehouse']), ['kind']), home);
-  if (definition) mistakes.push(...located(['warehouse'], checkOwnPart(definition.config, own), ['kind']));
-  else {
-    const message = unknownKind(warehouse.kind, Object.keys(kinds.warehouses));
-    mistakes.push({ path: ['warehouse', 'kind'], message });
-  }
+  const { warehouse, warehouses, stage, ledger, profiles, serve, ...rest } = parsed.data;
+  const placed = placedWarehouses({ warehouse, warehouses }, (at, kind) =>
+    warehousePart(kinds, kind, inputOf(input, at), at, home),
+  );
+  mistakes.push(...placed.mistakes);
   mistakes.push(...profileMistakes(parsed.data), ...stageMistakes(parsed.data));
   mistakes.push(...subscriptionMistakes(parsed.data), ...queueMistakes(parsed.data));
   if (mistakes.length > 0)
@@ -74,9 +76,10 @@ export function parseConfig(
   return {
     ok: true,
     config: {
-      ...parsed.data,
+      ...rest,
       connections: Object.fromEntries(connections),
-      warehouse: { kind: warehouse.kind, options: own },
+      warehouse: placed.main,
+      ...(placed.copies.length === 0 ? {} : { copies: placed.copies }),
       stage: { ...stage, path: absolute(stage.path, home) },
       ledger: ledgerPart(ledger, home),
       ...(profiles && {
@@ -89,6 +92,23 @@ export function parseConfig(
       ...(serve && { serve: servePart(serve, home) }),
     },
   };
+}
+
+/** `at`: where it is written. An unknown kind, or what its own schema refuses, are mistakes. */
+function warehousePart(
+  kinds: Kinds,
+  kind: string,
+  written: Record<string, unknown>,
+  at: string[],
+  home: string,
+): { part: WarehousePart; mistakes: Mistake[] } {
+  const definition = Object.hasOwn(kinds.warehouses, kind) ? kinds.warehouses[kind] : undefined;
+  const options = absolutePaths(ownPart(definition?.config, written, ['kind']), home);
+  const mistakes =
+    definition === undefined
+      ? [{ path: [...at, 'kind'], message: unknownKind(kind, Object.keys(kinds.warehouses)) }]
+      : located(at, checkOwnPart(definition.config, options), ['kind']);
+  return { part: { kind, options }, mistakes };
 }
 
 type ParsedConnection = z.output<typeof configSchema>['connections'][string];

@@ -173,10 +173,19 @@ const CONNECTION_NAME = /^[a-z][a-z0-9_]{0,39}$/;
 const NAME_RULE =
   'is not a connection name. Write a to z, 0 to 9 and _, a letter first, at most 40 characters.';
 
+/** A part of workflow ids, and the name under which the ledger keeps what has landed there. */
+const WAREHOUSE_NAME = /^(?!claims$)[a-z][a-z0-9_]{0,39}$/;
+const WAREHOUSE_RULE =
+  'is not a name of a warehouse. Write a to z, 0 to 9 and _, a letter first, at most 40 characters; claims is taken.';
+
 export const configSchema = z.strictObject({
   connections: z.record(z.string().regex(CONNECTION_NAME, NAME_RULE), connectionSchema),
   /** Where rows land; further keys belong to the warehouse's own schema. */
-  warehouse: z.looseObject({ kind: z.string() }),
+  warehouse: z.looseObject({ kind: z.string() }).optional(),
+  /** Several at once instead of one; the first is the main one, which is read and audited. */
+  warehouses: z
+    .record(z.string().regex(WAREHOUSE_NAME, WAREHOUSE_RULE), z.looseObject({ kind: z.string() }))
+    .optional(),
   /** How golden profiles are made, by entity. Default: the newest claim of each field. */
   conflicts: allConflictsSchema.default({}),
   /** Present, even empty: records of all systems become golden profiles. */
@@ -228,8 +237,17 @@ export interface ConnectionConfig extends Omit<Core, 'lag' | 'lookback'> {
 }
 
 /** The whole configuration: defaults filled in, paths absolute, secrets still references (I5). */
-export interface Config extends Omit<Parsed, 'connections' | 'warehouse'> {
+export interface Config extends Omit<Parsed, 'connections' | 'warehouse' | 'warehouses'> {
   connections: Record<string, ConnectionConfig>;
-  /** `options`: the warehouse's own part as it is written, `path` absolute. */
-  warehouse: { kind: string; options: Record<string, unknown> };
+  /** The only one, or the first of several. */
+  warehouse: WarehousePart;
+  /** The others; absent where there is one. */
+  copies?: (WarehousePart & { name: string })[];
+}
+
+/** `options`: the warehouse's own part as it is written, `path` absolute. `name`: its key among several. */
+export interface WarehousePart {
+  kind: string;
+  name?: string;
+  options: Record<string, unknown>;
 }

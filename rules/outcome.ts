@@ -1,4 +1,4 @@
-import type { ObjectSummary, Outcome } from '../schemas/run.ts';
+import type { ObjectSummary, Outcome, RunSummary } from '../schemas/run.ts';
 
 /** How a run of a connection ends, from how its objects ended. Some failed and some did not: partial. */
 export function runOutcome(objects: ObjectSummary[], idle: number): Outcome {
@@ -8,6 +8,16 @@ export function runOutcome(objects: ObjectSummary[], idle: number): Outcome {
   if (objects.some((line) => line.state === 'deferred')) return 'deferred';
   if (objects.some((line) => line.state === 'staged')) return 'behind';
   return 'ok';
+}
+
+/** The same with what further warehouses lack: everything is proven, so it is no failure. */
+export function outcomeOf({
+  objects,
+  idle,
+  behind,
+}: Pick<RunSummary, 'objects' | 'idle' | 'behind'>): Outcome {
+  const outcome = runOutcome(objects, idle);
+  return outcome === 'ok' && behind !== undefined ? 'behind' : outcome;
 }
 
 /** Outcomes after which the workflow execution itself closes as Failed. */

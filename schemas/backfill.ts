@@ -30,6 +30,8 @@ export interface BackfillPlan {
   quota: { used: number; limit: number } | null;
   maxActive: number;
   dryRun: boolean;
+  /** Further warehouses that get what was read. */
+  deliver?: string[];
   /** Reconcile and publish follow. */
   profiles?: true;
 }

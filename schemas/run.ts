@@ -49,6 +49,10 @@ export const goldenSummarySchema = z.object({
 });
 export type GoldenSummary = z.infer<typeof goldenSummarySchema>;
 
+/** One of several warehouses that a run left behind, by its name in the ledger. */
+export const sinkTroubleSchema = z.object({ sink: z.string(), code: z.string(), message: z.string() });
+export type SinkTrouble = z.infer<typeof sinkTroubleSchema>;
+
 export const runSummarySchema = z.object({
   connection: z.string(),
   workflowId: z.string(),
@@ -60,6 +64,8 @@ export const runSummarySchema = z.object({
   idle: z.number().int(),
   objects: z.array(objectSummarySchema),
   golden: goldenSummarySchema.optional(),
+  /** Of several warehouses those that lack windows of this run; they are delivered later. */
+  behind: z.array(sinkTroubleSchema).optional(),
   /** What ended the run itself, before or beside its objects: log-in, secret, warehouse. */
   code: z.string().optional(),
   message: z.string().optional(),

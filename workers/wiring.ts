@@ -1,7 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
-import { createLanes, LANE_LIMITS } from '../activities/lanes.ts';
+import { copyLanes, type Copy } from '../activities/copies.ts';
+import { createLanes, LANE_LIMITS, type Lanes } from '../activities/lanes.ts';
 import type {
   ConnectionSettings,
   Dependencies,
@@ -16,7 +17,8 @@ import { inboxPlace } from '../config/inbox.ts';
 import { ledgerPlace } from '../config/ledger.ts';
 import { stagePlace } from '../config/stage.ts';
 import { entitiesOf, mappingsOf, rulesOf } from '../config/profiles.ts';
-import type { Config, ConnectionConfig } from '../config/schema.ts';
+import type { Config, ConnectionConfig, WarehousePart } from '../config/schema.ts';
+import { allWarehouses, sinkName } from '../config/warehouses.ts';
 import { phoneNormaliser } from '../mapping/normalise.ts';
 import { HeadwaterError } from '../rules/errors.ts';
 import type { CallClass } from '../schemas/quota.ts';
@@ -30,6 +32,7 @@ import type { Ledger } from '../stores/ledger/ledger.ts';
 import { openLedgerAt } from '../stores/ledger/open.ts';
 import { openStageAt } from '../stores/stage/open.ts';
 import { warehouseDefinition } from '../warehouses/registry.ts';
+import type { Warehouse, WarehouseContext, WarehouseDefinition } from '../warehouses/warehouse.ts';
 import { subscriptionsOf } from './subscriptions.ts';
 
 /** Of the worker's DuckDB memory the shaper gets this share; the warehouse, which joins and merges, the rest. */
@@ -65,17 +68,18 @@ export async function wire(
     const { threads } = config.worker;
     const shaper = await createShaper({ tempDirectory, memoryMbMax: shaperMemoryMb, threads });
     opened.push(shaper);
-    const kind = warehouseDefinition(config.warehouse.kind);
-    if (kind === undefined)
-      throw new HeadwaterError('CONFIG_INVALID', `warehouse.kind: ${config.warehouse.kind} is unknown`);
-    const warehouse = await kind.connect(warehouseConfig(kind, config), {
+    const context: WarehouseContext = {
       now: Date.now,
       log: (message, fields) => log('info', message, fields),
       tempDirectory,
-      memoryMbMax: config.worker.memoryMb - shaperMemoryMb,
+      memoryMbMax: warehouseMemoryMb(config, config.worker.memoryMb - shaperMemoryMb),
       threads,
-    });
+    };
+    const kind = warehouseKind(config.warehouse);
+    const warehouse = await kind.connect(warehouseConfig(kind, config.warehouse), context);
     opened.push(warehouse);
+    const lanes = createLanes(LANE_LIMITS, { embedded: kind.embedded });
+    const copies = (config.copies ?? []).map((part) => copyOf(part, context, lanes, opened));
     const profiles = await openProfiles(config);
     if (profiles !== undefined) opened.push(profiles.claims);
     const fast = takesPushed(config)
@@ -98,7 +102,8 @@ export async function wire(
         ...(fast && { fast }),
         notify: { subscriptions: subscriptionsOf(config), stopping },
         sink: sinkOf(config),
-        lanes: createLanes(LANE_LIMITS, { embedded: kind.embedded }),
+        ...(copies.length === 0 ? {} : { copies }),
+        lanes,
         now: Date.now,
         log,
         closedOwners: (owners) => closedOwners(client(), owners),
@@ -116,6 +121,46 @@ export async function wire(
     await closeAll(opened);
     throw error;
   }
+}
+
+function warehouseKind({ kind, name }: WarehousePart): WarehouseDefinition {
+  const definition = warehouseDefinition(kind);
+  if (definition !== undefined) return definition;
+  const at = name === undefined ? 'warehouse' : `warehouses.${name}`;
+  throw new HeadwaterError('CONFIG_INVALID', `${at}.kind: ${kind} is unknown`);
+}
+
+/** Those inside this process share what the shaper leaves. */
+function warehouseMemoryMb(config: Config, memoryMb: number): number {
+  const embedded = allWarehouses(config).filter((part) => warehouseKind(part).embedded).length;
+  return Math.round(memoryMb / Math.max(1, embedded));
+}
+
+/** One that cannot be reached is tried anew by the next step that wants it. */
+function copyOf(
+  part: WarehousePart,
+  context: WarehouseContext,
+  shared: Lanes,
+  opened: { close(): Promise<void> }[],
+): Copy {
+  const definition = warehouseKind(part);
+  let connecting: Promise<Warehouse> | undefined;
+  const connect = async () => {
+    const warehouse = await definition.connect(warehouseConfig(definition, part), context);
+    opened.push(warehouse);
+    return warehouse;
+  };
+  return {
+    sink: sinkName(part),
+    lanes: copyLanes(shared, createLanes(), definition.embedded),
+    open: () => {
+      connecting ??= connect().catch((error: unknown) => {
+        connecting = undefined;
+        throw error;
+      });
+      return connecting;
+    },
+  };
 }
 
 /** Connections whose systems push changes. */

@@ -9,12 +9,13 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { BackfillPlan, BackfillWindow } from '../schemas/backfill.ts';
-import { runOutcome, FAILING_OUTCOMES } from '../rules/outcome.ts';
+import { outcomeOf, FAILING_OUTCOMES } from '../rules/outcome.ts';
 import { backfillReport, formatWindow, runReport } from '../rules/report.ts';
 import { unmoved } from '../rules/summary.ts';
 import type { BackfillInput } from '../schemas/inputs.ts';
 import type { ObjectSummary, RunSummary } from '../schemas/run.ts';
 import { CONNECTION, OUTCOME, PHASE, ROWS_LOADED, TRIGGER } from './attributes.ts';
+import { Copies } from './copies.ts';
 import { plainFailure, refuseMisshapen, runFailure, troubleOf } from './failures.ts';
 import { moveInChild } from './object-child.ts';
 import { pauseUpdate, progressQuery, resumeUpdate } from './messages.ts';
@@ -85,7 +86,12 @@ export async function backfill(input: BackfillInput): Promise<BackfillResult> {
   await moveAll(calls, run, input, plan, pause);
   pause.changed = () => {};
   if (plan.profiles === true) await resolveProfiles(calls, run);
-  run.outcome = runOutcome(run.objects, run.idle);
+  if (plan.deliver !== undefined) {
+    const copies = new Copies();
+    copies.note({ deliver: plan.deliver });
+    await copies.settle(run, { deadlineMs: null, allowShrink: input.allowShrink, tuning: input.tuning });
+  }
+  run.outcome = outcomeOf(run);
   run.endedAt = new Date().toISOString();
   upsertMemo({ summary: runReport(run, run.outcome) });
   finish(run, plan, run.outcome);

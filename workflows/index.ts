@@ -2,6 +2,7 @@
 export { applyRules } from './apply-rules.ts';
 export { audit } from './audit.ts';
 export { backfill } from './backfill.ts';
+export { deliverCopy } from './deliver-copy.ts';
 export { deliver } from './deliver.ts';
 export { erase } from './erase.ts';
 export { inbox } from './inbox.ts';

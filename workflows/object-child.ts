@@ -20,12 +20,14 @@ export interface ObjectChild {
   about: string;
   deadlineMs?: number | undefined;
   allowShrink?: boolean | undefined;
+  /** A further warehouse that staged windows land in. */
+  sink?: string | undefined;
   tuning?: Tuning | undefined;
 }
 
 /** Throws only when the run itself is cancelled; a child of the same id that runs already is in progress, not an error. */
 export async function moveInChild(child: ObjectChild): Promise<ObjectSummary[]> {
-  const { connection, object, windows, trigger, deadlineMs, allowShrink, tuning } = child;
+  const { connection, object, windows, trigger, deadlineMs, allowShrink, sink, tuning } = child;
   const last = windows.findLast(({ partial }) => partial !== true) ?? windows[0];
   const window = formatWindow(last.from, last.until);
   try {
@@ -48,6 +50,7 @@ export async function moveInChild(child: ObjectChild): Promise<ObjectSummary[]> 
           callClass: trigger === 'backfill' ? 'backfill' : 'hourly',
           ...(deadlineMs === undefined ? {} : { deadlineMs }),
           ...(allowShrink === true ? { allowShrink } : {}),
+          ...(sink === undefined ? {} : { sink }),
           ...(tuning === undefined ? {} : { tuning }),
         },
       ],

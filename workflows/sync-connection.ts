@@ -12,11 +12,12 @@ import {
 } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { RunPlanOutput } from '../activities/index.ts';
-import { FAILING_OUTCOMES, runOutcome } from '../rules/outcome.ts';
+import { FAILING_OUTCOMES, outcomeOf } from '../rules/outcome.ts';
 import { formatCount, runReport } from '../rules/report.ts';
 import type { SyncConnectionInput } from '../schemas/inputs.ts';
 import type { RunSummary, Trigger } from '../schemas/run.ts';
 import { CONNECTION, OUTCOME, PHASE, ROWS_LOADED, SCHEDULED_BY, SCHEDULED_START } from './attributes.ts';
+import { Copies } from './copies.ts';
 import { refuseMisshapen, runFailure, troubleOf } from './failures.ts';
 import { inParallel } from './parallel.ts';
 import { backfill } from './backfill.ts';
@@ -32,24 +33,15 @@ const PLANS_MAX = 100;
 export async function syncConnection(input: SyncConnectionInput): Promise<RunSummary> {
   refuseMisshapen(input);
   const { trigger, nominal, past } = occasion(input);
-  const info = workflowInfo();
-  const run: RunSummary = {
-    connection: input.connection,
-    workflowId: info.workflowId,
-    runId: info.runId,
-    trigger,
-    outcome: 'ok',
-    startedAt: info.startTime.toISOString(),
-    endedAt: null,
-    idle: 0,
-    objects: [],
-  };
+  const run = newRun(input.connection, trigger);
   setHandler(progressQuery, () => run);
   const calls = activityCalls({
     tuning: input?.tuning,
     priority: trigger === 'backfill' ? 5 : 3,
     deadlineMs: undefined,
   });
+  const copies = new Copies();
+  let deadlineMs: number | null = null;
   let closed = false;
   let profiles = false;
   try {
@@ -72,6 +64,8 @@ export async function syncConnection(input: SyncConnectionInput): Promise<RunSum
         break;
       }
       profiles ||= planned.profiles === true;
+      copies.note(planned);
+      ({ deadlineMs } = planned);
       if (planned.resync !== undefined) await startResync(run.connection, planned.resync, input);
       run.idle += planned.idle;
       run.objects.push(...planned.settled);
@@ -79,8 +73,12 @@ export async function syncConnection(input: SyncConnectionInput): Promise<RunSum
       await moveRest(calls, run, input, planned, trigger);
       offset = planned.next;
     }
-    if (profiles) await resolveProfiles(calls, run);
-    if (!closed) run.outcome = runOutcome(run.objects, run.idle);
+    if (!closed) {
+      const { allowShrink, tuning } = input;
+      const settled = copies.settle(run, { deadlineMs, allowShrink, tuning });
+      await Promise.all([settled, profiles ? resolveProfiles(calls, run) : undefined]);
+      run.outcome = outcomeOf(run);
+    }
   } catch (error) {
     const trouble = troubleOf(error);
     run.outcome =
@@ -93,9 +91,18 @@ export async function syncConnection(input: SyncConnectionInput): Promise<RunSum
   }
   if (closed) return close(run);
   await record(calls, run);
-  if (run.outcome === 'behind') await deliverLater(input);
+  if (run.objects.some((line) => line.state === 'staged') && run.outcome === 'behind')
+    await deliverLater(input);
   if (FAILING_OUTCOMES.includes(run.outcome)) throw runFailure(run);
   return run;
+}
+
+function newRun(connection: string, trigger: Trigger): RunSummary {
+  const { workflowId, runId, startTime } = workflowInfo();
+  return {
+    ...{ connection, workflowId, runId, trigger, outcome: 'ok' },
+    ...{ startedAt: startTime.toISOString(), endedAt: null, idle: 0, objects: [] },
+  };
 }
 
 function planLabel(run: RunSummary, input: SyncConnectionInput, offset: number): string {

@@ -28,6 +28,8 @@ export interface SyncObjectInput {
   callClass: CallClass;
   deadlineMs?: number;
   allowShrink?: boolean;
+  /** A further warehouse that staged windows land in. */
+  sink?: string;
   tuning?: Tuning;
   /** Where an execution that was continued as new goes on. */
   resumeAt?: { window: number; slice: number; done: ObjectSummary[] };
@@ -76,6 +78,7 @@ async function moveWindow(
     attempt: window.attempt,
     callClass: window.partial === true ? 'backfill' : input.callClass,
     ...(input.allowShrink === true ? { allowShrink: true } : {}),
+    ...(input.sink === undefined ? {} : { sink: input.sink }),
   };
   const what = window.partial === true && window.note !== undefined ? ` · ${window.note}` : '';
   const rows = window.rowsEstimate === null ? what : ` · ${formatCount(window.rowsEstimate)} rows${what}`;

@@ -3,7 +3,7 @@ import { ledgerWords } from '../../config/ledger.ts';
 import type { LoadedConfig } from '../../config/load-config.ts';
 import { stagePlace } from '../../config/stage.ts';
 import { resolveSecrets } from '../../config/secrets.ts';
-import type { Config, ConnectionConfig } from '../../config/schema.ts';
+import type { Config, ConnectionConfig, WarehousePart } from '../../config/schema.ts';
 import { HeadwaterError } from '../../rules/errors.ts';
 import type { CheckResult } from '../../sources/source.ts';
 import { chosenConnections } from '../chosen.ts';
@@ -20,8 +20,7 @@ export const check: Command = {
   summary: 'Whether configuration, secrets and connections work',
   usage: '[connection]',
   example: 'check salesforce',
-  about:
-    'Logs in and asks; reads no records and writes nothing but a mark in the bucket of the stage, which it removes.',
+  about: 'Logs in and asks; reads no records. A bucket of the stage gets a mark, which is removed again.',
   options: {},
   arguments: { min: 0, max: 1 },
   async run(call) {
@@ -38,6 +37,8 @@ export const check: Command = {
       } else checks.push(...(await checkSource(call, config, connection)));
     }
     checks.push(...(await looking('warehouse', 'connect', () => checkWarehouse(loaded))));
+    for (const copy of config.copies ?? [])
+      checks.push(...(await looking(copy.name, 'connect', () => checkCopy(loaded, copy))));
     if (config.ledger.kind === 'postgres') {
       checks.push(...(await looking('ledger', 'connect', () => checkLedger(config))));
     }
@@ -57,6 +58,21 @@ async function checkWarehouse(loaded: LoadedConfig): Promise<CheckResult[]> {
     return [{ check: 'connect', ok: true, detail: `${path} is made by the first start` }];
   }
   return withWarehouse(loaded, (warehouse) => warehouse.check());
+}
+
+/** A file that the worker has open cannot be opened beside it, which shows that it is there. */
+async function checkCopy(loaded: LoadedConfig, copy: WarehousePart): Promise<CheckResult[]> {
+  const { path } = copy.options;
+  if (typeof path === 'string' && !existsSync(path))
+    return [{ check: 'connect', ok: true, detail: `${path} is made by the first run` }];
+  try {
+    return await withWarehouse(loaded, (warehouse) => warehouse.check(), copy);
+  } catch (error) {
+    if (!(error instanceof HeadwaterError) || error.code !== 'WAREHOUSE_LOCKED') throw error;
+    return [
+      { check: 'connect', ok: true, detail: 'another process, such as the running worker, has it open' },
+    ];
+  }
 }
 
 /** A file needs no check; a server may be away, or refuse the user. */

@@ -14,6 +14,7 @@ import { withClaims } from '../claims.ts';
 import { looking, printChecks, type Check } from '../checks.ts';
 import type { Call, Command } from '../command.ts';
 import { askWorker } from '../control-socket.ts';
+import { copyLines, copyNames, readCopies } from '../copies.ts';
 import { readLivingRun } from '../dev/run-file.ts';
 import { ledgerIfAny, mayHaveClaims, mayHaveLedger } from '../open.ts';
 import { overdue } from '../overdue.ts';
@@ -45,6 +46,7 @@ export const doctor: Command = {
       ...(await looking('profiles', 'retention', () => overdueRecords(loaded))),
       ...(await looking('temporal', 'reachable', () => temporal(call, loaded))),
       ...(await looking('worker', 'warehouse', () => worker(loaded))),
+      ...(await looking('warehouses', 'level', () => furtherWarehouses(loaded))),
     );
     return printChecks(call, checks);
   },
@@ -221,6 +223,19 @@ async function worker({ home: folder }: LoadedConfig): Promise<CheckResult[]> {
         answer === undefined ? 'no worker owns the warehouse now' : 'the worker answers from the warehouse',
     },
   ];
+}
+
+/** One that is behind catches up by itself while what it lacks is staged; so it is told, and is no fault. */
+async function furtherWarehouses({ config }: LoadedConfig): Promise<CheckResult[]> {
+  if (copyNames(config).length === 0) return [];
+  const opened = await ledgerIfAny(config);
+  if (opened === undefined) return [];
+  try {
+    const states = await readCopies(config, Object.values(config.connections), opened);
+    return copyLines(states).map((detail) => ({ check: 'level', ok: true, detail }));
+  } finally {
+    await opened.close();
+  }
 }
 
 /** The nearest folder above a path that exists. */

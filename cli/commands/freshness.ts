@@ -14,6 +14,7 @@ import { formatInstant } from '../../rules/report.ts';
 import type { Instant } from '../../schemas/instant.ts';
 import type { Ledger } from '../../stores/ledger/ledger.ts';
 import { chosenConnections } from '../chosen.ts';
+import { copyNames } from '../copies.ts';
 import type { Command } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { knownObjects } from '../objects.ts';
@@ -24,6 +25,8 @@ import { ago } from '../words.ts';
 
 export interface ObjectFreshness extends Freshness, FreshnessLimits {
   object: string;
+  /** A further warehouse; absent for the main one. */
+  warehouse?: string;
   /** The end of what is proven and landed; null before the first load. */
   landed: Instant | null;
 }
@@ -67,10 +70,13 @@ export async function readFreshness(
   const { name, schedule, freshness: policy } = connection;
   const objects: ObjectFreshness[] = [];
   for (const object of await knownObjects(connection, ledger)) {
-    const landed = checkpointOf(await ledger.sinkCoverage(sinkOf(config), name, object));
     const paused = (await ledger.meta(`pause/${name}/${object}`)) === 'paused';
     const limits = freshnessLimits(policy, object, schedule.everyMs);
-    objects.push({ object, landed, ...limits, ...freshnessOf(landed, now, limits, paused) });
+    for (const sink of [sinkOf(config), ...copyNames(config)]) {
+      const landed = checkpointOf(await ledger.sinkCoverage(sink, name, object));
+      const named = sink === sinkOf(config) ? {} : { warehouse: sink };
+      objects.push({ object, ...named, landed, ...limits, ...freshnessOf(landed, now, limits, paused) });
+    }
   }
   return { connection: name, state: worstOf(objects.map(({ state }) => state)), objects };
 }
@@ -97,7 +103,7 @@ function print(output: Output, found: readonly SourceFreshness[]): void {
     found.flatMap(({ connection, objects }) =>
       objects.map((one) => [
         connection,
-        one.object,
+        one.warehouse === undefined ? one.object : `${one.object} in ${one.warehouse}`,
         one.landed === null ? '–' : formatInstant(one.landed),
         one.lagMs === null ? '–' : ago(one.lagMs),
         formatDuration(one.warnMs),

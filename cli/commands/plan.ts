@@ -8,6 +8,7 @@ import { decideWindow } from '../../rules/windows.ts';
 import { ORIGIN, type Instant } from '../../schemas/instant.ts';
 import type { Interval, Window } from '../../schemas/window.ts';
 import { checkObjects, chosenConnections } from '../chosen.ts';
+import { copyNames } from '../copies.ts';
 import { MANY, type Call, type Command } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { errorLine } from '../output.ts';
@@ -26,6 +27,8 @@ interface PlannedObject {
   /** By the source's own count; null when it is unknown or nothing is read. */
   rows: number | null;
   undelivered: number;
+  /** The same by further warehouse; absent where there is one. */
+  copies?: Record<string, number>;
   /** What is read beside the window, because it changed without a stamp. */
   also?: string;
   /** Why this object cannot be read. */
@@ -75,6 +78,21 @@ export const plan: Command = {
   },
 };
 
+function countsOf(lacking: ReadonlyMap<string, Window[]>, object: string): Record<string, number> {
+  return Object.fromEntries(
+    [...lacking].map(([copy, windows]) => [
+      copy,
+      windows.filter((window) => window.object === object).length,
+    ]),
+  );
+}
+
+function waitingWords({ undelivered, copies = {} }: PlannedObject): string {
+  const words = undelivered === 0 ? [] : [`${undelivered} staged`];
+  for (const [copy, count] of Object.entries(copies)) if (count > 0) words.push(`${count} for ${copy}`);
+  return words.join(', ') || '–';
+}
+
 function withCodes(plan: { connection: string; objects: PlannedObject[] }) {
   const objects = plan.objects.map(({ error, ...line }) => ({
     ...line,
@@ -108,6 +126,9 @@ async function planConnection(
   );
   const open = (await ledger?.openWindows(connection.name)) ?? [];
   const undelivered = (await ledger?.undelivered(sinkOf(config), connection.name)) ?? [];
+  const lacking = new Map<string, Window[]>();
+  for (const copy of copyNames(config))
+    lacking.set(copy, (await ledger?.undelivered(copy, connection.name)) ?? []);
   const probes = await source.probe(
     states.map(({ object, coverage }) => ({
       object,
@@ -134,6 +155,7 @@ async function planConnection(
       ...counted,
       ...(also === undefined ? {} : { also }),
       undelivered: waiting,
+      ...(lacking.size === 0 ? {} : { copies: countsOf(lacking, object) }),
       ...(paused ? { what: 'paused' as const } : {}),
     });
   }
@@ -193,7 +215,7 @@ function print({ output }: Call, connection: string, objects: readonly PlannedOb
       line.error === undefined ? line.what : `✗ ${line.error.code}`,
       formatWindow(line.from, line.until),
       line.rows === null ? '–' : formatCount(line.rows),
-      line.undelivered === 0 ? '–' : `${line.undelivered} staged`,
+      waitingWords(line),
     ]),
   );
 }

@@ -13,6 +13,7 @@ import type { RunSummary } from '../../schemas/run.ts';
 import type { Ledger } from '../../stores/ledger/ledger.ts';
 import type { Call, Command } from '../command.ts';
 import { chosenConnections } from '../chosen.ts';
+import { copyLines, readCopies, type CopyState } from '../copies.ts';
 import { askWorker } from '../control-socket.ts';
 import { EXIT } from '../exit-codes.ts';
 import { knownObjects } from '../objects.ts';
@@ -45,6 +46,8 @@ export interface ObjectStatus {
 export interface Status {
   at: Instant;
   objects: ObjectStatus[];
+  /** Further warehouses, by object; absent where there is one. */
+  copies?: CopyState[];
   runs: {
     connection: string;
     /** The last that has ended. */
@@ -158,10 +161,11 @@ export async function readStatus(
       quota: quota === null ? null : { used: quota.used, limit: quota.limit },
     });
   }
-  return { at: new Date(nowMs).toISOString(), objects, runs };
+  const copies = await readCopies(config, connections, ledger);
+  return { at: new Date(nowMs).toISOString(), objects, ...(copies.length === 0 ? {} : { copies }), runs };
 }
 
-function printStatus({ output }: Call, { objects, runs, at }: Status): void {
+function printStatus({ output }: Call, { objects, copies = [], runs, at }: Status): void {
   output.table(
     [
       { title: 'connection' },
@@ -181,6 +185,7 @@ function printStatus({ output }: Call, { objects, runs, at }: Status): void {
     ]),
   );
   output.line();
+  for (const line of copyLines(copies)) output.line(line);
   for (const { connection, object, resync } of objects)
     if (resync?.due === true) output.line(`${connection} ${object}: ${resyncText(resync.wholeAt)}`);
   for (const run of runs) {

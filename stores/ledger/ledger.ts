@@ -156,8 +156,11 @@ export interface Ledger {
     limit: number;
   }): Promise<(Window & { receipt: Receipt | null })[]>;
   sinkState(sink: string): Promise<SinkState | null>;
-  /** After SINK_REWOUND: forgets what the sink had landed (all, or of one connection) and its state. */
-  resetSink(sink: string, options: { connection?: string }): Promise<void>;
+  /**
+   * After SINK_REWOUND: forgets what the sink had landed (all, or of one connection) and its state. The destination parts of receipts
+   * tell of the main warehouse: `keepReceipts` for any other sink.
+   */
+  resetSink(sink: string, options: { connection?: string; keepReceipts?: boolean }): Promise<void>;
   /** Takes over coverage that the sink proves and this (older) ledger lacks. */
   adoptIntervals(
     sink: string,

@@ -132,8 +132,8 @@ function coverageMethods(
     sinkCoverage: async (sink, connection, object) =>
       await db.read((tx) => coverage.readCoverage(tx, sink, connection, object)),
     sinkState: async (sink) => await db.read((tx) => coverage.readSinkState(tx, sink)),
-    resetSink: async (sink, { connection }) =>
-      await db.transact((tx) => coverage.resetSink(tx, sink, connection ?? null)),
+    resetSink: async (sink, { connection, keepReceipts = false }) =>
+      await db.transact((tx) => coverage.resetSink(tx, sink, connection ?? null, keepReceipts)),
     adoptIntervals: async (sink, list, state) =>
       await db.transact((tx) => coverage.adoptIntervals(tx, sink, list, state)),
   };

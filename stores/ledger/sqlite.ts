@@ -93,8 +93,8 @@ function coverageMethods(
     sinkCoverage: async (sink, connection, object) =>
       await db.read(() => coverage.readCoverage(db, sink, connection, object)),
     sinkState: async (sink) => await db.read(() => coverage.readSinkState(db, sink)),
-    resetSink: async (sink, { connection }) =>
-      await db.transact(() => coverage.resetSink(db, sink, connection ?? null)),
+    resetSink: async (sink, { connection, keepReceipts = false }) =>
+      await db.transact(() => coverage.resetSink(db, sink, connection ?? null, keepReceipts)),
     adoptIntervals: async (sink, list, state) =>
       await db.transact(() => coverage.adoptIntervals(db, sink, list, state)),
   };

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { RunSummary } from '../../schemas/run.ts';
 import type { BucketPolicy, Ledger } from '../../stores/ledger/ledger.ts';
-import { CONNECTION, hour, schema } from './ledger-fixture.ts';
+import { CONNECTION, firstLoad, hour, receipt, schema, SINK } from './ledger-fixture.ts';
 import type { LedgerFactory } from './ledger-suite.ts';
 
 const policy: BucketPolicy = {
@@ -98,6 +98,26 @@ export function ledgerFactsSuite(factory: LedgerFactory): void {
       );
       expect(await take('webhook', NOON_MS)).toMatchObject({ granted: true });
       expect(await take('hourly', NOON_MS + 12 * 3_600_000)).toMatchObject({ granted: true });
+    });
+
+    test('I7: two sinks of one window land by themselves; resetting the further one keeps what the receipt tells of the first', async () => {
+      const window = await firstLoad(ledger, hour(1));
+      const proof = { ...receipt(window), destination: { present: 3, missing: 0 } };
+      const destination = async () =>
+        (await ledger.windows({ connection: CONNECTION, limit: 1 }))[0]?.receipt?.destination;
+      await ledger.commitSink(SINK, [{ window: window.id, attempt: 1, receipt: proof }], {
+        epoch: 'e',
+        seq: 1,
+      });
+      expect(await ledger.undelivered('copy', CONNECTION)).toHaveLength(1);
+      await ledger.commitSink('copy', [{ window: window.id, attempt: 1 }], { epoch: 'c', seq: 1 });
+      expect(await ledger.undelivered('copy', CONNECTION)).toEqual([]);
+      await ledger.resetSink('copy', { keepReceipts: true });
+      expect(await ledger.undelivered('copy', CONNECTION)).toHaveLength(1);
+      expect(await ledger.undelivered(SINK, CONNECTION)).toEqual([]);
+      expect(await destination()).toEqual({ present: 3, missing: 0 });
+      await ledger.resetSink(SINK, {});
+      expect(await destination()).toBeNull();
     });
   });
 }

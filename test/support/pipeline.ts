@@ -49,8 +49,9 @@ export interface PipelineOptions {
     profiles?: object;
     conflicts?: object;
     ledger?: object;
-    warehouse?: object;
+    warehouse?: object | undefined;
     stage?: object;
+    warehouses?: object;
     serve?: object;
     worker?: object;
   };

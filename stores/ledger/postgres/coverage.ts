@@ -142,7 +142,12 @@ export async function readSinkState(tx: Transaction, sink: string): Promise<Sink
   return row === undefined ? null : { epoch: text(row, 'epoch'), seq: integer(row, 'seq') };
 }
 
-export async function resetSink(tx: Transaction, sink: string, connection: string | null): Promise<void> {
+export async function resetSink(
+  tx: Transaction,
+  sink: string,
+  connection: string | null,
+  keepReceipts: boolean,
+): Promise<void> {
   requireSink(sink);
   await tx.run(
     'DELETE FROM coverage WHERE sink = $1 AND ($2::text IS NULL OR connection = $2)',
@@ -157,13 +162,14 @@ export async function resetSink(tx: Transaction, sink: string, connection: strin
       connection,
     );
   }
+  await tx.run('DELETE FROM sinks WHERE sink = $1', sink);
+  if (keepReceipts) return;
   // I7: what was seen in the lost warehouse proves nothing of the one that takes its place.
   await tx.run(
     `UPDATE windows SET receipt = jsonb_set(receipt::jsonb, '{destination}', 'null')::text
      WHERE (receipt::json #>> '{transport,received}')::bigint > 0 AND ($1::text IS NULL OR connection = $1)`,
     connection,
   );
-  await tx.run('DELETE FROM sinks WHERE sink = $1', sink);
 }
 
 /** An interval row that the warehouse holds: proof enough for a ledger that is older than the warehouse. */

@@ -136,7 +136,12 @@ export function readSinkState(db: LedgerDatabase, sink: string): SinkState | nul
   return row === undefined ? null : { epoch: text(row, 'epoch'), seq: integer(row, 'seq') };
 }
 
-export function resetSink(db: LedgerDatabase, sink: string, connection: string | null): void {
+export function resetSink(
+  db: LedgerDatabase,
+  sink: string,
+  connection: string | null,
+  keepReceipts: boolean,
+): void {
   requireSink(sink);
   db.run('DELETE FROM coverage WHERE sink = ?1 AND (?2 IS NULL OR connection = ?2)', sink, connection);
   for (const table of ['landed', 'loads']) {
@@ -147,13 +152,14 @@ export function resetSink(db: LedgerDatabase, sink: string, connection: string |
       connection,
     );
   }
+  db.run('DELETE FROM sinks WHERE sink = ?', sink);
+  if (keepReceipts) return;
   // I7: what was seen in the lost warehouse proves nothing of the one that takes its place.
   db.run(
     `UPDATE windows SET receipt = json_set(receipt, '$.destination', NULL)
      WHERE json_extract(receipt, '$.transport.received') > 0 AND (?1 IS NULL OR connection = ?1)`,
     connection,
   );
-  db.run('DELETE FROM sinks WHERE sink = ?', sink);
 }
 
 /** An interval row that the warehouse holds: proof enough for a ledger that is older than the warehouse. */

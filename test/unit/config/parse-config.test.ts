@@ -69,7 +69,12 @@ describe('each mistake is one line', () => {
       undefined,
       `f.ts: connections.acme.objects: is missing. Write 'all' or a list such as ['Account', 'Contact'].`,
     ],
-    ['a missing part', ['warehouse'], undefined, 'f.ts: warehouse: is missing. Write an object { … }.'],
+    [
+      'a missing part',
+      ['warehouse'],
+      undefined,
+      "f.ts: warehouse: is missing. Write where rows land, such as { kind: 'duckdb', path: 'warehouse.duckdb' }.",
+    ],
     [
       'an empty list',
       [...ACME, 'objects'],

@@ -1,0 +1,78 @@
+// Further warehouses beside the main one: each a sink with coverage, interval rows and a lane of its own.
+import { HeadwaterError } from '../rules/errors.ts';
+import type { Warehouse } from '../warehouses/warehouse.ts';
+import type { Dependencies } from './dependencies.ts';
+import type { Lane, Lanes } from './lanes.ts';
+
+/**
+ * A warehouse that gets everything that the main one gets. What is read (audits, counts, shrink guards, `sql`) is read from the
+ * main one; what is proven is proven of each.
+ */
+export interface Copy {
+  /** Its name in the ledger. */
+  sink: string;
+  lanes: Lanes;
+  /** Connects at the first use, so that a warehouse that is away never keeps the worker from starting. */
+  open(): Promise<Warehouse>;
+}
+
+/** The bound for a copy's own work; everything else is shared. An embedded one works with the cores that shape uses. */
+export function copyLanes(shared: Lanes, own: Lanes, embedded: boolean): Lanes {
+  return <T>(lane: Lane, work: () => Promise<T>): Promise<T> => {
+    if (lane !== 'warehouse') return shared(lane, work);
+    return embedded ? shared('shape', work) : own('warehouse', work);
+  };
+}
+
+export function copiesOf({ copies = [] }: Pick<Dependencies, 'copies'>): readonly Copy[] {
+  return copies;
+}
+
+/** The same steps for another sink: INPUT_INVALID for one that the configuration does not have (any more). */
+export async function forSink(dependencies: Dependencies, sink: string | undefined): Promise<Dependencies> {
+  if (sink === undefined || sink === dependencies.sink) return dependencies;
+  const copy = copiesOf(dependencies).find((one) => one.sink === sink);
+  if (copy === undefined)
+    throw new HeadwaterError('INPUT_INVALID', `there is no warehouse ${sink} in the configuration`);
+  return await forCopy(dependencies, copy);
+}
+
+export async function forCopy(dependencies: Dependencies, copy: Copy): Promise<Dependencies> {
+  const { sink, lanes } = copy;
+  return { ...dependencies, warehouse: await copy.open(), sink, lanes, copies: [], isCopy: true };
+}
+
+/** A warehouse that does not answer now; its windows wait in the stage. */
+export function isAway(error: unknown): error is HeadwaterError {
+  if (!(error instanceof HeadwaterError)) return false;
+  return error.code === 'WAREHOUSE_UNAVAILABLE' || error.code === 'WAREHOUSE_LOCKED';
+}
+
+/**
+ * For writes that no window carries and that the main warehouse must not have before every copy has them: whoever finds the main one
+ * unchanged does them again, so a copy that is away delays them and never misses them (I2).
+ */
+export async function onEachCopy<T>(
+  dependencies: Dependencies,
+  work: (copy: Dependencies) => Promise<T>,
+): Promise<T[]> {
+  const done: T[] = [];
+  for (const copy of copiesOf(dependencies)) done.push(await work(await forCopy(dependencies, copy)));
+  return done;
+}
+
+/** For writes that come again by themselves: what fails is told in the log, and nobody waits for it. */
+export async function tryEachCopy(
+  dependencies: Dependencies,
+  what: string,
+  work: (copy: Dependencies) => Promise<unknown>,
+): Promise<void> {
+  for (const copy of copiesOf(dependencies)) {
+    try {
+      await work(await forCopy(dependencies, copy));
+    } catch (error) {
+      const reason = error instanceof HeadwaterError ? error.code : 'INTERNAL';
+      dependencies.log('warn', `${what} did not reach a further warehouse`, { sink: copy.sink, reason });
+    }
+  }
+}

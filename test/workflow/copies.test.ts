@@ -1,0 +1,182 @@
+/** Further warehouses of a run: each is landed by a workflow of its own, and none of them holds up the others or the run. */
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { ApplicationFailure } from '@temporalio/common';
+import type { deliverCopy } from '../../workflows/deliver-copy.ts';
+import type { syncConnection } from '../../workflows/sync-connection.ts';
+import { saveHistory } from './histories.ts';
+import { fakes, landed, openBench, planned, window, type Bench } from './support.ts';
+
+let bench: Bench;
+beforeAll(async () => {
+  bench = await openBench();
+}, 120_000);
+afterAll(() => bench.stop());
+
+const AWAY = { code: 'WAREHOUSE_UNAVAILABLE', message: 'it does not answer' };
+
+/** What each sink has landed, beside one that is away. */
+function sinks(staged: string[]) {
+  const has = new Map<string, string[]>();
+  const away = new Set<string>();
+  const activities = fakes({
+    undelivered: ({ sink = 'main' }) =>
+      Promise.resolve(
+        staged
+          .filter((object) => has.get(sink)?.includes(object) !== true)
+          .map((object) => window(object, { kind: 'undelivered' })),
+      ),
+    moveSlice: ({ window: id, sink = 'main' }) => {
+      const object = id.slice(2);
+      if (away.has(sink)) return Promise.resolve({ ...landed(object, { state: 'staged' }), ...AWAY });
+      has.set(sink, [...(has.get(sink) ?? []), object]);
+      return Promise.resolve(landed(object));
+    },
+  });
+  return { has, away, activities };
+}
+
+const sync = (taskQueue: string, workflowId: string) =>
+  bench.client.workflow.start<typeof syncConnection>('syncConnection', {
+    ...{ workflowId, taskQueue },
+    args: [{ connection: 'crm', trigger: 'manual' }],
+  });
+
+test('a run brings every warehouse up to date and is ok', async () => {
+  const { has, activities } = sinks(['Contact', 'Lead']);
+  activities.plan = (input) =>
+    Promise.resolve(
+      planned(input, { windows: [window('Contact'), window('Lead')], deliver: ['copy', 'lake'] }),
+    );
+  const { result, history } = await bench.run(activities, async (queue) => {
+    const handle = await sync(queue, 'sync/crm/copies-1');
+    return { result: await handle.result(), history: await handle.fetchHistory() };
+  });
+  expect(result.outcome).toBe('ok');
+  expect(result.behind).toBeUndefined();
+  for (const sink of ['main', 'copy', 'lake']) expect(has.get(sink)?.toSorted()).toEqual(['Contact', 'Lead']);
+  await saveHistory(bench.address, 'sync-connection-copies', history);
+});
+
+test('one that is away is named, the others have everything, and a workflow goes on trying', async () => {
+  const { has, away, activities } = sinks(['Contact']);
+  away.add('copy');
+  activities.plan = (input) =>
+    Promise.resolve(
+      planned(input, {
+        windows: [window('Contact')],
+        deliver: ['copy', 'lake'],
+        await: ['gone'],
+        troubles: [
+          { sink: 'dark', code: 'SINK_REWOUND', message: 'another one than before' },
+          { sink: 'gone', ...AWAY },
+        ],
+      }),
+    );
+  const { result, history } = await bench.run(activities, async (queue) => {
+    const handle = await sync(queue, 'sync/crm/copies-2');
+    const run = await handle.result();
+    const trying = bench.client.workflow.getHandle('deliver/crm/copy');
+    expect((await trying.describe()).status.name).toBe('RUNNING');
+    await trying.terminate();
+    const waiting = bench.client.workflow.getHandle('deliver/crm/gone');
+    expect((await waiting.describe()).status.name).not.toBe('FAILED');
+    await waiting.terminate().catch(() => undefined);
+    return { result: run, history: await handle.fetchHistory() };
+  });
+  expect(result.outcome).toBe('behind');
+  expect(result.behind).toEqual([
+    { sink: 'copy', ...AWAY },
+    { sink: 'dark', code: 'SINK_REWOUND', message: 'another one than before' },
+    { sink: 'gone', ...AWAY },
+  ]);
+  expect([has.get('main'), has.get('lake'), has.get('copy')]).toEqual([['Contact'], ['Contact'], undefined]);
+  await saveHistory(bench.address, 'sync-connection-copy-behind', history);
+});
+
+test('the main one away: its windows are staged, the copies get them', async () => {
+  const { has, away, activities } = sinks(['Contact']);
+  away.add('main');
+  const { undelivered } = activities;
+  // What is delivered to the main one later is not what this is about.
+  activities.undelivered = (input) => (input.sink === undefined ? Promise.resolve([]) : undelivered(input));
+  activities.plan = (input) =>
+    Promise.resolve(
+      planned(input, {
+        windows: [window('Contact')],
+        deliver: ['copy'],
+        troubles: [{ sink: 'main', ...AWAY }],
+      }),
+    );
+  const result = await bench.run(activities, async (queue) =>
+    (await sync(queue, 'sync/crm/copies-3')).result(),
+  );
+  expect(result).toMatchObject({
+    outcome: 'behind',
+    behind: [{ sink: 'main' }],
+    objects: [{ state: 'staged' }],
+  });
+  expect(has.get('copy')).toEqual(['Contact']);
+});
+
+test('a slow one does not keep the run past its deadline; its workflow goes on', async () => {
+  const { has, activities } = sinks(['Contact']);
+  const { moveSlice } = activities;
+  let free: () => void = () => undefined;
+  const slow = new Promise<void>((resolve) => (free = resolve));
+  activities.moveSlice = async (input) => {
+    if (input.sink === 'copy') await slow;
+    return moveSlice(input);
+  };
+  activities.plan = (input) =>
+    Promise.resolve(planned(input, { windows: [window('Contact')], deliver: ['copy'], deadlineMs: 300 }));
+  const result = await bench.run(activities, async (queue) => {
+    const run = await (await sync(queue, 'sync/crm/copies-4')).result();
+    expect(has.get('copy')).toBeUndefined();
+    free();
+    await bench.client.workflow.getHandle('deliver/crm/copy').result();
+    return run;
+  });
+  expect(result).toMatchObject({ outcome: 'behind', behind: [{ sink: 'copy', code: 'TIMEOUT' }] });
+  expect(has.get('copy')).toEqual(['Contact']);
+});
+
+test('what is staged lands object by object until nothing waits, through an outage', async () => {
+  const { has, away, activities } = sinks(['Contact', 'Lead', 'Lot']);
+  away.add('copy');
+  const { undelivered } = activities;
+  let looks = 0;
+  activities.undelivered = (input) => {
+    looks += 1;
+    if (looks === 3) away.delete('copy');
+    return undelivered(input);
+  };
+  const { result, history } = await bench.run(activities, async (queue) => {
+    const handle = await bench.client.workflow.start<typeof deliverCopy>('deliverCopy', {
+      ...{ workflowId: 'deliver/crm/copy-2', taskQueue: queue },
+      args: [{ connection: 'crm', sink: 'copy', pauseMs: 20 }],
+    });
+    return { result: await handle.result(), history: await handle.fetchHistory() };
+  });
+  expect(result.outcome).toBe('ok');
+  expect(has.get('copy')?.toSorted()).toEqual(['Contact', 'Lead', 'Lot']);
+  await saveHistory(bench.address, 'deliver-copy-after-outage', history);
+});
+
+test('once: a window that is refused ends it as behind', async () => {
+  const { activities } = sinks(['Contact']);
+  activities.moveSlice = () =>
+    Promise.reject(
+      ApplicationFailure.create({ type: 'WAREHOUSE_REJECTED', message: 'no such right', nonRetryable: true }),
+    );
+  const result = await bench.run(activities, async (queue) => {
+    const handle = await bench.client.workflow.start<typeof deliverCopy>('deliverCopy', {
+      ...{ workflowId: 'deliver/crm/copy-3', taskQueue: queue },
+      args: [{ connection: 'crm', sink: 'copy', once: true }],
+    });
+    return handle.result();
+  });
+  expect(result).toMatchObject({
+    ...{ outcome: 'behind', objects: [] },
+    behind: [{ sink: 'copy', code: 'WAREHOUSE_REJECTED', message: 'no such right' }],
+  });
+});
