@@ -131,7 +131,7 @@ export async function writeBatchRow(
 ): Promise<void> {
   await replaceOthers(session, request);
   await session.run(
-    `INSERT INTO ${SYSTEM}."BATCHES" SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?::TIMESTAMP_TZ, NULL`,
+    `INSERT INTO ${SYSTEM}."BATCHES" SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TIMESTAMP_TZ), NULL`,
     batchValues(request, sum, now),
   );
 }

@@ -66,7 +66,7 @@ const INTERVALS_AT_ONCE = 100;
 const INTERVAL_COLUMNS =
   '"SEQ", "WINDOW", "CONNECTION", "OBJECT", "FROM", "UNTIL", "ATTEMPT", "BATCHES", "RECEIPT", "COMMITTED_AT"';
 
-const INTERVAL_VALUES = 'SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?::TIMESTAMP_TZ';
+const INTERVAL_VALUES = 'SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TIMESTAMP_TZ)';
 
 export const insertIntervalsSql = (rows: number): string =>
   `INSERT INTO ${SYSTEM}."INTERVALS" (${INTERVAL_COLUMNS})\n${INTERVAL_VALUES}${`\nUNION ALL ${INTERVAL_VALUES}`.repeat(rows - 1)}`;
@@ -145,7 +145,7 @@ export const recordChanges = (
     },
     insert: ({ table, column, change, before, after, action, policy }) =>
       session.run(
-        `INSERT INTO ${SYSTEM}."SCHEMA_CHANGES" SELECT ?::TIMESTAMP_TZ, ?, ?, ?, ?, ?, ?, ?, ?, ?`,
+        `INSERT INTO ${SYSTEM}."SCHEMA_CHANGES" SELECT CAST(? AS TIMESTAMP_TZ), ?, ?, ?, ?, ?, ?, ?, ?, ?`,
         [...[now, name, table, column, change, before, after, action, policy, randomUUID()]],
       ),
   });
@@ -164,7 +164,7 @@ export function setAsideRows(session: Session, rows: readonly QuarantinedRow[], 
     const fresh = rows.filter((row) => !known.has(identity(row.batch, row.record, row.field)));
     for (let at = 0; at < fresh.length; at += INTERVALS_AT_ONCE) {
       const part = fresh.slice(at, at + INTERVALS_AT_ONCE);
-      const line = 'SELECT ?, ?, ?, ?, ?, ?, NULL, ?, NULL, ?::TIMESTAMP_TZ, ?';
+      const line = 'SELECT ?, ?, ?, ?, ?, ?, NULL, ?, NULL, CAST(? AS TIMESTAMP_TZ), ?';
       await session.run(
         `INSERT INTO ${SYSTEM}."QUARANTINE" (${ASIDE})\n${line}${`\nUNION ALL ${line}`.repeat(part.length - 1)}`,
         part.flatMap((row) => [

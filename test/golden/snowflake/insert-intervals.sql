@@ -1,3 +1,3 @@
 INSERT INTO "_HEADWATER"."INTERVALS" ("SEQ", "WINDOW", "CONNECTION", "OBJECT", "FROM", "UNTIL", "ATTEMPT", "BATCHES", "RECEIPT", "COMMITTED_AT")
-SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?::TIMESTAMP_TZ
-UNION ALL SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?::TIMESTAMP_TZ
+SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TIMESTAMP_TZ)
+UNION ALL SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TIMESTAMP_TZ)
