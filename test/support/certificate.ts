@@ -20,7 +20,7 @@ const nameOf = (text: string) =>
     tagged(0x31, sequence(tagged(0x06, Buffer.from('550403', 'hex')), tagged(0x0c, Buffer.from(text)))),
   );
 const time = (ms: number) =>
-  tagged(0x18, Buffer.from(`${new Date(ms).toISOString().replaceAll(/[-:T]|\.\d+/g, '')}`));
+  tagged(0x18, Buffer.from(new Date(ms).toISOString().replaceAll(/[-:T]|\.\d+/g, '')));
 
 /** PEM, good for a year. */
 export function selfSigned(host: string): { key: string; cert: string } {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { array, assert, constantFrom, property } from 'fast-check';
 import { parseSoap } from '../../../../sources/salesforce/soap.ts';
-import { webhooks } from '../../../../sources/salesforce/webhooks.ts';
+import { topics, webhooks } from '../../../../sources/salesforce/webhooks.ts';
 import type { WebhookRequest } from '../../../../sources/source.ts';
 import { patient } from '../../../support/patience.ts';
 
@@ -36,6 +36,53 @@ const receive = webhooks.receiver(
 const request = (body: string | Buffer, rest = SECRET): WebhookRequest => ({
   ...{ method: 'POST', url: `http://127.0.0.1/webhooks/crm/${rest}`, rest, headers: {}, nowMs: Date.now() },
   body: Buffer.from(body),
+});
+
+describe('what is written of them', () => {
+  const mistakes = (input: object) =>
+    (webhooks.config.safeParse(input).error?.issues ?? []).map(({ path, message }) => [
+      path.join('.'),
+      message,
+    ]);
+
+  test.each<[object, string[]]>([
+    [{ changeDataCapture: {} }, ['/data/ChangeEvents']],
+    [
+      { changeDataCapture: { topics: ['/data/A__chn', '/data/B__ChangeEvent'] } },
+      ['/data/A__chn', '/data/B__ChangeEvent'],
+    ],
+    [
+      { changeDataCapture: { endpoint: 'https://api.deu.pubsub.salesforce.com:7443' } },
+      ['/data/ChangeEvents'],
+    ],
+    [{ changeDataCapture: {}, secrets: [SECRET], organizationId: ORGANIZATION }, ['/data/ChangeEvents']],
+    [{ secrets: [SECRET], organizationId: ORGANIZATION }, []],
+  ])('%j follows %j', (input, names) => {
+    expect(topics.names(webhooks.config.parse(input))).toEqual(names);
+  });
+
+  test.each([
+    [{}, 'secrets', 'names no secret'],
+    [{}, 'organizationId', 'is missing'],
+    [{ changeDataCapture: {}, secrets: [SECRET] }, 'organizationId', 'is missing'],
+    [{ changeDataCapture: { topics: ['ChangeEvents'] } }, 'changeDataCapture.topics.0', 'write a topic'],
+    [{ changeDataCapture: { topics: [] } }, 'changeDataCapture.topics', 'Too small'],
+    [
+      { changeDataCapture: { endpoint: 'http://elsewhere.example' } },
+      'changeDataCapture.endpoint',
+      'use https',
+    ],
+    [{ changeDataCapture: true }, 'changeDataCapture', 'expected object'],
+  ])('%j: %s %s', (input, at, message) => {
+    expect(mistakes(input)).toContainEqual([at, expect.stringContaining(message)]);
+  });
+
+  test('without a secret nobody is let in', () => {
+    const alone = webhooks.receiver(webhooks.config.parse({ changeDataCapture: {} }), ALL);
+    const body = '<Envelope><Body><notifications></notifications></Body></Envelope>';
+    for (const rest of ['', 'undefined', SECRET])
+      expect(alone(request(body, rest))).toMatchObject({ ok: false, status: 401 });
+  });
 });
 
 describe('outbound messages', () => {
