@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Warehouse } from '../warehouse.ts';
 import type { Client } from './client.ts';
 import { refusalOf, wordsOf } from './errors.ts';
-import { qualifiedName, text } from './names.ts';
+import { qualifiedName, tableName, text } from './names.ts';
 import { GOLDEN } from './own-tables.ts';
 import { STAGING } from './staging.ts';
 import { OWN, ownTable } from './system-tables.ts';
@@ -74,9 +74,34 @@ export async function checkService(client: Client): Promise<Result[]> {
         'may change rows',
         `GRANT \`roles/bigquery.dataEditor\` ON SCHEMA \`${project}\`.\`${client.dataset(OWN)}\` TO '${member}';`,
       ),
+      await readsOf(client),
     );
   }
   return results;
+}
+
+/** Tables that are looked at; each is one request. */
+const TABLES_MAX = 50;
+const GIB = 1024 ** 3;
+
+/** What the next loads are going to cost: BigQuery has no index, so a merge reads its table. */
+async function readsOf(client: Client): Promise<Result> {
+  const loaded = await client.rows(
+    `SELECT \`connection\`, \`table\`, MAX(\`loaded_at\`) AS last_load FROM ${ownTable(client, 'batches')} GROUP BY 1, 2 ORDER BY 3 DESC LIMIT ${TABLES_MAX}`,
+  );
+  const held: { name: string; bytes: number }[] = [];
+  for (const row of loaded) {
+    const [name, table] = [String(row['connection']), String(row['table'])];
+    const found = await client.table(client.dataset(name), tableName(table));
+    held.push({ name: `${name}.${table}`, bytes: found?.bytes ?? 0 });
+  }
+  const [largest] = held.toSorted((a, b) => b.bytes - a.bytes);
+  const sum = held.reduce((bytes, one) => bytes + one.bytes, 0);
+  const words =
+    largest === undefined
+      ? 'nothing has been loaded yet'
+      : `a load of each of ${held.length} tables reads ${(sum / GIB).toFixed(1)} GiB, of ${largest.name} ${(largest.bytes / GIB).toFixed(1)} GiB`;
+  return result('reads', true, words, '');
 }
 
 /** No grant mends a service that is away, or a project that is not there. */

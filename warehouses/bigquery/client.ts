@@ -24,6 +24,7 @@ const STAGING_MS_MAX = 86_400_000;
 
 const tableSchema = z.looseObject({
   numRows: z.string().optional(),
+  numBytes: z.string().optional(),
   expirationTime: z.string().optional(),
   schema: z
     .looseObject({
@@ -42,6 +43,7 @@ const tableSchema = z.looseObject({
 export interface CatalogTable {
   columns: TableColumn[];
   rows: number;
+  bytes: number;
   /** When the service drops it by itself, ms since 1970; null: never. */
   expiresMs: number | null;
 }
@@ -103,6 +105,7 @@ export async function openClient(config: BigqueryConfig, context: WarehouseConte
           type: catalogType(field),
         })),
         rows: Number(found.numRows ?? 0),
+        bytes: Number(found.numBytes ?? 0),
         expiresMs: expires === undefined ? null : Number(expires),
       };
     } catch (error) {

@@ -5,7 +5,7 @@ import { HeadwaterError } from '../../rules/errors.ts';
 import { literal } from '../sql.ts';
 import type { Client } from './client.ts';
 import { once } from './jobs.ts';
-import { qualifiedName } from './names.ts';
+import { qualifiedName, sha } from './names.ts';
 
 /** The dataset of the tables that staged files are loaded into, beside _headwater. */
 export const STAGING = '_headwater_staging';
@@ -88,7 +88,7 @@ export async function stage(client: Client, request: StageRequest): Promise<Stag
       },
     };
     await once(
-      `headwater_load_${name}`,
+      `headwater_load_${sha(dataset, name).slice(0, NAME_CHARS)}`,
       (id) => client.jobs.load({ id, configuration: { load }, labels, signal }, path),
       async () => (await found())?.rows === rows,
     );
