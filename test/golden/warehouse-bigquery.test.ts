@@ -4,6 +4,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { FieldType } from '../../schemas/object-schema.ts';
 import type { OwnTable } from '../../schemas/own-table.ts';
 import type { LoadTable } from '../../warehouses/batch-rules.ts';
+import { scriptOf } from '../../warehouses/bigquery/load.ts';
 import * as load from '../../warehouses/bigquery/load-sql.ts';
 import { columnName, datasetName } from '../../warehouses/bigquery/names.ts';
 import { historySql, mergeOwnSql } from '../../warehouses/bigquery/own-tables.ts';
@@ -94,7 +95,16 @@ const request = {
 };
 const about = { window: 'w_1', now: UNTIL };
 
+const part = {
+  ...{ statements: ['-- what the files bring'], staged: [], temporary: [rows.name] },
+  tally: {
+    ...{ inserted: load.countOf([rows.name], 'insert'), updated: load.countOf([rows.name], 'update') },
+    ...{ unchanged: load.countOf([rows.name], 'unchanged'), stale: load.countOf([rows.name], 'stale') },
+  },
+};
+
 const STATEMENTS: Record<string, string> = {
+  'load-script': scriptOf({ client, request, now: UNTIL }, [part, part]).join(';\n'),
   'system-tables': systemDdl(client).join(';\n\n'),
   'insert-intervals': insertIntervalsSql(
     client,

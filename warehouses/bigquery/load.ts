@@ -86,7 +86,7 @@ export async function findApplied(
  * An older batch of the same slice counts in no receipt any more. Only where there is one: a statement that changes this table
  * would stop every other load that does, too.
  */
-function replaceOthersSql(client: Client, { batch, window }: LoadRequest): string {
+function replaceOthersSql(client: Pick<Client, 'dataset'>, { batch, window }: LoadRequest): string {
   const batches = ownTable(client, 'batches');
   const others = `\`window\` = ${text(window.id)} AND \`slice\` = ${batch.slice} AND \`batch\` <> ${text(batch.id)} AND \`replaced_by\` IS NULL`;
   return `IF EXISTS (SELECT 1 FROM ${batches} WHERE ${others}) THEN UPDATE ${batches} SET \`replaced_by\` = ${text(batch.id)} WHERE ${others}; END IF`;
@@ -219,7 +219,10 @@ const sumOf = (parts: readonly Part[], name: keyof Tally): string =>
   parts.map(({ tally }) => tally[name]).join(' + ') || '0';
 
 /** The script of a load, from its first to its last statement. */
-export function scriptOf({ client, request, now }: Load, parts: readonly Part[]): string[] {
+export function scriptOf(
+  { client, request, now }: Pick<Load, 'request' | 'now'> & { client: Pick<Client, 'dataset'> },
+  parts: readonly Part[],
+): string[] {
   const { batch, window, schema } = request;
   const batches = ownTable(client, 'batches');
   const about = [
