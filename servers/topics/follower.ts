@@ -17,6 +17,7 @@ const STEADY_MS = 10_000;
 const HOLD_MS = 500;
 /** Events of one write: an inbox that is nearly full has room for them. */
 const KEPT_MAX = 100;
+const COUNT_EVERY_MS = 10_000;
 /** What is owed is visible to a run so long after the source's own delay. */
 const VISIBLE_MS = 5_000;
 
@@ -50,6 +51,8 @@ export class TopicFollower {
   #record: TopicRecord | undefined;
   #running: Promise<void> = Promise.resolve();
   #failed = false;
+  #counted = { events: 0, leftOut: 0, own: 0 };
+  #countedMs = 0;
 
   constructor(services: Services, followed: Followed, reader: TopicReader, times: FollowTimes = {}) {
     this.#services = services;
@@ -98,7 +101,8 @@ export class TopicFollower {
     const catchUp = new CatchUp(this.#services, record, this.#times.catchUpEveryMs);
     catchUp.start();
     try {
-      // A topic that nobody followed before has no past: the connection's own runs read what was.
+      // Without a place it is not known what was before the tip. A topic that nobody followed before has no past: the
+      // connection's own runs read that.
       const isBlind = record.topic.position === null && !isNew;
       let isFirst = true;
       for await (const batch of this.#reader.read(topic, record.topic.position, signal)) {
@@ -127,9 +131,19 @@ export class TopicFollower {
     // What is owed is safe before the place moves on; the place itself may come late.
     if (unnamed.length === 0 && since !== null && trouble === null) record.note(change);
     else await record.update(change);
-    const { events, leftOut, own } = batch;
-    if (events.length > 0 || leftOut > 0)
-      this.#log('info', 'followed', { events: events.length, leftOut, own });
+    this.#count(batch, nowMs);
+  }
+
+  /** A line now and then, whatever comes. */
+  #count({ events, leftOut, own }: TopicBatch, nowMs: number): void {
+    const counted = this.#counted;
+    counted.events += events.length;
+    counted.leftOut += leftOut;
+    counted.own += own;
+    if (nowMs - this.#countedMs < COUNT_EVERY_MS || counted.events + counted.leftOut === 0) return;
+    this.#log('info', 'followed', { ...counted });
+    this.#countedMs = nowMs;
+    this.#counted = { events: 0, leftOut: 0, own: 0 };
   }
 
   #owing(record: TopicRecord, objects: TopicBatch['unnamed']): Owed {
@@ -158,17 +172,13 @@ export class TopicFollower {
 
   async #failedWith(code: ErrorCode): Promise<void> {
     if (this.#ended.signal.aborted) return;
-    const record = this.#record;
     const isLost = code === 'POSITION_LOST';
     if (isLost) this.#log('warn', 'the source has lost our place: a run finds what was between', { code });
     else if (!this.#failed) this.#log('warn', 'a topic cannot be followed', { code });
     this.#failed = !isLost;
     // An inbox that cannot be written is the trouble itself; the place is read from it again.
-    await record
-      ?.update({
-        ...{ since: null, trouble: code },
-        ...(isLost && { position: null, owed: this.#owing(record, 'all') }),
-      })
+    await this.#record
+      ?.update({ since: null, trouble: code, ...(isLost && { position: null }) })
       .catch(() => undefined);
   }
 
