@@ -9,9 +9,10 @@ import {
   stateCase,
   textOf,
 } from '../audit-rows.ts';
+import type { Parameter } from '../pg-session.ts';
 import { literal, quote } from '../sql.ts';
 import type { ComparedRow, HeldVersion, LoadRequest, OpenQuarantine, WarehouseAudit } from '../warehouse.ts';
-import type { Client, Parameter, Session } from './client.ts';
+import type { Client, Session } from './client.ts';
 import { openTable } from './load.ts';
 import { keyColumns, ROWS, stagedColumns } from './load-sql.ts';
 import { checkNames } from './names.ts';

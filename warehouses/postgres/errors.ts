@@ -1,5 +1,5 @@
 import { HeadwaterError } from '../../rules/errors.ts';
-import { firstLine, messageOf } from '../sql.ts';
+import { codeOf, isGone, serverWords } from '../pg-errors.ts';
 
 /** "PostgreSQL Error Codes": the server is starting, ending or full; another writer was first; a lock or a time limit. */
 const PASSING: ReadonlySet<string> = new Set([
@@ -21,18 +21,8 @@ const PASSING: ReadonlySet<string> = new Set([
 ]);
 /** Wrong user, password or database, or no right: the operator has to do something, and a later try may work. */
 const REFUSED: ReadonlySet<string> = new Set(['28P01', '28000', '3D000', '42501']);
-const NETWORK = /^(?:ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|ENOTFOUND|ENOENT$)/;
-const BROKEN = /terminated|not queryable|timeout|ended|closed/i;
 
 export const TOO_COMPLEX = '54001';
-
-/** The five characters of the server, the driver's or Node's code; empty where there is none. */
-export function codeOf(error: unknown): string {
-  if (typeof error !== 'object' || error === null || !('code' in error)) return '';
-  return typeof error.code === 'string' ? error.code : '';
-}
-
-const isServers = (error: unknown): boolean => /^[0-9A-Z]{5}$/.test(codeOf(error));
 
 /** A value that this type does not take: a NUL character, JSON that is none by the server's rules, a time out of range. */
 export const isMisfit = (error: unknown): boolean =>
@@ -41,35 +31,7 @@ export const isMisfit = (error: unknown): boolean =>
 /** A key twice: in the index, or in one statement. */
 export const isRepeated = (error: unknown): boolean => ['23505', '21000'].includes(codeOf(error));
 
-export function isGone(error: unknown): boolean {
-  const code = codeOf(error);
-  if (isServers(error)) return code.startsWith('08') || code.startsWith('57P');
-  if (typeof error === 'object' && error !== null && 'errors' in error && Array.isArray(error.errors))
-    return error.errors.some(isGone);
-  return NETWORK.test(code) || BROKEN.test(messageOf(error));
-}
-
-/** I5: words of these classes are about names, rights and resources. Those of 22 and 23 quote values: only their code is told. */
-const PLAIN_CLASSES: ReadonlySet<string> = new Set([
-  '08',
-  '0A',
-  '25',
-  '28',
-  '3D',
-  '3F',
-  '40',
-  '42',
-  '53',
-  '54',
-  '55',
-  '57',
-]);
-
-export function wordsOf(error: unknown): string {
-  const code = codeOf(error);
-  if (!isServers(error)) return code === '' ? firstLine(error) : code;
-  return PLAIN_CLASSES.has(code.slice(0, 2)) ? `${firstLine(error)} (${code})` : `error ${code} of Postgres`;
-}
+export const wordsOf = (error: unknown): string => serverWords(error, 'Postgres');
 
 export function wrapped(what: string, error: unknown): HeadwaterError {
   if (error instanceof HeadwaterError) return error;

@@ -1,7 +1,8 @@
 import { wordsPattern } from '../query-rules.ts';
+import type { Parameter } from '../pg-session.ts';
 import { quote } from '../sql.ts';
 import type { PurgedRows, PurgeRequest, Warehouse } from '../warehouse.ts';
-import type { Parameter, Session } from './client.ts';
+import type { Session } from './client.ts';
 import { columnName, schemaName, tableName } from './names.ts';
 import { SCHEMA } from './own-tables.ts';
 import { columnsOf, tableColumns } from './schema.ts';

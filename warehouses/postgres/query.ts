@@ -12,9 +12,10 @@ import {
 } from '../query-rules.ts';
 import type { QueryAnswer } from '../warehouse.ts';
 import { HeadwaterError } from '../../rules/errors.ts';
+import { codeOf, isGone } from '../pg-errors.ts';
 import { literal, quote } from '../sql.ts';
 import type { Client, Session } from './client.ts';
-import { codeOf, isGone, wordsOf } from './errors.ts';
+import { wordsOf } from './errors.ts';
 
 /**
  * Functions that a read-only transaction does not stop: they reach files, other servers, other sessions, settings or locks, or run
