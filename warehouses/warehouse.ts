@@ -251,6 +251,11 @@ export interface WarehouseDefinition<Config extends z.ZodType = z.ZodType> {
   kind: string;
   /** Runs inside the worker, with its memory and cores. */
   embedded: boolean;
+  /**
+   * Where loads are counted or each has its price; absent: load as often as you like. Pushed changes land no more often than
+   * `everyMsMin`, and `plan` tells the loads of a day and `because`.
+   */
+  loads?: { everyMsMin: number; perObjectAndDayMax?: number; because: string };
   config: Config;
   connect(config: z.output<Config>, context: WarehouseContext): Promise<Warehouse>;
 }

@@ -88,7 +88,7 @@ export async function wire(
     const connections = new Map(
       Object.values(config.connections).map((connection) => [
         connection.name,
-        settingsOf(connection, ledger, log),
+        settingsOf(connection, { ledger, log, landMsMin: landMsMin(config) }),
       ]),
     );
     return {
@@ -231,7 +231,14 @@ async function claimStage(ledger: Ledger, id: string): Promise<void> {
     throw new HeadwaterError('STAGE_FOREIGN', `the ledger knows the stage ${known}, this one is ${id}`);
 }
 
-function settingsOf(connection: ConnectionConfig, ledger: Ledger, log: Log): ConnectionSettings {
+/** Pushed changes reach every warehouse together: the one that bears the fewest loads decides. */
+const landMsMin = (config: Config): number =>
+  Math.max(0, ...allWarehouses(config).map((part) => warehouseKind(part).loads?.everyMsMin ?? 0));
+
+function settingsOf(
+  connection: ConnectionConfig,
+  { ledger, log, landMsMin: landMs }: { ledger: Ledger; log: Log; landMsMin: number },
+): ConnectionSettings {
   const definition = sourceDefinition(connection.kind);
   if (definition === undefined) {
     throw new HeadwaterError(
@@ -270,7 +277,7 @@ function settingsOf(connection: ConnectionConfig, ledger: Ledger, log: Log): Con
     },
     ...(connection.webhooks && {
       webhooks: {
-        landEveryMs: connection.webhooks.landEvery,
+        landEveryMs: Math.max(connection.webhooks.landEvery, landMs),
         quietAfterMs: connection.webhooks.quietAfter,
         pollEveryMs: connection.webhooks.pollEvery,
       },

@@ -12,6 +12,7 @@ import { copyNames } from '../copies.ts';
 import { MANY, type Call, type Command } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { errorLine } from '../output.ts';
+import { loadLines } from '../loads.ts';
 import { plannedRefresh } from '../planned-refresh.ts';
 import { withSource, type OpenedSource } from '../source.ts';
 import { checkpointOf } from '../troubles.ts';
@@ -67,6 +68,8 @@ export const plan: Command = {
       for (const { object, also } of lines)
         if (also !== undefined) call.output.line(`${connection} ${object}: ${also}`);
     }
+    for (const one of call.json ? [] : chosenConnections(config, name))
+      for (const line of loadLines(config, one)) call.output.line(`${one.name} in ${line}`);
     const failing = plans.flatMap(({ connection, objects: lines }) =>
       lines.flatMap(({ object, error }) => (error === undefined ? [] : { connection, object, error })),
     );

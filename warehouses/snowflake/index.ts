@@ -27,9 +27,13 @@ import {
   writeRun,
 } from './system-tables.ts';
 
+/** Compute is paid for a minute at least whenever it wakes, and until it is put to sleep again. */
+const LOAD_MS_MIN = 5 * 60_000;
+
 export const snowflake = defineWarehouse({
   kind: 'snowflake',
   embedded: false,
+  loads: { everyMsMin: LOAD_MS_MIN, because: 'its compute would never sleep' },
   config: snowflakeConfigSchema,
   connect,
 });
