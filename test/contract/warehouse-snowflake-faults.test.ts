@@ -6,7 +6,7 @@ import { openBench, windowOf, type Bench } from './warehouse-fixture.ts';
 import { code, EVOLVE, NAME, none, row, signal, tally } from './warehouse-harness.ts';
 
 const missing = await fakesnowMissing();
-const when = missing === undefined ? test : test.skip;
+const when = missing !== undefined ? test.skip : test;
 if (missing !== undefined) process.stderr.write(`SKIPPED: faults of the warehouse Snowflake, ${missing}\n`);
 
 let server: TestSnowflake;
