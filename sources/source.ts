@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { Mapping } from '../mapping/mapping.ts';
 import type { InboxEvent } from '../schemas/inbox.ts';
 import type { Instant } from '../schemas/instant.ts';
-import type { ObjectSchema } from '../schemas/object-schema.ts';
+import type { FieldType, ObjectSchema } from '../schemas/object-schema.ts';
 import type { Cursor, PageFormat } from '../schemas/page.ts';
 import type { Quota } from '../schemas/quota.ts';
 import type { Interval, Slice } from '../schemas/window.ts';
@@ -249,9 +249,18 @@ export interface SourceCapabilities {
 }
 
 /** A definition closes over its own config type: a registry is one line per system and needs no casts. */
+/** A type as the source names it, and what it becomes here. Null: fields of it are left out, and `note` says why. */
+export interface SourceType {
+  name: string;
+  type: FieldType | null;
+  note?: string;
+}
+
 export interface SourceDefinition<Config extends z.ZodType = z.ZodType> {
   kind: string;
   config: Config;
+  /** Every type that its documentation names; docs/types.md shows them in every warehouse. */
+  types: readonly SourceType[];
   capabilities: SourceCapabilities;
   /** Ready mappings of standard objects to the shared entities; a configuration may replace each. */
   mappings?: Readonly<Record<string, readonly Mapping[]>>;

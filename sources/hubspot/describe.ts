@@ -2,10 +2,11 @@ import { z } from 'zod';
 import { createHash } from 'node:crypto';
 import { HeadwaterError } from '../../rules/errors.ts';
 import { snakeCase, warehouseNames } from '../../rules/naming.ts';
-import type { Field, FieldType, ObjectSchema } from '../../schemas/object-schema.ts';
+import type { Field, ObjectSchema } from '../../schemas/object-schema.ts';
 import { pairOf, pairSchema } from './associations.ts';
 import type { HubspotClient } from './client.ts';
 import { DELETED_FIELD, fieldNameOf, KEY_FIELD, STAMP_FIELD, stampProperty } from './records.ts';
+import { fieldType } from './types.ts';
 
 const propertySchema = z.object({
   name: z.string(),
@@ -17,20 +18,6 @@ const propertySchema = z.object({
 export type Property = z.infer<typeof propertySchema>;
 
 const propertiesSchema = z.object({ results: z.array(propertySchema) });
-
-/** HubSpot keeps numbers as decimal text; a value with more digits widens the column, and none is rounded. */
-const NUMBER: FieldType = { kind: 'decimal', precision: 22, scale: 4 };
-const TYPES: Record<string, FieldType> = {
-  number: NUMBER,
-  bool: { kind: 'boolean' },
-  date: { kind: 'date' },
-  datetime: { kind: 'timestamp' },
-};
-
-/** Everything else is text: enumerations (several choices are one text, split by `;`), phone numbers, JSON, coordinates. */
-export function fieldType(property: Pick<Property, 'type'>): FieldType {
-  return TYPES[property.type] ?? { kind: 'string' };
-}
 
 export async function describeObject(
   client: HubspotClient,

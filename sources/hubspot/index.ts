@@ -32,6 +32,7 @@ import { mappings } from './mappings.ts';
 import { count, planExtract } from './plan.ts';
 import { probeAll } from './probe.ts';
 import { recordStamps } from './stamps.ts';
+import { types } from './types.ts';
 import { writeRecord } from './write.ts';
 import { webhooks } from './webhooks.ts';
 
@@ -112,6 +113,7 @@ class HubspotSource implements Source {
 
 export const hubspot = defineSource({
   kind: 'hubspot',
+  types,
   config: hubspotConfigSchema,
   capabilities: {
     deletions: true,

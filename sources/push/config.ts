@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { FieldType } from '../../schemas/object-schema.ts';
+import { SIMPLE } from './types.ts';
 
-const SIMPLE = ['string', 'boolean', 'integer', 'double', 'date', 'time', 'timestamp', 'json'] as const;
 const DIGITS_MAX = 38;
 
 /** `string`, `decimal(18,2)`, …: becomes a type that every warehouse can hold. */

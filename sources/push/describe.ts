@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { snakeCase, warehouseNames } from '../../rules/naming.ts';
-import type { FieldType, ObjectSchema } from '../../schemas/object-schema.ts';
+import type { ObjectSchema } from '../../schemas/object-schema.ts';
 import type { PushedObject } from './config.ts';
+import { wordOf } from './types.ts';
 
 /** As the configuration declares it. */
 export function describeObject(object: string, table: string, declared: PushedObject): ObjectSchema {
@@ -24,8 +25,4 @@ export function describeObject(object: string, table: string, declared: PushedOb
     })),
   };
   return { ...body, hash: createHash('sha256').update(JSON.stringify(body)).digest('hex') };
-}
-
-function wordOf(type: FieldType): string {
-  return type.kind === 'decimal' ? `decimal(${type.precision},${type.scale})` : type.kind;
 }

@@ -15,6 +15,7 @@ import {
 } from '../source.ts';
 import { objectsOf, pushConfigSchema, type PushConfig, type PushedObject } from './config.ts';
 import { describeObject } from './describe.ts';
+import { types } from './types.ts';
 import { webhooks } from './webhooks.ts';
 
 /** Any system that sends its records itself: there is nothing to read, so every question about the past is answered with 'unknown'. */
@@ -94,6 +95,7 @@ function unreadable(): HeadwaterError {
 
 export const push = defineSource({
   kind: 'push',
+  types,
   config: pushConfigSchema,
   capabilities: {
     deletions: false,

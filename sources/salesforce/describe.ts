@@ -2,11 +2,12 @@ import type { DescribeSObjectResult } from 'jsforce';
 import { createHash } from 'node:crypto';
 import { HeadwaterError } from '../../rules/errors.ts';
 import { snakeCase, warehouseNames } from '../../rules/naming.ts';
-import type { Field, FieldType, ObjectSchema } from '../../schemas/object-schema.ts';
+import type { Field, ObjectSchema } from '../../schemas/object-schema.ts';
 import { statusOf } from './api-error.ts';
 import type { Catalog } from './catalog.ts';
 import type { SalesforceClient } from './client.ts';
 import type { SalesforceConfig } from './config.ts';
+import { fieldType, isLeftOut } from './types.ts';
 
 type SourceField = DescribeSObjectResult['fields'][number];
 
@@ -14,23 +15,6 @@ type SourceField = DescribeSObjectResult['fields'][number];
 const STAMP_FIELDS = ['SystemModstamp', 'LastModifiedDate', 'CreatedDate', 'LoginTime'] as const;
 const KEY_FIELD = 'Id';
 const DELETED_FIELD = 'IsDeleted';
-const DECIMAL_DIGITS_MAX = 38;
-
-const SIMPLE_TYPES: Record<
-  string,
-  FieldType['kind'] & ('string' | 'boolean' | 'integer' | 'date' | 'time' | 'timestamp' | 'json')
-> = {
-  boolean: 'boolean',
-  int: 'integer',
-  long: 'integer',
-  date: 'date',
-  datetime: 'timestamp',
-  time: 'time',
-  complexvalue: 'json',
-  json: 'json',
-};
-/** Compounds repeat their parts, which are fields of their own; base64 is a file, not a value. */
-const LEFT_OUT = new Set(['address', 'location', 'base64']);
 
 /** Describes objects afresh on each call and remembers the last answer for `cached`. */
 export class Describer {
@@ -85,7 +69,7 @@ export function toObjectSchema(
   const deleted = names.has(DELETED_FIELD) ? DELETED_FIELD : null;
   const kept = new Set<string | null>([KEY_FIELD, stamp, deleted]);
   const wanted = described.fields.filter((field) => {
-    if (LEFT_OUT.has(field.type)) return false;
+    if (isLeftOut(field.type)) return false;
     if (kept.has(field.name)) return true;
     if (choice.include !== undefined && !choice.include.includes(field.name)) return false;
     return choice.exclude?.includes(field.name) !== true;
@@ -115,21 +99,6 @@ function toField(field: SourceField, columns: ReadonlyMap<string, string>): Fiel
     calculated: field.calculated,
     custom: field.custom,
   };
-}
-
-/** Unknown types become text, which holds every value. */
-export function fieldType(
-  field: Pick<SourceField, 'type' | 'precision' | 'scale'> & { name?: string },
-): FieldType {
-  // The coordinates of an address or a geolocation are doubles whatever precision their describe shows.
-  if (field.type === 'double' && /(Latitude|Longitude)(__s)?$/.test(field.name ?? ''))
-    return { kind: 'double' };
-  if (field.type === 'double' || field.type === 'currency' || field.type === 'percent') {
-    const { precision, scale } = field;
-    const exact = precision >= 1 && precision <= DECIMAL_DIGITS_MAX && scale >= 0 && scale <= precision;
-    return exact ? { kind: 'decimal', precision, scale } : { kind: 'double' };
-  }
-  return { kind: SIMPLE_TYPES[field.type] ?? 'string' };
 }
 
 function unknownObject(object: string): HeadwaterError {

@@ -31,6 +31,7 @@ import { mappings } from './mappings.ts';
 import { planExtract } from './plan.ts';
 import { listChanges, probeAll } from './probe.ts';
 import { countOrUnknown, jsonPage, recordStamps } from './query.ts';
+import { types } from './types.ts';
 import { topics, webhooks } from './webhooks.ts';
 import { IDS_PER_QUERY_MAX, readByIds } from './wide.ts';
 import { writeRecord } from './write.ts';
@@ -147,6 +148,7 @@ class SalesforceSource implements Source {
 
 export const salesforce = defineSource({
   kind: 'salesforce',
+  types,
   config: salesforceConfigSchema,
   capabilities: {
     deletions: true,

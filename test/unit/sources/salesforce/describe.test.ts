@@ -2,8 +2,9 @@ import { expect, test } from '@jest/globals';
 import type { DescribeSObjectResult } from 'jsforce';
 import { whyNot } from '../../../../sources/salesforce/catalog.ts';
 import { salesforceConfigSchema } from '../../../../sources/salesforce/config.ts';
-import { fieldType, toObjectSchema } from '../../../../sources/salesforce/describe.ts';
+import { toObjectSchema } from '../../../../sources/salesforce/describe.ts';
 import { idleCallsPerDay, parseLimitInfo, quotaOf } from '../../../../sources/salesforce/limits.ts';
+import { fieldType } from '../../../../sources/salesforce/types.ts';
 
 type SourceField = DescribeSObjectResult['fields'][number];
 
