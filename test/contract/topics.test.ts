@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HeadwaterError } from '../../rules/errors.ts';
 import { salesforceConfigSchema } from '../../sources/salesforce/config.ts';
+import { salesforce } from '../../sources/salesforce/index.ts';
 import { PubSubReader } from '../../sources/salesforce/pubsub.ts';
 import type { Inbox } from '../../stores/inbox/inbox.ts';
 import { openInbox } from '../../stores/inbox/open.ts';
@@ -14,6 +15,10 @@ beforeEach(async () => {
 });
 afterEach(async () => await world.stop());
 
+const CONTEXT = {
+  ...{ connection: CRM, now: Date.now, log: () => undefined },
+  ...{ acquire: () => Promise.resolve(), reportQuota: () => undefined },
+};
 const idOf = (index: number, object = 'Contact') => world.sandbox.data.idOf(object, index);
 const touch = (index: number) => world.sandbox.data.update('Contact', index, { Title: `t${index}` });
 /** Until its place is known: from here on nothing is missed. */
@@ -127,6 +132,23 @@ describe('following', () => {
     await has(2);
     await sleep(100);
     expect((await world.records()).toSorted()).toEqual([idOf(1), idOf(1, 'Account')].toSorted());
+  });
+
+  test('a change that we wrote ourselves is known as ours, and is a hint like any other', async () => {
+    world.follow();
+    await placed();
+    const { loginUrl, clientId, clientSecret } = world.sandbox;
+    const auth = { grant: 'client_credentials' as const, clientId, clientSecret };
+    const config = salesforceConfigSchema.parse({ kind: 'salesforce', loginUrl, auth, objects: 'all' });
+    const source = salesforce.connect(config, CONTEXT);
+    const schema = await source.describe('Contact');
+    const request = { schema, record: idOf(5), values: { Title: 'Ours' }, unlessChangedSince: null };
+    const { outcome } = (await source.write?.(request, new AbortController().signal)) ?? {};
+    expect(outcome).toBe('written');
+    await source.close();
+    await has(1);
+    expect(await world.records()).toEqual([idOf(5)]);
+    await until(() => Promise.resolve(logged('"own":1').length === 1));
   });
 
   test('a keepalive counts as heard, and moves the place, without an event', async () => {
@@ -276,10 +298,7 @@ describe('a service that falls silent', () => {
     const config = salesforceConfigSchema.parse({ kind: 'salesforce', loginUrl, auth, objects: 'all' });
     const pushed = { objects: 'all' as const, exclude: [], own: {} };
     const given = { config, endpoint: world.pubsub.url, organizationId: null, pushed, silentMsMax: 500 };
-    const reader = new PubSubReader(given, {
-      ...{ connection: CRM, now: Date.now, log: () => undefined },
-      ...{ acquire: () => Promise.resolve(), reportQuota: () => undefined },
-    });
+    const reader = new PubSubReader(given, CONTEXT);
     const heard: string[] = [];
     let place: string | null = null;
     const listen = async (most: number) => {
