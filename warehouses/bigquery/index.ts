@@ -28,9 +28,18 @@ import {
   writeRun,
 } from './system-tables.ts';
 
+/** A load and a merge take seconds each, however few rows they bring, and a merge reads its table. */
+const LOAD_MS_MIN = 60_000;
+/** "Load jobs per table per day"; failed ones count. Ours go into tables of their own, which keeps clear of it. */
+const LOADS_PER_DAY_MAX = 1_500;
+
 export const bigquery = defineWarehouse({
   kind: 'bigquery',
   embedded: false,
+  loads: {
+    ...{ everyMsMin: LOAD_MS_MIN, perObjectAndDayMax: LOADS_PER_DAY_MAX },
+    because: 'each merge takes seconds and reads its table',
+  },
   config: bigqueryConfigSchema,
   connect,
 });
