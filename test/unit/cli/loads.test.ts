@@ -29,3 +29,10 @@ test('runs and pushed changes are loads, and the latter come no more often than 
     'snowflake: at most 168 loads per object and day (24 by runs; 144 of pushed changes)',
   ]);
 });
+
+test('more loads than the warehouse takes in a day are marked', () => {
+  const [often = ''] = loadLines(config('bigquery'), connection(MINUTE_MS, 5_000));
+  expect(often).toMatch(/^✗ bigquery: at most 2,880 loads per object and day of 1,500 that it takes/);
+  const [hourly = ''] = loadLines(config('bigquery'), connection(60 * MINUTE_MS, 5_000));
+  expect(hourly).toMatch(/^bigquery: at most 1,464 .* no more often than every 1m/);
+});
