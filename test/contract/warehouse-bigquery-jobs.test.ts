@@ -8,6 +8,7 @@ import type { HeadwaterError } from '../../rules/errors.ts';
 import { openClient, told } from '../../warehouses/bigquery/client.ts';
 import type { Client } from '../../warehouses/bigquery/client.ts';
 import { bigqueryConfigSchema } from '../../warehouses/bigquery/config.ts';
+import { checkService } from '../../warehouses/bigquery/check.ts';
 import { inTurn, labelsOf, once } from '../../warehouses/bigquery/jobs.ts';
 import { startFakeBigquery } from '../support/fake-bigquery.ts';
 import type { FakeBigquery } from '../support/fake-bigquery.ts';
@@ -141,4 +142,27 @@ test('jobs carry who asked for them, in the letters that a label may have', asyn
     object: 'contact__c',
     run: `0199-${'x'.repeat(58)}`,
   });
+});
+
+test('check prints the grant that is missing as a command, and asks no more where nothing answers', async () => {
+  const denied = { refusal: { status: 403, reason: 'accessDenied' } };
+  fake.plan = [{}, denied];
+  const results = await checkService(client);
+  expect(results.map(({ check, ok }) => [check, ok])).toEqual([
+    ['bigquery', true],
+    ['dataset _headwater', false],
+    ['dataset _headwater_staging', true],
+    ['dataset golden', true],
+  ]);
+  expect(results[1]?.remedy).toBe(
+    'gcloud projects add-iam-policy-binding fake-project --member=nobody --role=roles/bigquery.user',
+  );
+  fake.plan = [denied];
+  const [only, ...more] = await checkService(client);
+  expect([only?.ok, only?.remedy, more]).toEqual([
+    false,
+    expect.stringContaining('roles/bigquery.jobUser'),
+    [],
+  ]);
+  expect(fake.jobs).toEqual([]);
 });

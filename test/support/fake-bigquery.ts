@@ -32,8 +32,9 @@ export interface FakeBigquery {
 }
 
 const bodySchema = z.looseObject({
-  jobReference: z.looseObject({ jobId: z.string() }),
+  jobReference: z.looseObject({ jobId: z.string().optional() }),
   configuration: z.looseObject({
+    dryRun: z.boolean().optional(),
     labels: z.record(z.string(), z.string()).optional(),
     query: z.looseObject({ query: z.string() }).optional(),
   }),
@@ -65,7 +66,7 @@ export async function startFakeBigquery(): Promise<FakeBigquery> {
   };
   const make = (response: ServerResponse, text: string): void => {
     const { jobReference, configuration } = bodySchema.parse(JSON.parse(text));
-    const id = jobReference.jobId;
+    const id = jobReference.jobId ?? '';
     if (jobs.some((job) => job.id === id)) {
       refuse(response, 409, 'duplicate', `Already Exists: Job fake-project:EU.${id}`);
       return;
@@ -73,6 +74,10 @@ export async function startFakeBigquery(): Promise<FakeBigquery> {
     const outcome = fake.plan.shift() ?? {};
     if (outcome.refusal !== undefined) {
       refuse(response, outcome.refusal.status, outcome.refusal.reason);
+      return;
+    }
+    if (configuration.dryRun === true) {
+      answer(response, { statistics: { query: { statementType: 'SELECT' } } });
       return;
     }
     const about = { sql: configuration.query?.query ?? '', labels: configuration.labels ?? {} };
