@@ -20,6 +20,7 @@ import { realTime } from './real-time.ts';
 import { temporalCost } from './temporal-cost.ts';
 import { warehouseBigquery } from './warehouse-bigquery.ts';
 import { warehousePostgres } from './warehouse-postgres.ts';
+import { warehouseSnowflake } from './warehouse-snowflake.ts';
 
 const MEASUREMENTS: Record<string, (options: BenchOptions) => Promise<Figure[]>> = {
   'first-load': firstLoad,
@@ -32,6 +33,7 @@ const MEASUREMENTS: Record<string, (options: BenchOptions) => Promise<Figure[]>>
   'claims-postgres': claimsInPostgres,
   'warehouse-postgres': warehousePostgres,
   'warehouse-bigquery': warehouseBigquery,
+  'warehouse-snowflake': warehouseSnowflake,
   'profile-reads': profileReads,
   'real-time': realTime,
 };

@@ -15,6 +15,7 @@ import { SYSTEM_COLUMNS } from '../../warehouses/snowflake/schema.ts';
 import {
   copySql,
   createStagingSql,
+  inspectSql,
   keyColumns,
   leftOutSql,
   partialColumns,
@@ -109,7 +110,9 @@ const STATEMENTS: Record<string, string> = {
   'load-put': putSql("/tmp/it's/rows.parquet", '_HEADWATER.LOADS', 'headwater/1'),
   'load-copy': copySql(tables.rows, '_HEADWATER.LOADS', 'headwater/1'),
   'load-staging': createStagingSql(tables.rows, rows),
+  'load-inspect': inspectSql(table.stagedKey, rows, ['/stage/a']),
   'load-staged-rows': stagedSql(rows, ['/stage/a', '/stage/b']),
+  'load-staged-carefully': stagedSql(rows, ['/stage/a'], true),
   'load-staged-tombstones': stagedSql(keyColumns(table, ['_VERSION', '_CONFIRMED_AT']), ['/stage/gone']),
   'load-left-out': leftOutSql(request, table, rows, { paths: ['/stage/a'], now: UNTIL }).join(';\n'),
   'load-plan-rows': load.planRowsSql(table, tables),

@@ -15,7 +15,7 @@ export function answeringNumbers(warehouse: Warehouse): Warehouse {
     rows: rows.map((row) =>
       row.map((value, at) => {
         const { name = '' } = columns[at] ?? {};
-        return NUMBER.test(name) || name === 'IDLE' ? Number(value) : value;
+        return NUMBER.test(name) || name === 'idle' ? Number(value) : value;
       }),
     ),
   });

@@ -156,15 +156,16 @@ async function stage(session: Session, staging: Staging, load: Load): Promise<St
   const lines = await asideSql(session, load);
   const staged: Staged = { rows: undefined, tombstones: undefined, aside: [] };
   if (paths.length > 0) {
-    const [found] = await session.staged.rows(inspectSql(table.stagedKey, paths));
-    checkShaped(request, Number(found?.['rows']), Number(found?.['keys']));
     const columns = rowColumns(table);
-    const filled = await staging.fill(columns, stagedSql(columns, paths));
+    const [found] = await session.staged.rows(inspectSql(table.stagedKey, columns, paths));
+    checkShaped(request, Number(found?.['rows']), Number(found?.['keys']));
+    const careful = Number(found?.['misfits']) > 0;
+    const filled = await staging.fill(columns, stagedSql(columns, paths, careful));
     if (filled.rows !== request.batch.counts.shaped)
       throw brokenFile(request, `gave ${filled.rows} rows, ${request.batch.counts.shaped} were shaped`);
     const plan = await staging.table(statement.planColumns(table));
     staged.rows = { tables: { rows: filled.table, plan }, count: filled.rows };
-    lines.push(...leftOutSql(request, table, columns, { paths, now }));
+    if (careful) lines.push(...leftOutSql(request, table, columns, { paths, now }));
   }
   if (tombstones !== null) {
     const columns = keyColumns(table, ['_VERSION', '_CONFIRMED_AT']);

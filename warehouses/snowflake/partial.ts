@@ -10,6 +10,7 @@ import type { Tables } from './load-sql.ts';
 import { moment, SYSTEM, text } from './names.ts';
 import { lockSql } from './schema.ts';
 import {
+  inspectSql,
   keyColumns,
   leftOutSql,
   partialColumns,
@@ -37,9 +38,11 @@ export async function loadPartial(session: Session, request: LoadRequest, now: s
     const lines = files.quarantine === null ? [] : [quarantineSql(request, files.quarantine, now)];
     let tables: Tables | undefined;
     if (files.rows.length > 0) {
-      const { table: rows } = await staging.fill(columns, stagedSql(columns, files.rows));
+      const [found] = await session.staged.rows(inspectSql(table.stagedKey, columns, files.rows));
+      const careful = Number(found?.['misfits']) > 0;
+      const { table: rows } = await staging.fill(columns, stagedSql(columns, files.rows, careful));
       tables = { rows, plan: await staging.table(planColumns(table)) };
-      lines.push(...leftOutSql(request, table, columns, { paths: files.rows, now }));
+      if (careful) lines.push(...leftOutSql(request, table, columns, { paths: files.rows, now }));
     }
     const aside = await stageAside(session, staging, lines);
     return session.atomically(async () => {

@@ -14,6 +14,7 @@ import { literal, quote } from '../sql.ts';
 import type { QueryAnswer } from '../warehouse.ts';
 import type { Client, Session } from './client.ts';
 import { codeOf, isGone, isTimeout, wordsOf } from './errors.ts';
+import { folded } from './names.ts';
 
 /** Rows of an export that are in memory at once. */
 const EXPORT_ROWS = 50_000;
@@ -79,7 +80,7 @@ export function runQuery(client: Client, sql: string, rowsMax: number): Promise<
     const limited = `SELECT * FROM ${inBrackets(sql)} LIMIT ${Math.trunc(rowsMax) + 1}`;
     const { columns, rows } = await session.answer(limited, [], OPTIONS);
     return {
-      columns: columns.map((column) => ({ name: column.getName(), type: typeName(column) })),
+      columns: columns.map((column) => ({ name: nameOf(column), type: typeName(column) })),
       rows: rows.slice(0, rowsMax).map((row) => row.map((value, at) => jsonSafe(value, columns[at]))),
       truncated: rows.length > rowsMax,
     };
@@ -92,6 +93,12 @@ function jsonSafe(value: unknown, column: Column | undefined): unknown {
   if (column?.getType() !== 'real') return value;
   const number = Number(value);
   return Number.isFinite(number) ? number : value;
+}
+
+/** As the other warehouses name it: what was folded to upper case comes back in small letters. */
+function nameOf(column: Column): string {
+  const name = column.getName();
+  return name === folded(name) ? name.toLowerCase() : name;
 }
 
 const typeName = (column: Column): string =>
@@ -118,7 +125,7 @@ export async function runExport(client: Client, sql: string, path: string): Prom
     const between = staged.temporary('json');
     try {
       const { columns, rows } = await session.answer(`SELECT * FROM ${inBrackets(sql)}`, [], OPTIONS);
-      const names = uniqueNames(columns.map((column) => column.getName().toLowerCase()));
+      const names = uniqueNames(columns.map(nameOf));
       for (let at = 0; at < rows.length || at === 0; at += EXPORT_ROWS)
         await appendFile(between, linesOf(names, rows.slice(at, at + EXPORT_ROWS)), { mode: 0o600 });
       const typed = names.map((name) => `${literal(name)}: 'VARCHAR'`);

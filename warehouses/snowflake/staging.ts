@@ -112,41 +112,61 @@ function misfit({ columnType, value }: StagedColumn): string | undefined {
 
 const parquet = (paths: readonly string[]): string => `read_parquet([${paths.map(literal).join(', ')}])`;
 
-/** Of the staged rows: how many, and how many distinct keys; hashes are counted faster than texts. For DuckDB. */
-export const inspectSql = (stagedKey: string, paths: readonly string[]): string =>
-  `SELECT count(*) AS rows, count(DISTINCT hash(${stagedKey})) AS keys FROM ${parquet(paths)}`;
-
-/** Staged rows under the names of the staging table; a value that its column does not take is left out. For DuckDB. */
-export function stagedSql(columns: readonly StagedColumn[], paths: readonly string[]): string {
-  const values = columns.map((column) => {
+const misfits = (
+  columns: readonly StagedColumn[],
+): { column: StagedColumn; field: string; wrong: string }[] =>
+  columns.flatMap((column) => {
     const wrong = column.field === undefined ? undefined : misfit(column);
-    const value =
-      wrong === undefined ? column.value : `CASE WHEN ${wrong} THEN NULL ELSE ${column.value} END`;
+    return wrong === undefined || column.field === undefined ? [] : [{ column, field: column.field, wrong }];
+  });
+
+/**
+ * Of the staged rows: how many, how many distinct keys (hashes are counted faster than texts), and how many have a value that its
+ * column does not take. For DuckDB.
+ */
+export function inspectSql(
+  stagedKey: string,
+  columns: readonly StagedColumn[],
+  paths: readonly string[],
+): string {
+  const wrong = ['FALSE', ...misfits(columns).map((one) => one.wrong)].join(' OR ');
+  return (
+    `SELECT count(*) AS rows, count(DISTINCT hash(${stagedKey})) AS keys, count(*) FILTER (WHERE ${wrong}) AS misfits ` +
+    `FROM ${parquet(paths)}`
+  );
+}
+
+/** Staged rows under the names of the staging table; `careful`: without values that their column does not take. For DuckDB. */
+export function stagedSql(
+  columns: readonly StagedColumn[],
+  paths: readonly string[],
+  careful = false,
+): string {
+  const wrong = new Map(careful ? misfits(columns).map((one) => [one.column, one.wrong]) : []);
+  const values = columns.map((column) => {
+    const when = wrong.get(column);
+    const value = when === undefined ? column.value : `CASE WHEN ${when} THEN NULL ELSE ${column.value} END`;
     return `${value} AS ${quote(column.name)}`;
   });
   return `SELECT ${values.join(', ')} FROM ${parquet(paths)}`;
 }
 
-/** Lines of the quarantine for what `stagedSql` leaves out; none where every type takes all. For DuckDB. */
-export function leftOutSql(
+/** Lines of the quarantine for what a careful `stagedSql` leaves out. For DuckDB. */
+export const leftOutSql = (
   request: LoadRequest,
   table: LoadTable,
   columns: readonly StagedColumn[],
   { paths, now }: { paths: readonly string[]; now: string },
-): string[] {
-  return columns.flatMap((column) => {
-    const wrong = column.field === undefined ? undefined : misfit(column);
-    if (wrong === undefined || column.field === undefined) return [];
-    // A text that is too long is too long for the quarantine, too.
-    const value =
-      column.columnType === 'DATE' || column.columnType === 'TIMESTAMP_TZ' ? column.value : 'NULL';
+): string[] =>
+  misfits(columns).map(({ column: { columnType, value }, field, wrong }) => {
     const line = {
-      ...{ record: table.stagedKey, field: literal(column.field), value, raw: 'NULL', now },
+      ...{ record: table.stagedKey, field: literal(field), raw: 'NULL', now },
+      // A text that is too long is too long for the quarantine, too.
+      value: columnType === 'DATE' || columnType === 'TIMESTAMP_TZ' ? value : 'NULL',
       reason: literal(NOT_TAKEN),
     };
-    return [`SELECT ${asideValues(request, line)} FROM ${parquet(paths)} WHERE ${wrong}`];
+    return `SELECT ${asideValues(request, line)} FROM ${parquet(paths)} WHERE ${wrong}`;
   });
-}
 
 /** Expressions of one line of the quarantine, under the names of its columns. For DuckDB. */
 export function asideValues(
