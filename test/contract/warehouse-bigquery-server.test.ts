@@ -197,6 +197,25 @@ if (missing !== undefined) process.stderr.write(`SKIPPED: what only BigQuery has
     expect(await rows('SELECT COUNT(*), COUNT(DISTINCT id) FROM hw_crm.both')).toEqual([['50', '50']]);
   });
 
+  test('two batches of one content keep apart: the proof of one takes nothing from the other', async () => {
+    const schema = { ...NAME, table: 'twins' };
+    await warehouse.migrate('crm', schema, EVOLVE);
+    const [one, two] = await Promise.all(
+      ['twin_1', 'twin_2'].map((id) =>
+        bench.batch(schema, { csv: [row('1', 1, 'same')] }, { window: windowOf('twins'), id }),
+      ),
+    );
+    if (one === undefined || two === undefined) throw new Error('no batches');
+    const staged = () =>
+      rows('SELECT table_name FROM hw__headwater_staging.INFORMATION_SCHEMA.TABLES ORDER BY 1');
+    const before = await staged();
+    await warehouse.load(one, signal);
+    await warehouse.load({ ...two, batch: { ...two.batch, slice: 1 } }, signal);
+    expect((await staged()).length - before.length).toBe(2);
+    await warehouse.verify(one);
+    expect((await staged()).length - before.length).toBe(1);
+  });
+
   test('a statement is refused by its own words, not by what stands in texts and comments', async () => {
     for (const sql of [
       "SELECT * FROM EXTERNAL_QUERY('eu.c', 'SELECT 1')",

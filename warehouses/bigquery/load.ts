@@ -9,7 +9,7 @@ import { raised } from './errors.ts';
 import { inTurn, labelsOf, once } from './jobs.ts';
 import * as statement from './load-sql.ts';
 import { checkNames, columnName, moment, quoted, sha, text } from './names.ts';
-import { dropStaged, fromFiles, stage } from './staging.ts';
+import { dropStaged, fromFiles, isUnstaged, stage } from './staging.ts';
 import type { StagedColumn, StagedTable } from './staging.ts';
 import { lockSql, overtaken, ownTable, quarantineInto } from './system-tables.ts';
 import { placeFields } from './types.ts';
@@ -109,6 +109,8 @@ export const labelled = ({ window }: LoadRequest): Record<string, string> =>
     window: window.id,
   });
 
+const ownerOf = ({ batch, window }: LoadRequest): string => `${window.id}/${batch.id}`;
+
 export function stageRows(
   { client, request, signal }: Pick<Load, 'client' | 'request' | 'signal'>,
   paths: readonly string[],
@@ -116,7 +118,8 @@ export function stageRows(
 ): Promise<StagedTable> {
   const staged = columns.map(({ name, staged: type, value }) => ({ name, staged: type, value }));
   return stage(client, {
-    ...{ sources: paths, columns: staged, from: fromFiles(paths), labels: labelled(request), signal },
+    ...{ owner: ownerOf(request), sources: paths, columns: staged, from: fromFiles(paths) },
+    ...{ labels: labelled(request), signal },
   });
 }
 
@@ -204,6 +207,7 @@ export async function asidePart(
   const [counted] = await client.staged.rows(`SELECT count(*) AS rows ${from}`);
   if (Number(counted?.['rows']) === 0) return none;
   const staged = await stage(client, {
+    owner: ownerOf(request),
     sources: [...rows, ...(quarantine === null ? [] : [quarantine])],
     columns: ASIDE_COLUMNS.map((name) => ({ name, staged: 'STRING', value: name })),
     ...{ from, labels: labelled(request), signal },
@@ -270,7 +274,7 @@ export async function commitBatch(load: Load, parts: readonly Part[]): Promise<O
     }
   } catch (error) {
     if (raised(error) === 'repeated') throw repeatedKey(table.target);
-    if (raised(error) !== 'overtaken') throw error;
+    if (raised(error) !== 'overtaken' && !isUnstaged(error)) throw error;
     await look();
   }
   if (found === undefined) throw overtaken(`loading batch ${batch.id}`);

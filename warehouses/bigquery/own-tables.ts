@@ -32,6 +32,7 @@ export async function mergeOwnTables(
     await createOwnTable(client, table);
     const columns = ownColumns(table);
     const one = await stage(client, {
+      owner: `golden/${table.name}`,
       sources: [file],
       columns: columns.map(({ name, staged: type, value }) => ({ name, staged: type, value })),
       ...{ from: fromNdjson(table, file), labels: { table: 'golden' }, signal },

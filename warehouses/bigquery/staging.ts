@@ -4,6 +4,7 @@ import { rm } from 'node:fs/promises';
 import { HeadwaterError } from '../../rules/errors.ts';
 import { literal } from '../sql.ts';
 import type { Client } from './client.ts';
+import { isMissing, refusalOf } from './errors.ts';
 import { once } from './jobs.ts';
 import { qualifiedName, sha } from './names.ts';
 
@@ -41,6 +42,8 @@ export interface StagedTable {
 }
 
 export interface StageRequest {
+  /** Whom the rows are for: two batches of one content never share a table, which the first of them would drop. */
+  owner: string;
   /** What the rows come from; hashed. */
   sources: readonly string[];
   columns: readonly Pick<StagedColumn, 'name' | 'staged' | 'value'>[];
@@ -98,10 +101,10 @@ export async function stage(client: Client, request: StageRequest): Promise<Stag
   }
 }
 
-async function contentHash({ sources, columns, from }: StageRequest): Promise<string> {
+async function contentHash({ owner, sources, columns, from }: StageRequest): Promise<string> {
   // The files count by what they hold, not by where they lie.
   const about = sources.reduce((sql, path, at) => sql.replaceAll(literal(path), `file ${at}`), from);
-  const hash = createHash('sha256').update(JSON.stringify([columns, about]));
+  const hash = createHash('sha256').update(JSON.stringify([owner, columns, about]));
   for (const source of sources) {
     try {
       for await (const chunk of createReadStream(source)) hash.update(chunk);
@@ -121,3 +124,7 @@ export async function dropStaged(
     if (table !== undefined)
       await client.dropTable(client.dataset(STAGING), table.name).catch(() => undefined);
 }
+
+/** A staging table that was dropped under a load, by another one of the same batch: the next try stages again. */
+export const isUnstaged = (error: unknown): boolean =>
+  isMissing(error) && /\bs_[0-9a-f]{40}\b/.test(refusalOf(error).message);
