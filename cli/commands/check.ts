@@ -11,6 +11,7 @@ import { looking, printChecks, type Check } from '../checks.ts';
 import type { Call, Command } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { askWorker } from '../control-socket.ts';
+import { checkTopics } from '../topic-checks.ts';
 import { ledgerIfAny } from '../open.ts';
 import { withSource } from '../source.ts';
 import { withWarehouse } from '../warehouse.ts';
@@ -34,7 +35,11 @@ export const check: Command = {
       if (secrets.length > 0) {
         secretsMissing = true;
         checks.push(...secrets);
-      } else checks.push(...(await checkSource(call, config, connection)));
+      } else {
+        checks.push(...(await checkSource(call, config, connection)));
+        if (connection.webhooks !== undefined)
+          checks.push(...(await looking(connection.name, 'topic', () => checkTopics(connection))));
+      }
     }
     checks.push(...(await looking('warehouse', 'connect', () => checkWarehouse(loaded))));
     for (const copy of config.copies ?? [])

@@ -3,6 +3,7 @@ import { HttpClient } from '../http.ts';
 import type { PushedConnection, SourceContext, TopicBatch, TopicReader } from '../source.ts';
 import { Auth, type Session } from './auth.ts';
 import type { SalesforceConfig } from './config.ts';
+import { Answers } from './pubsub-answers.ts';
 import { headerReader, hintsOf, type ChangeHeader } from './pubsub-events.ts';
 import {
   isFinal,
@@ -93,14 +94,19 @@ export class PubSubReader implements TopicReader {
       ...(['GetTopic', { topicName: topic }, topicInfoSchema, session, ASK_MS_MAX] as const),
     );
     if (!canSubscribe) throw new HeadwaterError('PERMISSION_DENIED', `${topic}: may not be followed`);
+    // Nobody tells of an abort that was before.
+    if (signal.aborted) return;
     const call = this.#service.subscribe(session);
+    const answers = new Answers(call, this.#given.silentMsMax ?? SILENT_MS_MAX);
     const cancel = () => call.cancel();
     signal.addEventListener('abort', cancel, { once: true });
     try {
       let coming = REQUESTED_MAX;
       call.write(firstRequest(topic, after));
       yield OPENED;
-      for await (const response of this.#answers(call)) {
+      for (;;) {
+        const response = await answers.next();
+        if (response === undefined) break;
         yield await this.#batchOf(response, session);
         // Only here, when the one before is dealt with: who cannot keep more asks for no more.
         coming = Math.max(coming - response.events.length, 0);
@@ -112,41 +118,6 @@ export class PubSubReader implements TopicReader {
     } finally {
       signal.removeEventListener('abort', cancel);
       call.cancel();
-    }
-  }
-
-  /** What has come meanwhile is one answer: a write for each of many small ones would be slower than they come. */
-  async *#answers(call: Call): AsyncGenerator<FetchResponse> {
-    const silentMs = this.#given.silentMsMax ?? SILENT_MS_MAX;
-    let wake = (): void => undefined;
-    let failure: unknown;
-    let isOver = false;
-    call.on('readable', () => wake());
-    call.on('end', () => {
-      isOver = true;
-      wake();
-    });
-    // After the loop has ended too: what comes then is nobody's.
-    call.on('error', (error) => {
-      failure = error;
-      wake();
-    });
-    for (;;) {
-      const answer = joined(call);
-      if (answer !== undefined) yield answer;
-      else if (failure !== undefined) throw failure;
-      else if (isOver) return;
-      else {
-        const heard = await new Promise<boolean>((resolve) => {
-          const timer = setTimeout(() => resolve(false), silentMs).unref();
-          wake = () => {
-            clearTimeout(timer);
-            resolve(true);
-          };
-        });
-        wake = () => undefined;
-        if (!heard) throw new HeadwaterError('SOURCE_UNAVAILABLE', `nothing was heard for ${silentMs} ms`);
-      }
     }
   }
 
@@ -206,21 +177,6 @@ export class PubSubReader implements TopicReader {
       this.#given.organizationId ?? session.organizationId ?? session.accessToken.split('!', 1)[0] ?? '';
     return { ...session, tenant };
   }
-}
-
-type Call = ReturnType<PubSubService['subscribe']>;
-
-/** Undefined: nothing has come. */
-function joined(call: Call): FetchResponse | undefined {
-  const events: FetchResponse['events'] = [];
-  let last: FetchResponse | undefined;
-  while (events.length < REQUESTED_MAX) {
-    const answer: FetchResponse | null = call.read();
-    if (answer === null) break;
-    events.push(...answer.events);
-    last = answer;
-  }
-  return last === undefined ? undefined : { ...last, events };
 }
 
 function firstRequest(topic: string, after: string | null): FetchRequest {

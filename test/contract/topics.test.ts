@@ -291,6 +291,37 @@ describe('when something is the matter', () => {
   });
 });
 
+describe('a service that ends a call', () => {
+  test('while nobody listens, or just after nobody does any more: it is heard, and hurts nobody', async () => {
+    const { loginUrl, clientId, clientSecret } = world.sandbox;
+    const auth = { grant: 'client_credentials' as const, clientId, clientSecret };
+    const config = salesforceConfigSchema.parse({ kind: 'salesforce', loginUrl, auth, objects: 'all' });
+    const pushed = { objects: 'all' as const, exclude: [], own: {} };
+    const given = { config, endpoint: world.pubsub.url, organizationId: null, pushed };
+    const reader = new PubSubReader(given, CONTEXT);
+    const stop = new AbortController();
+    const batches = reader.read(ALL, null, stop.signal);
+    expect((await batches.next()).value).toMatchObject({ events: [], position: null });
+    await world.followed();
+    world.pubsub.cut();
+    await sleep(100);
+    await expect(batches.next()).rejects.toMatchObject({ code: 'SOURCE_UNAVAILABLE' });
+    const early = new AbortController();
+    const opening = reader.read(ALL, null, early.signal).next();
+    early.abort();
+    expect(await opening).toMatchObject({ done: true });
+    const left = reader.read(ALL, null, stop.signal);
+    await left.next();
+    stop.abort();
+    await sleep(100);
+    const returned = reader.read(ALL, null, new AbortController().signal);
+    await returned.next();
+    await returned.return(undefined);
+    await sleep(100);
+    await reader.close();
+  });
+});
+
 describe('a service that falls silent', () => {
   test('is taken for dead, and followed anew behind the last place', async () => {
     const { loginUrl, clientId, clientSecret } = world.sandbox;

@@ -115,6 +115,8 @@ test(
     const { stdout } = await headwater(pipeline, `npx headwater status ${CRM}`);
     expect(stdout).toMatch(/crm: webhooks, last event .* ago/);
     expect(stdout).toMatch(/\/data\/ChangeEvents: followed since .*, heard .* ago/);
+    const checked = await headwater(pipeline, `npx headwater check ${CRM}`);
+    expect(`${checked.stdout}${checked.stderr}`).toMatch(/✓\s+crm\s+topic\s+\/data\/ChangeEvents may be followed/);
   },
   TEST_MS_MAX,
 );
