@@ -53,6 +53,37 @@ const TEMPLATES: Record<string, Template> = {
   },
 };
 
+/** Where rows land; `needs` has the page with what has to exist before. */
+const WAREHOUSES: Record<string, Template> = {
+  duckdb: { variables: [], needs: '', lines: () => "kind: 'duckdb', path: 'warehouse.duckdb'" },
+  postgres: {
+    variables: ['WAREHOUSE_URL'],
+    needs: 'a database: docs/warehouses/postgres.md',
+    lines: (secret) => `kind: 'postgres', url: ${secret('WAREHOUSE_URL')}`,
+  },
+  snowflake: {
+    variables: ['SNOWFLAKE_PRIVATE_KEY'],
+    needs: 'a user, a role and a database: docs/warehouses/snowflake.md',
+    lines: (secret) => `
+    kind: 'snowflake',
+    account: 'organization-account',
+    user: 'HEADWATER',
+    privateKey: ${secret('SNOWFLAKE_PRIVATE_KEY')},
+    role: 'HEADWATER',
+    warehouse: 'HEADWATER',
+    database: 'ANALYTICS',
+ `,
+  },
+  bigquery: {
+    variables: ['BIGQUERY_KEY'],
+    needs: 'a project and a service account: docs/warehouses/bigquery.md',
+    lines: (secret) =>
+      `kind: 'bigquery', project: 'my-project', location: 'EU', key: ${secret('BIGQUERY_KEY')}`,
+  },
+};
+
+export const WAREHOUSE_KINDS = Object.keys(WAREHOUSES);
+
 export const init: Command = {
   name: 'init',
   summary: 'Write a configuration for your own systems',
@@ -62,6 +93,11 @@ export const init: Command = {
     "Asks nothing and overwrites nothing. The org's name becomes the schema in the warehouse and, beside another\nconfiguration, the file acme.config.ts with a home of its own, .headwater-acme.",
   options: {
     kind: { type: 'string', value: '<kind>', help: 'salesforce (the default), hubspot or push' },
+    warehouse: {
+      type: 'string',
+      value: '<kind>',
+      help: 'duckdb (the default), postgres, snowflake or bigquery',
+    },
     file: { type: 'string', value: '<path>', help: 'Where to write it' },
   },
   arguments: { min: 0, max: 1 },
@@ -73,6 +109,13 @@ export const init: Command = {
         remedy: `Write one of ${Object.keys(TEMPLATES).join(', ')}.`,
       });
     }
+    const target = call.options.text('warehouse') ?? 'duckdb';
+    const place = Object.hasOwn(WAREHOUSES, target) ? WAREHOUSES[target] : undefined;
+    if (place === undefined) {
+      throw new HeadwaterError('INPUT_INVALID', `${JSON.stringify(target)} is not a kind of warehouse`, {
+        remedy: `Write one of ${WAREHOUSE_KINDS.join(', ')}.`,
+      });
+    }
     const name = call.arguments[0] ?? kind;
     if (!NAME.test(name)) {
       throw new HeadwaterError('INPUT_INVALID', `${JSON.stringify(name)} is not a connection name`, {
@@ -81,7 +124,7 @@ export const init: Command = {
     }
     const beside = existsSync(resolve('headwater.config.ts'));
     const path = resolve(call.options.text('file') ?? (beside ? `${name}.config.ts` : 'headwater.config.ts'));
-    const text = configText(name, path, kind);
+    const text = configText(name, path, kind, target);
     try {
       writeFileSync(path, text, { flag: 'wx' });
     } catch (cause) {
@@ -92,19 +135,23 @@ export const init: Command = {
     }
     const shown = relative(process.cwd(), path);
     const option = shown === 'headwater.config.ts' ? '' : ` --config ${shown}`;
-    if (call.json) call.output.json({ path, variables: template.variables });
+    if (call.json) call.output.json({ path, variables: [...template.variables, ...place.variables] });
     else {
       call.output.line(`Wrote ${shown}. Next:`);
-      call.output.line(`  1. Set ${template.variables.join(', ')} (${template.needs}).`);
-      call.output.line(`  2. npx headwater check${option}`);
-      call.output.line(`  3. npx headwater start${option}`);
+      const secrets = [template, place].filter(({ variables }) => variables.length > 0);
+      const steps = [
+        ...secrets.map(({ variables, needs }) => `Set ${variables.join(', ')} (${needs}).`),
+        `npx headwater check${option}`,
+        `npx headwater start${option}`,
+      ];
+      for (const [at, step] of steps.entries()) call.output.line(`  ${at + 1}. ${step}`);
     }
     return EXIT.ok;
   },
 };
 
 /** In a checkout and beside an installed package the file imports our functions; elsewhere it needs nothing but itself. */
-export function configText(name: string, path: string, kind = 'salesforce'): string {
+export function configText(name: string, path: string, kind = 'salesforce', warehouse = 'duckdb'): string {
   const specifier = importSpecifier(path);
   const own = specifier !== undefined;
   const secret = (variable: string) => (own ? `env('${variable}')` : `{ $secret: { env: '${variable}' } }`);
@@ -116,7 +163,7 @@ export function configText(name: string, path: string, kind = 'salesforce'): str
       schedule: { every: '1h' },
     },
   },
-  warehouse: { kind: 'duckdb', path: 'warehouse.duckdb' },
+  warehouse: { ${WAREHOUSES[warehouse]?.lines(secret) ?? ''} },
 }${own ? ')' : ''};
 `;
 }
