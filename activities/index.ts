@@ -24,6 +24,8 @@ import { reconcile, reconcileOwed, type ReconcileInput } from './reconcile.ts';
 import { stewardSteps } from './steward-steps.ts';
 import { plan, undeliveredWindows, type PlanInput, type PlanOutput } from './plan.ts';
 import type { BackfillPlan } from '../schemas/backfill.ts';
+import { migrateInputSchema } from '../schemas/migration.ts';
+import { planMigration } from './plan-migration.ts';
 import { planBackfill, type PlanBackfillInput } from './plan-backfill.ts';
 
 /** The first plan activity of a run also opens its record, and closes it when nothing is left to do: an idle run costs one activity. */
@@ -101,6 +103,9 @@ export function createActivities(dependencies: Dependencies) {
       'undelivered',
       async ({ connection, sink }: { connection: string; sink?: string }) =>
         undeliveredWindows(await forSink(dependencies, sink), connection),
+    ),
+    planMigration: step(failing, 'plan migration', ({ given }: { given: unknown }) =>
+      planMigration(dependencies, sources, checkInput(migrateInputSchema, given)),
     ),
     planBackfill: step(failing, 'plan backfill', async (input: PlanBackfillInput): Promise<BackfillPlan> => {
       const plan = await planBackfill(dependencies, sources, checkInput(backfillInputSchema, input.given));

@@ -240,10 +240,10 @@ export async function undeliveredWindows(
   connection: string,
 ): Promise<PlannedWindow[]> {
   const { ledger, sink, isCopy } = dependencies;
-  const all = await ledger.undelivered(sink, connection);
-  const windows = isCopy === true ? await stillStaged(dependencies, all) : all;
+  const windows = await ledger.undelivered(sink, connection);
   const landed = await landEmpty(dependencies, connection, windows);
-  const left = windows.filter((window) => !landed.has(window.id));
+  const lacking = windows.filter((window) => !landed.has(window.id));
+  const left = isCopy === true ? await stillStaged(dependencies, lacking) : lacking;
   const partial: Window[] = [];
   for (const window of left.filter(({ fields }) => fields !== undefined)) {
     // After the warehouse was lost, its rows come first: there is nothing yet that these columns could be set in.

@@ -9,7 +9,9 @@ import type { Dependencies } from './dependencies.ts';
 export async function stillStaged({ ledger, stage }: Dependencies, windows: Window[]): Promise<Window[]> {
   const found: Window[] = [];
   for (const window of windows) {
-    const { slices } = window.slices.length === 0 ? { slices: [] } : await ledger.progress(window.id);
+    // Without slices it is empty, which needs no file, or was taken over from another warehouse, which has none.
+    if (window.slices.length === 0) continue;
+    const { slices } = await ledger.progress(window.id);
     const keys = slices.flatMap(({ batch }) =>
       batch === null ? [] : [...batch.rows, batch.tombstones, batch.quarantine].filter((key) => key !== null),
     );

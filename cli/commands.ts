@@ -15,6 +15,7 @@ import { init } from './commands/init.ts';
 import { keys } from './commands/keys.ts';
 import { logs } from './commands/logs.ts';
 import { mcp } from './commands/mcp.ts';
+import { migrate } from './commands/migrate.ts';
 import { pause, resume } from './commands/pause.ts';
 import { plan } from './commands/plan.ts';
 import { preview } from './commands/preview.ts';
@@ -37,7 +38,7 @@ import { temporal } from './commands/temporal.ts';
 /** Every command, in the order of the help. */
 export const GROUPS: Record<string, readonly Command[]> = {
   'Set up': [start, init, check, discover, preview, doctor],
-  'Move data': [plan, sync, backfill, retry, repair],
+  'Move data': [plan, sync, backfill, migrate, retry, repair],
   'Run it': [schedule, pause, resume, serve, mcp, keys, temporal],
   'Know the customer': [
     profiles,

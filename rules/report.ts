@@ -1,6 +1,7 @@
 import type { Instant } from '../schemas/instant.ts';
 import type { BackfillPlan } from '../schemas/backfill.ts';
 import type { ErasurePreview } from '../schemas/erasure.ts';
+import type { MigrationObject, MigrationPlan } from '../schemas/migration.ts';
 import type { GoldenSummary, ObjectSummary, RunSummary } from '../schemas/run.ts';
 import { ORIGIN } from './time.ts';
 
@@ -168,6 +169,35 @@ export function backfillReport(plan: BackfillPlan): string {
     );
   }
   return lines.join('\n');
+}
+
+const WAYS: Record<MigrationObject['way'], string> = {
+  level: 'nothing is missing',
+  stage: 'from the stage',
+  read: 'read again',
+  'no first load': 'no first load yet',
+};
+
+export function wayWords({ way }: Pick<MigrationObject, 'way'>): string {
+  return WAYS[way];
+}
+
+export function migrationReport({ connection, sink, objects, calls, quota }: MigrationPlan): string {
+  return [
+    `**${connection} to ${sink}** · ${formatCalls(calls, quota)}`,
+    '',
+    row(['object', 'how', 'staged windows', 'staged rows', 'rows to read']),
+    '|---|---|--:|--:|--:|',
+    ...objects.map((one) =>
+      row([
+        one.object,
+        wayWords(one),
+        String(one.stagedWindows),
+        formatCount(one.stagedRows),
+        one.way !== 'read' ? '–' : one.readRows === null ? 'unknown' : formatCount(one.readRows),
+      ]),
+    ),
+  ].join('\n');
 }
 
 /** Counts of a change that waits for approval, or has been made; fields by name, never a value. */

@@ -6,6 +6,7 @@ export { deliverCopy } from './deliver-copy.ts';
 export { deliver } from './deliver.ts';
 export { erase } from './erase.ts';
 export { inbox } from './inbox.ts';
+export { migrate } from './migrate.ts';
 export { notify } from './notify.ts';
 export { replay } from './replay.ts';
 export { review } from './review.ts';

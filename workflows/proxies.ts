@@ -82,6 +82,7 @@ export function activityCalls(limits: CallLimits): Calls {
     settleChange: (label, input) => proxies.settleChange.executeWithOptions(summary(label), [input]),
     finish: (label, input) => proxies.finish.executeWithOptions(summary(label), [input]),
     undelivered: (label, input) => proxies.undelivered.executeWithOptions(summary(label), [input]),
+    planMigration: (label, input) => proxies.planMigration.executeWithOptions(summary(label), [input]),
     planBackfill: (label, input) => proxies.planBackfill.executeWithOptions(summary(label), [input]),
   };
 }

@@ -1,11 +1,13 @@
 /** Several warehouses from one extract: DuckDB, and a Postgres that is away for a while, then catches up from the stage. */
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { withWarehouse } from '../../cli/warehouse.ts';
 import { warehouseNamed } from '../../config/warehouses.ts';
 import { headwater } from '../support/headwater.ts';
 import { lineOf, logsOf, openPipeline, type Pipeline } from '../support/pipeline.ts';
-import { administer } from '../support/postgres-warehouse.ts';
+import { administer, newDatabase } from '../support/postgres-warehouse.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { withTemporal, type TestTemporal } from '../support/temporal.ts';
 import { patient } from '../support/patience.ts';
@@ -162,6 +164,66 @@ test(
     } finally {
       await turned.close();
       await other.stop();
+    }
+  },
+  TEST_MS_MAX,
+);
+
+test(
+  'a warehouse that is added later: preview, then what is staged lands and the rest is read again; a second asking finds nothing',
+  async () => {
+    const grown = await openPipeline(temporal, {
+      sandbox: { objects: { Contact: 120, Lead: 30 } },
+      connection: { objects: ['Contact', 'Lead'] },
+      syncMsMax: TEST_MS_MAX,
+    });
+    const file = grown.loaded.path;
+    const url = await newDatabase(postgres);
+    grown.env['HEADWATER_TEST_LATER'] = url;
+    try {
+      await grown.start();
+      grown.pass();
+      expect((await grown.sync()).outcome).toBe('ok');
+      // Of Contact the stage holds nothing any more.
+      for (const { id } of await grown.ledger((ledger) =>
+        ledger.windows({ connection: 'crm', object: 'Contact', limit: 10 }),
+      ))
+        rmSync(join(grown.home, 'stage', 'windows', id), { recursive: true });
+      grown.sandbox.data.delete('Contact', 5);
+      grown.pass();
+      expect((await grown.sync()).outcome).toBe('ok');
+      await grown.stop();
+      const { warehouse, ...rest } = JSON.parse(readFileSync(file, 'utf8'));
+      const later = { kind: 'postgres', url: { $secret: { env: 'HEADWATER_TEST_LATER' } } };
+      // The old one goes on under the name that the ledger knows.
+      writeFileSync(file, JSON.stringify({ ...rest, warehouses: { duckdb: warehouse, later } }));
+      await grown.start();
+
+      const asked = await headwater(grown, 'npx headwater migrate crm --to later --dry-run --json');
+      expect([asked.code, asked.stderr]).toEqual([0, expect.any(String)]);
+      const { plan, left } = JSON.parse(asked.stdout);
+      expect(plan.objects).toEqual([
+        expect.objectContaining({ object: 'Contact', way: 'read', readRows: 120 }),
+        expect.objectContaining({ object: 'Lead', way: 'stage', stagedRows: 30 }),
+      ]);
+      expect(left).toEqual(['Contact', 'Lead']);
+      expect((await headwater(grown, 'npx headwater status')).stdout).toContain('later is behind: 2 objects');
+      expect((await headwater(grown, 'npx headwater migrate crm --to latre')).code).toBe(2);
+
+      const done = await headwater(grown, 'npx headwater migrate crm --to later --yes --json');
+      expect([done.code, JSON.parse(done.stdout).left]).toEqual([0, []]);
+      expect(await administer(url, ROWS)).toEqual(await grown.rows(ROWS));
+      expect(await administer(url, 'SELECT count(*)::int AS n FROM crm.lead')).toEqual([{ n: 30 }]);
+      expect((await headwater(grown, 'npx headwater status')).stdout).toContain(
+        'later has everything that is proven',
+      );
+      const again = await headwater(grown, 'npx headwater migrate crm --to later');
+      expect([again.code, again.stdout]).toEqual([
+        0,
+        expect.stringContaining('later has everything that is proven'),
+      ]);
+    } finally {
+      await grown.close();
     }
   },
   TEST_MS_MAX,

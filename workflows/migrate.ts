@@ -1,0 +1,148 @@
+// Brings one warehouse up to everything that is proven: from the stage what is still there, the rest by reading it again.
+import {
+  executeChild,
+  ParentClosePolicy,
+  setCurrentDetails,
+  setHandler,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import { outcomeOf } from '../rules/outcome.ts';
+import { migrationReport, runReport } from '../rules/report.ts';
+import { unmoved } from '../rules/summary.ts';
+import type { MigrateInput, MigrationPlan, MigrationResult } from '../schemas/migration.ts';
+import type { RunSummary } from '../schemas/run.ts';
+import { CONNECTION, OUTCOME, PHASE } from './attributes.ts';
+import { backfill } from './backfill.ts';
+import { deliverCopy } from './deliver-copy.ts';
+import { plainFailure, refuseMisshapen, summariesIn, troubleOf } from './failures.ts';
+import { progressQuery } from './messages.ts';
+import { activityCalls } from './proxies.ts';
+
+const BEGINNING = 'beginning';
+
+/** Every step may be repeated: asked for again after whatever happened, it goes on with what is still missing. */
+export async function migrate(input: MigrateInput): Promise<MigrationResult> {
+  refuseMisshapen(input);
+  const { connection, sink, objects, tuning } = input;
+  const run = newRun(connection);
+  setHandler(progressQuery, () => run);
+  upsertSearchAttributes([
+    { key: CONNECTION, value: connection },
+    { key: PHASE, value: 'plan' },
+  ]);
+  const calls = activityCalls({ tuning, priority: 5, deadlineMs: undefined });
+  const look = (what: string) =>
+    calls
+      .planMigration(`${what} ${sink} lacks of ${connection}`, { given: input })
+      .catch((error: unknown) => {
+        throw plainFailure(error);
+      });
+  const plan = await look('what');
+  setCurrentDetails(migrationReport(plan));
+  if (input.dryRun === true) return end(run, plan, plan, true);
+  const reread = plan.objects.filter(({ way }) => way === 'read').map(({ object }) => object);
+  if (reread.length > 0) await readAgain(run, input, reread);
+  await deliver(run, input);
+  const after = await look('what is left that');
+  if (objects === undefined || objects.length > 0) setCurrentDetails(runReport(run, 'moved'));
+  return end(run, plan, after, false);
+}
+
+function newRun(connection: string): RunSummary {
+  const { workflowId, runId, startTime } = workflowInfo();
+  return {
+    ...{ connection, workflowId, runId, trigger: 'backfill', outcome: 'ok' },
+    ...{ startedAt: startTime.toISOString(), endedAt: null, idle: 0, objects: [] },
+  };
+}
+
+/** The whole objects, with the calls of a backfill; the other warehouses find their rows unchanged. */
+async function readAgain(run: RunSummary, input: MigrateInput, objects: string[]): Promise<void> {
+  const { connection, sink, maxActive = 2, allowShrink, tuning } = input;
+  setCurrentDetails(runReport(run, `reading ${objects.length} objects again`));
+  try {
+    const { run: read } = await executeChild(backfill, {
+      workflowId: `migrate/${connection}/${sink}/read`,
+      parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
+      staticSummary: `${connection}: what ${sink} lacks and the stage no longer holds`,
+      args: [
+        {
+          ...{
+            connection,
+            objects,
+            from: BEGINNING,
+            to: new Date().toISOString(),
+            reprocess: 'all',
+            maxActive,
+          },
+          ...(allowShrink === true ? { allowShrink } : {}),
+          ...(tuning === undefined ? {} : { tuning }),
+        },
+      ],
+    });
+    run.objects.push(...(read?.objects ?? []));
+  } catch (error) {
+    const trouble = troubleOf(error);
+    if (trouble.state === 'cancelled') throw error;
+    const lines = summariesIn(error);
+    const told = { code: trouble.code, message: trouble.message };
+    run.objects.push(
+      ...(lines.length > 0 ? lines : objects.map((object) => ({ ...unmoved(object, 'failed'), ...told }))),
+    );
+  }
+}
+
+async function deliver(run: RunSummary, input: MigrateInput): Promise<void> {
+  const { connection, sink, allowShrink, tuning } = input;
+  setCurrentDetails(runReport(run, `landing what is staged in ${sink}`));
+  try {
+    const landed = await executeChild(deliverCopy, {
+      workflowId: `deliver/${connection}/${sink}`,
+      parentClosePolicy: ParentClosePolicy.ABANDON,
+      staticSummary: `${connection} · staged windows to ${sink}`,
+      args: [
+        {
+          ...{ connection, sink, once: true },
+          ...(allowShrink === true ? { allowShrink } : {}),
+          ...(tuning === undefined ? {} : { tuning }),
+        },
+      ],
+    });
+    run.objects.push(...landed.objects);
+    if (landed.behind !== undefined) run.behind = landed.behind;
+  } catch (error) {
+    const { code, message, state } = troubleOf(error);
+    if (state === 'cancelled') throw error;
+    run.behind = [
+      error instanceof WorkflowExecutionAlreadyStartedError
+        ? { sink, code: 'WINDOW_IN_PROGRESS', message: `deliver/${connection}/${sink} lands what it lacks` }
+        : { sink, code, message },
+    ];
+  }
+}
+
+function end(run: RunSummary, plan: MigrationPlan, after: MigrationPlan, dryRun: boolean): MigrationResult {
+  const left = after.objects
+    .filter(({ way }) => way === 'stage' || way === 'read')
+    .map(({ object }) => object);
+  if (!dryRun) {
+    if (left.length === 0) delete run.behind;
+    else
+      run.behind ??= [
+        {
+          sink: plan.sink,
+          code: 'WINDOW_IN_PROGRESS',
+          message: `${plan.sink} still lacks windows of ${left.join(', ')}`,
+        },
+      ];
+    run.outcome = outcomeOf(run);
+    run.endedAt = new Date().toISOString();
+  }
+  upsertSearchAttributes([
+    { key: OUTCOME, value: dryRun ? 'ok' : run.outcome },
+    { key: PHASE, value: 'done' },
+  ]);
+  return { plan, run: dryRun ? null : run, left };
+}
