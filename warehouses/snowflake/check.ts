@@ -5,7 +5,7 @@ import type { Warehouse } from '../warehouse.ts';
 import type { Client, Session } from './client.ts';
 import type { SnowflakeConfig } from './config.ts';
 import { codeOf, isGone, wordsOf } from './errors.ts';
-import { folded } from './names.ts';
+import { folded, GOLDEN } from './names.ts';
 import { withStaging } from './staging.ts';
 
 type Result = Awaited<ReturnType<Warehouse['check']>>[number];
@@ -28,15 +28,17 @@ export function checkAccount(client: Client, config: SnowflakeConfig): Promise<R
         ? { check: 'snowflake', ok: false, detail: `no database ${database} for role ${role}`, remedy: use }
         : { check: 'snowflake', ok: true, detail },
     ];
-    const scratch = `_HEADWATER_CHECK_${randomUUID().slice(0, 8).toUpperCase()}`;
-    const schemas = await proven(
-      'schemas',
-      'may make schemas',
-      `GRANT USAGE, CREATE SCHEMA ON DATABASE ${database} TO ROLE ${role};`,
-      () => session.run(`CREATE TRANSIENT SCHEMA ${quote(scratch)}`),
+    const own = `_HEADWATER_CHECK_${randomUUID().slice(0, 8).toUpperCase()}`;
+    const create = `GRANT USAGE, CREATE SCHEMA ON DATABASE ${database} TO ROLE ${role};`;
+    const schemas = await proven('schemas', 'may make schemas', create, () =>
+      session.run(`CREATE TRANSIENT SCHEMA ${quote(own)}`),
     );
-    results.push(schemas);
-    if (!schemas.ok) return results;
+    // Schemas that are there already need no right to make them; those of new connections do.
+    const made = schemas.ok || (await areMade(session));
+    if (!made) return [...results, schemas];
+    const told = `${schemas.detail}: a new connection needs its own schema made by hand`;
+    results.push(schemas.ok ? schemas : { check: 'schemas', ok: true, detail: told });
+    const scratch = schemas.ok ? own : '_HEADWATER';
     try {
       const operate = `GRANT USAGE, OPERATE ON WAREHOUSE ${compute} TO ROLE ${role};`;
       results.push(
@@ -48,10 +50,19 @@ export function checkAccount(client: Client, config: SnowflakeConfig): Promise<R
         ),
       );
     } finally {
-      await session.discard(`DROP SCHEMA IF EXISTS ${quote(scratch)} CASCADE`);
+      await session.discard(`DROP TABLE IF EXISTS ${quote(scratch)}."PROOF"`);
+      await session.discard(`DROP SCHEMA IF EXISTS ${quote(own)} CASCADE`);
     }
     return results;
   });
+}
+
+async function areMade(session: Session): Promise<boolean> {
+  const found = await session.rows(
+    'SELECT schema_name FROM INFORMATION_SCHEMA.SCHEMATA WHERE schema_name IN (?, ?)',
+    ['_HEADWATER', GOLDEN],
+  );
+  return found.length === 2;
 }
 
 const stageGrant = ({ stage }: SnowflakeConfig, role: string): string =>
@@ -77,7 +88,7 @@ async function proven(
 
 async function mergeOnce(session: Session, scratch: string): Promise<void> {
   const table = `${quote(scratch)}."PROOF"`;
-  await session.run(`CREATE TRANSIENT TABLE ${table} ("K" TEXT, "N" NUMBER(19,0))`);
+  await session.run(`CREATE OR REPLACE TRANSIENT TABLE ${table} ("K" TEXT, "N" NUMBER(19,0))`);
   await session.run(`INSERT INTO ${table} SELECT 'a', 1`);
   await session.run(
     `MERGE INTO ${table} AS t USING (SELECT 'b' AS "K", 2 AS "N") AS s ON t."K" = s."K"\n` +

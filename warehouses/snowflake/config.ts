@@ -4,6 +4,9 @@ const name = z
   .string()
   .regex(/^[A-Za-z_][\w$]{0,254}$/, 'is no plain name. Write letters, digits, _ and $, as without quotes.');
 
+/** A secret goes in the clear to this machine alone, where an emulator is. */
+const ENCIPHERED = /^https:\/\/|^http:\/\/(?:127\.0\.0\.1|localhost|\[::1\])(?:[:/]|$)/;
+
 /** One of them, as a secret. */
 const CREDENTIALS = ['privateKey', 'token', 'accessToken', 'password'] as const;
 
@@ -37,7 +40,10 @@ export const snowflakeConfigSchema = z
       .regex(/^[A-Za-z_][\w$]*(?:\.[A-Za-z_][\w$]*){2}$/, 'is no stage. Write database.schema.stage.')
       .optional(),
     /** https://… of a private link; absent: made of the account. */
-    accessUrl: z.url({ protocol: /^https?$/ }).optional(),
+    accessUrl: z
+      .url({ protocol: /^https?$/ })
+      .refine((url) => ENCIPHERED.test(url), 'is not enciphered. Write https://….')
+      .optional(),
     /** Sessions at most. */
     connectionsMax: z.number().int().min(2).max(50).default(4),
     /** A statement that runs longer is stopped, ms. */

@@ -92,6 +92,14 @@ describe('login', () => {
     expect(snowflakeConfigSchema.safeParse(base).success).toBe(false);
     expect(snowflakeConfigSchema.safeParse({ ...base, password: 'p', token: 't' }).success).toBe(false);
     expect(snowflakeConfigSchema.safeParse({ ...base, token: 't' }).success).toBe(true);
+    const at = (accessUrl: string) =>
+      snowflakeConfigSchema.safeParse({ ...base, token: 't', accessUrl }).success;
+    expect([at('https://x.example'), at('http://127.0.0.1:1'), at('http://x.example')]).toEqual([
+      true,
+      true,
+      false,
+    ]);
+    expect(at('http://127.0.0.1.x.example')).toBe(false);
   });
 });
 
