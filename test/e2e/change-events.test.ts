@@ -116,7 +116,9 @@ test(
     expect(stdout).toMatch(/crm: webhooks, last event .* ago/);
     expect(stdout).toMatch(/\/data\/ChangeEvents: followed since .*, heard .* ago/);
     const checked = await headwater(pipeline, `npx headwater check ${CRM}`);
-    expect(`${checked.stdout}${checked.stderr}`).toMatch(/✓\s+crm\s+topic\s+\/data\/ChangeEvents may be followed/);
+    expect(`${checked.stdout}${checked.stderr}`).toMatch(
+      /✓\s+crm\s+topic\s+\/data\/ChangeEvents may be followed/,
+    );
   },
   TEST_MS_MAX,
 );
