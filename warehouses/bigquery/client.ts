@@ -54,6 +54,8 @@ export interface ScriptOptions {
   labels?: Record<string, string>;
   signal?: AbortSignal | undefined;
   parameters?: Parameters;
+  /** Its rows are not asked for. */
+  silent?: boolean;
 }
 
 export interface Answer {
@@ -113,7 +115,10 @@ export async function openClient(config: BigqueryConfig, context: WarehouseConte
       throw error;
     }
   };
-  const script: Client['script'] = async (statements, { id, labels, signal, parameters } = {}) => {
+  const script: Client['script'] = async (
+    statements,
+    { id, labels, signal, parameters, silent = false } = {},
+  ) => {
     const query = {
       ...{ query: `${statements.join(';\n')};`, useLegacySql: false, useQueryCache: false },
       ...(parameters === undefined
@@ -121,7 +126,7 @@ export async function openClient(config: BigqueryConfig, context: WarehouseConte
         : { parameterMode: 'NAMED', queryParameters: parameterList(parameters) }),
     };
     const { job, repeated, page } = await jobs.query({
-      ...{ configuration: { query }, signal },
+      ...{ configuration: { query }, signal, silent },
       ...(id === undefined ? {} : { id }),
       ...(labels === undefined ? {} : { labels }),
     });
@@ -141,7 +146,7 @@ export async function openClient(config: BigqueryConfig, context: WarehouseConte
     target: (name, of) => qualifiedName(dataset(name), tableName(of)),
     rows: async (sql, parameters) => (await script([sql], withParameters(parameters))).rows,
     run: async (sql, parameters) => {
-      const { job } = await script([sql], withParameters(parameters));
+      const { job } = await script([sql], { ...withParameters(parameters), silent: true });
       return Number(job.statistics?.query?.numDmlAffectedRows ?? 0);
     },
     columns: async (name, of) => (await table(dataset(name), tableName(of)))?.columns ?? [],

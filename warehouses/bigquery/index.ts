@@ -114,7 +114,7 @@ async function migrate(client: Client, { name, schema, policy }: Migration, now:
       await client.createDataset(client.dataset(name));
       statements.push(createLockSql(client, name, schema.table));
     }
-    await client.script(statements);
+    await client.script(statements, { silent: true });
   }
   return recordChanges(client, name, planned, now);
 }

@@ -41,7 +41,10 @@ export async function mergeOwnTables(
     staged.push(one);
   }
   const statements = ['BEGIN TRANSACTION', lockSql(client, GOLDEN, ''), ...merges, 'COMMIT TRANSACTION'];
-  await inTurn(() => client.script(statements, { labels: { table: 'golden' }, signal }), signal);
+  await inTurn(
+    () => client.script(statements, { labels: { table: 'golden' }, signal, silent: true }),
+    signal,
+  );
   await dropStaged(client, staged);
 }
 
@@ -114,9 +117,10 @@ async function createOwnTable(client: Client, table: OwnTable): Promise<void> {
     known.size === 0
       ? `CREATE TABLE IF NOT EXISTS ${target} (${defined.join(', ')}) CLUSTER BY ${key}`
       : `ALTER TABLE ${target} ${defined.map((column) => `ADD COLUMN IF NOT EXISTS ${column}`).join(', ')}`;
-  await client.script([make]);
-  await client.script([createLockSql(client, GOLDEN, '')]);
-  if (table.history !== undefined) await client.script([historySql(client, table, table.history)]);
+  await client.script([make], { silent: true });
+  await client.script([createLockSql(client, GOLDEN, '')], { silent: true });
+  if (table.history !== undefined)
+    await client.script([historySql(client, table, table.history)], { silent: true });
 }
 
 export function historySql(

@@ -77,7 +77,7 @@ export async function createSystemTables(client: Client): Promise<void> {
     if (Number(row?.['n']) > 0) return;
   }
   await client.createDataset(dataset);
-  await client.script(systemDdl(client));
+  await client.script(systemDdl(client), { silent: true });
 }
 
 export async function readSinkState(client: Client): Promise<SinkState> {
@@ -135,7 +135,7 @@ export async function writeIntervals(client: Client, rows: IntervalRow[], now: s
         ...parts,
         'COMMIT TRANSACTION',
       ];
-      await client.script(statements);
+      await client.script(statements, { silent: true });
       return { epoch: state.epoch, seq };
     } catch (error) {
       if ((raised(error) !== 'overtaken' && !isOvertaken(error)) || tries === TRIES_MAX) throw error;
