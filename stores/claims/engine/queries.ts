@@ -93,7 +93,8 @@ function viewOf(
     if (record.salt === null) continue;
     const key = context.vault.recordKey(record.salt);
     const opened = openHistory(context.vault, key, record, events.get(record.rid) ?? []);
-    const versions = supposed.length === 0 ? opened.versions : [...opened.versions, ...supposedOf(record, supposed)];
+    const versions =
+      supposed.length === 0 ? opened.versions : [...opened.versions, ...supposedOf(record, supposed)];
     const state = stateOf(record, versions, opened.retractions, compiled.rules.clock.maxSkewMs);
     view.members.push({ row: record, state });
     if (state !== null) view.states.push(state);
