@@ -1,5 +1,5 @@
 /** Makes docs/types.md from the types of sources and warehouses: `npm run docs:types`. A test holds them together. */
-import { existsSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
@@ -9,8 +9,6 @@ import type { SourceType } from '../sources/source.ts';
 import { warehouses, type WarehouseKind } from '../warehouses/registry.ts';
 
 export const TYPES_PAGE = join(dirname(fileURLToPath(import.meta.url)), '..', 'docs', 'types.md');
-
-const WAREHOUSE_PAGES = join(dirname(TYPES_PAGE), 'warehouses');
 
 type TableType = (type: FieldType) => string;
 
@@ -37,9 +35,6 @@ async function tableTypes(): Promise<Map<WarehouseKind, TableType>> {
 export async function typesPage(): Promise<string> {
   const columns = await tableTypes();
   const names = [...columns.keys()];
-  const pages = names
-    .filter((kind) => existsSync(join(WAREHOUSE_PAGES, `${kind}.md`)))
-    .map((kind) => `[${kind}](warehouses/${kind}.md)`);
   const cells = (type: FieldType | null) =>
     [...columns.values()].map((tableType) => (type === null ? '' : `\`${tableType(type)}\``)).join(' | ');
   const head = (...first: string[]) => [
@@ -59,7 +54,7 @@ export async function typesPage(): Promise<string> {
     'microseconds, decimals up to 38 digits; what does not fit widens its column or is set aside with its reason, and is never rounded.',
     'Names of columns are lower case; two that collide, or are too long, get a suffix of their own.',
     '',
-    `What of a value changes its look, and where a warehouse ends: ${pages.join(', ')}.`,
+    'What of a value changes its look, and where a warehouse ends, stands in its page in `docs/warehouses/`.',
     '',
     ...Object.entries(sources).flatMap(([kind, { types }]) => [
       `## ${kind}`,
