@@ -17,7 +17,8 @@ test('the page names every option with its real default', () => {
   for (const [name = '', value = ''] of lines) {
     const real: unknown =
       name in written ? undefined : Object.entries(defaults).find(([key]) => key === name)?.[1];
-    const told = real === undefined ? '–' : `\`${typeof real === 'string' ? `'${real}'` : String(real)}\``;
+    const told =
+      real === undefined ? '–' : `\`${typeof real === 'string' ? `'${real}'` : JSON.stringify(real)}\``;
     expect([name, value]).toEqual([name, told]);
   }
 });
