@@ -1,51 +1,24 @@
 /** BigQuery for tests: a pinned bqemulator in the project's cache, on a free port of 127.0.0.1; each test has a project of its own. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { access, mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { bigquery } from '../../warehouses/bigquery/index.ts';
 import type { Warehouse } from '../../warehouses/warehouse.ts';
 import { patient } from './patience.ts';
+import { environmentOf, pythonPackageMissing } from './python-program.ts';
+import type { PythonPackage } from './python-program.ts';
 
-const VERSION = '1.4.0';
-const FOLDER = resolve('.cache', `bqemulator-${VERSION}`);
-const PYTHON = join(FOLDER, 'bin', 'python');
 const SERVER = resolve('test/support/bqemulator-server.py');
-const REQUIREMENTS = resolve('test/support/bqemulator-requirements.txt');
-const INSTALL_MS_MAX = 600_000;
+const EMULATOR: PythonPackage = {
+  name: 'bqemulator-1.4.0',
+  requirement: 'bqemulator==1.4.0',
+  beside: ['-r', resolve('test/support/bqemulator-requirements.txt')],
+};
+const PYTHON = join(environmentOf(EMULATOR), 'bin', 'python');
 const READY_MS_MAX = patient(60_000);
 
-function run(command: string, args: readonly string[]): Promise<{ code: number | null; out: string }> {
-  return new Promise((resolveRun) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: INSTALL_MS_MAX });
-    let out = '';
-    for (const stream of [child.stdout, child.stderr])
-      stream.on('data', (part: Buffer) => (out = (out + part.toString('utf8')).slice(-4_000)));
-    child.on('error', (error) => resolveRun({ code: null, out: error.message }));
-    child.on('close', (code) => resolveRun({ code, out }));
-  });
-}
-
-/** Why it cannot run here, or undefined when it can. Installs only when HEADWATER_TEST_ALL is 1. */
-export async function bqemulatorMissing(): Promise<string | undefined> {
-  const ready = join(FOLDER, 'ready');
-  const isThere = await access(ready).then(
-    () => true,
-    () => false,
-  );
-  if (isThere) return undefined;
-  const how =
-    'needs python3 (3.11 or later) with venv and pip; HEADWATER_TEST_ALL=1 installs it into .cache/';
-  if (process.env['HEADWATER_TEST_ALL'] !== '1') return how;
-  await rm(FOLDER, { recursive: true, force: true });
-  await mkdir(join(FOLDER, '..'), { recursive: true });
-  const made = await run('python3', ['-m', 'venv', FOLDER]);
-  if (made.code !== 0) return `${how}: ${made.out.trim().slice(-200)}`;
-  const installed = await run(PYTHON, ['-m', 'pip', 'install', '-q', '-r', REQUIREMENTS]);
-  if (installed.code !== 0) return `${how}: ${installed.out.trim().slice(-200)}`;
-  await mkdir(ready);
-  return undefined;
-}
+/** Why it cannot run here, or undefined when it can. Python 3.11 or later. */
+export const bqemulatorMissing = (): Promise<string | undefined> => pythonPackageMissing(EMULATOR);
 
 export interface TestBigquery {
   readonly endpoint: string;
