@@ -117,6 +117,38 @@ test(
 );
 
 test(
+  'what an audit repairs is repaired in both; whoever is erased is gone from both, and waits for the one that is away',
+  async () => {
+    const id = (index: number) => pipeline.sandbox.data.idOf('Contact', index);
+    const gone = id(20);
+    // Without a trace, so no window ever tells it.
+    pipeline.sandbox.data.purge('Contact', 20);
+    pipeline.pass();
+    const audited = await headwater(pipeline, 'npx headwater audit crm Contact --json');
+    expect([audited.code, audited.stderr]).toEqual([0, expect.any(String)]);
+    const state = `SELECT _deleted AS deleted FROM crm.contact WHERE id = '${gone}'`;
+    expect(await pipeline.rows(state)).toEqual([{ deleted: true }]);
+    expect(await administer(postgres.url, state)).toEqual([{ deleted: true }]);
+
+    await postgres.kill();
+    const erasing = headwater(pipeline, `erase crm:Contact:${id(30)} --reason request --yes`);
+    const raw = `SELECT id FROM crm.contact WHERE id = '${id(30)}'`;
+    await sleep(3_000);
+    // The main one last: it keeps the row until every other has purged it.
+    expect(await pipeline.rows(raw)).toHaveLength(1);
+    await postgres.restart();
+    const erased = await erasing;
+    expect([erased.code, erased.stdout]).toEqual([0, expect.stringContaining('Erased')]);
+    expect(await pipeline.rows(raw)).toEqual([]);
+    expect(await administer(postgres.url, raw)).toEqual([]);
+    expect((await pipeline.rows('SELECT count(*)::text AS n FROM golden.contact')).at(0)).toEqual(
+      (await administer(postgres.url, 'SELECT count(*)::text AS n FROM golden.contact')).at(0),
+    );
+  },
+  TEST_MS_MAX,
+);
+
+test(
   'the main one away: what is read is staged and proven, the other has it, and the main one gets it later',
   async () => {
     const other = await startPostgres();
