@@ -1,6 +1,7 @@
 import { bigquery } from './bigquery/index.ts';
 import { duckdb } from './duckdb/index.ts';
 import { postgres } from './postgres/index.ts';
+import { redshift } from './redshift/index.ts';
 import { snowflake } from './snowflake/index.ts';
 import type { WarehouseDefinition } from './warehouse.ts';
 
@@ -9,6 +10,7 @@ export const warehouses = {
   bigquery,
   duckdb,
   postgres,
+  redshift,
   snowflake,
 } as const;
 

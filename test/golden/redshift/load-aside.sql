@@ -1,0 +1,1 @@
+INSERT INTO _headwater.quarantine ("batch", "window", "connection", "object", "record", "field", "value", "reason", "raw", "quarantined_at", "id") SELECT "batch", "window", "connection", "object", "record", "field", "value", "reason", "raw", "quarantined_at", "id" FROM "_headwater_aside"

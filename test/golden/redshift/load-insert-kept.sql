@@ -1,0 +1,4 @@
+INSERT INTO "hw_crm"."contact" ("name", "a_json", _loaded_at, "id", "stamp", "deleted", "a_boolean", "a_integer", "a_double", "a_date", "a_time", "a_timestamp", "a_decimal", "owner.it's", "oid_", "tiny", "longlonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglo_ed357a84", "_deleted", "_version", "_confirmed_at", "_hash", "_window", "gone")
+SELECT s."name", CASE WHEN CAN_JSON_PARSE(s."a_json") THEN JSON_PARSE(s."a_json") END, CAST('2026-06-01 00:00:00.000+00' AS timestamptz), o.o0, o.o1, o.o2, o.o3, o.o4, o.o5, o.o6, o.o7, o.o8, o.o9, o.o10, o.o11, o.o12, o.o13, o.o14, o.o15, o.o16, o.o17, o.o18, o.o19
+FROM _headwater_rows AS s JOIN _headwater_plan AS p ON p.k = s."id" LEFT JOIN _headwater_kept AS o ON o.k = s."id"
+WHERE p.action IN ('insert', 'update')

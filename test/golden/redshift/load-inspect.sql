@@ -1,0 +1,1 @@
+SELECT count(*) AS rows, count(DISTINCT hash("id")) AS keys FROM read_parquet(['/stage/rows'])

@@ -1,0 +1,1 @@
+CREATE TABLE "golden"."contact" ("_profile" character varying(65535), "tree" super, "_version" bigint, "_epoch" character varying(65535), "_at" timestamp with time zone) DISTSTYLE KEY DISTKEY ("_profile") COMPOUND SORTKEY ("_profile")

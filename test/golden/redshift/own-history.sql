@@ -1,0 +1,1 @@
+CREATE VIEW "golden"."contact_history" AS SELECT *, "_at" AS valid_from, LEAD("_at") OVER (PARTITION BY "_profile" ORDER BY "_version") AS valid_to, LEAD("_at") OVER (PARTITION BY "_profile" ORDER BY "_version") IS NULL AS "current" FROM "golden"."contact"

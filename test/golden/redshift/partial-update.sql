@@ -1,0 +1,2 @@
+UPDATE "hw_crm"."contact" SET "name" = _headwater_rows."name", "a_json" = CASE WHEN CAN_JSON_PARSE(_headwater_rows."a_json") THEN JSON_PARSE(_headwater_rows."a_json") END, _deleted = _headwater_rows._deleted, _hash = NULL, _window = 'w_' || CHR(92) || '1', _loaded_at = CAST('2026-06-01 00:00:00.000+00' AS timestamptz)
+FROM _headwater_rows, _headwater_plan WHERE _headwater_plan.k = _headwater_rows."id" AND _headwater_plan.action = 'update' AND "contact"."id" = _headwater_rows."id"

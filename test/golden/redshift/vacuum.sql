@@ -1,0 +1,1 @@
+VACUUM DELETE ONLY "hw_crm"."contact" TO 100 PERCENT

@@ -1,0 +1,94 @@
+/** Empty warehouses for Redshift: a real Postgres behind the driver that rewrites, moto as the bucket. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { connectRedshift, redshift } from '../../warehouses/redshift/index.ts';
+import type { Warehouse } from '../../warehouses/warehouse.ts';
+import { s3Missing, startS3, type BucketServer } from './bucket-server.ts';
+import { startPostgres, type TestPostgres } from './postgres.ts';
+import { administer, newDatabase } from './postgres-warehouse.ts';
+import { REDSHIFT_WORDS, redshiftDriver } from './redshift-driver.ts';
+
+export interface TestRedshift {
+  readonly postgres: TestPostgres;
+  readonly s3: BucketServer;
+  /** The address of a database that nobody has used, with the words of Redshift in it. */
+  newDatabase(): Promise<string>;
+  /** Keys in the bucket. */
+  objects(): Promise<string[]>;
+  open(url: string, folder: string, options?: OpenOptions): Promise<Warehouse>;
+  stop(): Promise<void>;
+}
+
+export interface OpenOptions {
+  config?: object;
+  onStatement?: (sql: string) => void;
+}
+
+export const redshiftMissing = s3Missing;
+
+export async function startRedshift(): Promise<TestRedshift> {
+  const [postgres, s3] = await Promise.all([
+    startPostgres(['-c', 'fsync=off', '-c', 'full_page_writes=off']),
+    startS3(),
+  ]);
+  return {
+    postgres,
+    s3,
+    newDatabase: async () => {
+      const url = await newDatabase(postgres);
+      await administer(url, REDSHIFT_WORDS);
+      return url;
+    },
+    objects: async () => {
+      const listed = await (await fetch(`${s3.url}/${s3.bucket}?list-type=2`)).text();
+      return [...listed.matchAll(/<Key>([^<]+)<\/Key>/g)].map(([, key = '']) => key);
+    },
+    open: (url, folder, { config, onStatement } = {}) => {
+      mkdirSync(folder, { recursive: true });
+      const options = redshift.config.parse({ ...configOf(url, s3), ...config });
+      const context = {
+        ...{ now: Date.now, log: () => undefined, tempDirectory: join(folder, 'spill') },
+        ...{ memoryMbMax: 400, threads: 2 },
+      };
+      const driver = redshiftDriver({
+        s3: s3.url,
+        folder,
+        ...(onStatement === undefined ? {} : { onStatement }),
+      });
+      return connectRedshift(options, context, driver);
+    },
+    stop: async () => {
+      await Promise.all([postgres.stop(), s3.stop()]);
+    },
+  };
+}
+
+/** As in a configuration file; a literal password, since it is a test's own. */
+export function configOf(url: string, s3: BucketServer): Record<string, unknown> {
+  const { hostname, port, pathname, username, password } = new URL(url);
+  return {
+    ...{ kind: 'redshift', host: hostname, port: Number(port), database: pathname.slice(1) },
+    ...{ user: username, password, ssl: false, iamRole: 'arn:aws:iam::123456789012:role/copy' },
+    ...{ bucket: s3.bucket, region: 'us-east-1', endpoint: s3.url },
+    ...{ accessKeyId: 'test', secretAccessKey: 'test' },
+  };
+}
+
+/** Empty warehouses on few databases: one that is closed is emptied and used again. */
+export function emptyRedshifts(server: () => TestRedshift): (folder: string) => Promise<Warehouse> {
+  const free: string[] = [];
+  return async (folder) => {
+    const used = free.pop();
+    const url = used ?? (await server().newDatabase());
+    if (used !== undefined)
+      await administer(url, 'DROP SCHEMA IF EXISTS crm, law, golden, _headwater CASCADE');
+    const warehouse = await server().open(url, folder);
+    return {
+      ...warehouse,
+      close: async () => {
+        await warehouse.close();
+        free.push(url);
+      },
+    };
+  };
+}

@@ -1,0 +1,58 @@
+import { isAbsolute } from 'node:path';
+import { z } from 'zod';
+
+const ARN = /^(?:default|arn:aws[\w-]*:iam::\d{12}:role\/[\w+=,.@/-]+)$/;
+
+export const redshiftConfigSchema = z
+  .strictObject({
+    kind: z.literal('redshift'),
+    /** The endpoint of the cluster or workgroup, without port and database. */
+    host: z.string().regex(/^[\w.:-]{1,255}$/, 'is no host. Write it without port and database.'),
+    port: z.number().int().min(1).max(65_535).default(5439),
+    database: z.string().min(1),
+    user: z.string().min(1),
+    /** Of that user, as a secret. */
+    password: z.string().min(1).optional(),
+    /** A file that is read for each new connection, with what `aws redshift get-cluster-credentials` prints. */
+    credentialsPath: z.string().refine(isAbsolute, 'is no absolute path.').optional(),
+    /** TLS, with the server's certificate checked. Off only through a tunnel. */
+    ssl: z.boolean().default(true),
+    /** The role by which COPY reads the bucket: its ARN, or default. */
+    iamRole: z.string().regex(ARN, "is no role. Write its ARN, or 'default'."),
+    /** Rows go through this bucket, in the region of the database. */
+    bucket: z
+      .string()
+      .regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'is no name of a bucket. Write it without s3://.'),
+    /** Keys begin with it; nothing else may lie there. */
+    prefix: z
+      .string()
+      .regex(/^(?:[A-Za-z0-9_][A-Za-z0-9._-]*\/)+$/, 'is no prefix. Write names, each with / behind it.')
+      .default('headwater-redshift/'),
+    region: z.string().min(1),
+    /** Of the worker that writes into the bucket; absent: the login of the machine. */
+    accessKeyId: z.string().min(1).optional(),
+    secretAccessKey: z.string().min(1).optional(),
+    sessionToken: z.string().min(1).optional(),
+    /** Another address of S3, for the worker: a private one. */
+    endpoint: z.url({ protocol: /^https?$/ }).optional(),
+    /** Stands before the name of each connection's schema: 'hw_' makes hw_crm of crm. */
+    schemaPrefix: z
+      .string()
+      .regex(/^[a-z_][a-z0-9_]{0,19}$|^$/, 'is no prefix. Write a to z, 0 to 9 and _, at most 20 characters.')
+      .default(''),
+    /** Connections to the server at most. */
+    connectionsMax: z.number().int().min(2).max(50).default(4),
+    /** A statement of a load that runs longer is stopped, ms. */
+    statementMsMax: z.number().int().min(1_000).max(86_400_000).default(900_000),
+    /** How long a load waits for another one, ms. */
+    lockWaitMsMax: z.number().int().min(100).max(3_600_000).default(60_000),
+  })
+  .refine((config) => (config.password === undefined) !== (config.credentialsPath === undefined), {
+    message: 'names none of password, credentialsPath, or both. Keep one.',
+    path: ['password'],
+  })
+  .refine((config) => (config.accessKeyId === undefined) === (config.secretAccessKey === undefined), {
+    message: 'goes with secretAccessKey. Write both, or none for the login of the machine.',
+    path: ['accessKeyId'],
+  });
+export type RedshiftConfig = z.output<typeof redshiftConfigSchema>;
