@@ -197,9 +197,10 @@ async function land(
         if (aside.length > 0) await warehouse.setAside(aside);
       });
     // I2: what no poll brings again must be in every copy before its events are settled; the rest comes with the next window.
-    if (settings.capabilities.pushOnly === true) await onEachCopy(dependencies, landIn);
-    else await tryEachCopy(dependencies, 'pushed changes', landIn);
+    const { pushOnly } = settings.capabilities;
+    if (pushOnly === true) await onEachCopy(dependencies, landIn);
     await landIn(dependencies);
+    if (pushOnly !== true) await tryEachCopy(dependencies, 'pushed changes', landIn);
     await removeReads(dependencies, read);
     return batches.reduce((sum, { batch: { counts } }) => sum + counts.shaped + counts.tombstones, 0);
   } finally {
