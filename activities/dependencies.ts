@@ -96,6 +96,8 @@ export interface Dependencies {
   stage: Stage;
   shaper: Shaper;
   warehouse: Warehouse;
+  /** How a statement to the warehouse names the table of a connection. */
+  rawTable: (connection: string, table: string) => string;
   profiles?: Profiles;
   /** Absent where the configuration takes nothing that is pushed. */
   fast?: FastLane;

@@ -114,13 +114,13 @@ async function reconcileWindow(
 
 /** Records that a whole read, or a comparison of ids, no longer found: the warehouse has marked them, and no page tells of them. */
 async function retiredBatch(
-  { warehouse, lanes, stage }: Dependencies,
+  { warehouse, rawTable, lanes, stage }: Dependencies,
   window: Window,
   schema: ObjectSchema,
 ): Promise<Batch[]> {
   if (window.from !== ORIGIN && schema.stamp !== null) return [];
   const key = schema.fields.find(({ name }) => name === schema.key)?.column ?? schema.key;
-  const gone = `FROM ${qualified(window.connection, schema.table)} WHERE _window = '${window.id}' AND _deleted`;
+  const gone = `FROM ${rawTable(window.connection, schema.table)} WHERE _window = '${window.id}' AND _deleted`;
   const path = await stage.reserve(`${window.id}/0/retired`, 'parquet');
   const rows = await lanes('warehouse', async () => {
     const counted = await warehouse.query(`SELECT count(*) ${gone}`, 1);
@@ -141,12 +141,12 @@ function ownBatch(id: string, window: Window): Batch {
  * between are lost to the history then, never a current value.
  */
 async function tableBatch(
-  { warehouse, lanes, stage, ledger }: Dependencies,
+  { warehouse, rawTable, lanes, stage, ledger }: Dependencies,
   window: Window,
   described: ObjectSchema,
 ): Promise<{ schema: ObjectSchema; batches: Batch[] }> {
   const schema = (await ledger.schema(window.connection, window.object))?.schema ?? described;
-  const table = qualified(window.connection, schema.table);
+  const table = rawTable(window.connection, schema.table);
   const path = await stage.reserve(`${window.id}/0/table`, 'parquet');
   const columns = await lanes('warehouse', async () => {
     const { columns: present } = await warehouse.query(`SELECT * FROM ${table} LIMIT 1`, 1);
@@ -159,11 +159,6 @@ async function tableBatch(
     schema: { ...schema, fields },
     batches: [{ ...ownBatch(`table ${window.id}`, window), rows: [key] }],
   };
-}
-
-/** A standard identifier in double quotes; connection and table names hold neither quotes nor NUL. */
-function qualified(schema: string, table: string): string {
-  return `"${schema}"."${table}"`;
 }
 
 export interface BatchesToReconcile {

@@ -8,6 +8,7 @@ import type { Call } from './command.ts';
 import { EXIT } from './exit-codes.ts';
 import { openLedger } from './open.ts';
 import { query } from './warehouse.ts';
+import { rawTable } from '../warehouses/registry.ts';
 
 /** Records of one entity and object whose newest version is past the entity's retention. */
 export interface Overdue {
@@ -16,8 +17,6 @@ export interface Overdue {
   keepMs: number;
   records: number;
 }
-
-const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`;
 
 /** What sweeps are about to erase; nothing is changed. Whole records only: a part, such as consent, is counted with its record. */
 export async function overdue(loaded: LoadedConfig): Promise<Overdue[]> {
@@ -34,7 +33,7 @@ export async function overdue(loaded: LoadedConfig): Promise<Overdue[]> {
         const keepMs = main === undefined ? undefined : profiles.retention[main.entity.name];
         const schema = (await ledger.schema(name, object))?.schema;
         if (main === undefined || keepMs === undefined || schema === undefined) continue;
-        const table = `${quoted(name)}.${quoted(schema.table)}`;
+        const table = rawTable(config.warehouse, name, schema.table);
         const before = fromMs(Date.now() - keepMs);
         const answer = await query(
           loaded,

@@ -1,3 +1,4 @@
+import { sinkOf } from '../config/connection-config.ts';
 import { entitiesOf, mappingsOf } from '../config/profiles.ts';
 import type { Config } from '../config/schema.ts';
 import { warehouseNames } from '../rules/naming.ts';
@@ -10,6 +11,7 @@ import { profilesConfig, profileNamed, withClaims } from './claims.ts';
 import type { Call } from './command.ts';
 import { openLedger } from './open.ts';
 import { query } from './warehouse.ts';
+import { rawTable } from '../warehouses/registry.ts';
 
 /** Rows of one table; a customer has far fewer. */
 const ROWS_MAX = 10_000;
@@ -100,11 +102,9 @@ async function addRows(
     const { columns, rows: found } = await query(loaded, sql, ROWS_MAX);
     return found.map((row) => Object.fromEntries(columns.map(({ name }, at) => [name, row[at]])));
   };
-  const tables = new Set(
-    (await rows("SELECT table_schema || '.' || table_name AS t FROM information_schema.tables")).map(
-      ({ t }) => t,
-    ),
-  );
+  const tables = (
+    await rows("SELECT table_schema || '.' || table_name AS t FROM information_schema.tables")
+  ).map(({ t }) => String(t).toLowerCase());
   const ledger = await openLedger(config);
   try {
     const byObject = Map.groupBy(refs, ({ source, object }) => `${source}.${rawObject(object)}`);
@@ -117,10 +117,12 @@ async function addRows(
           `SELECT * FROM _headwater.quarantine WHERE connection = ${texts([source])} AND object = ${texts([rawObject(object)])} AND record IN (${ids})`,
         )),
       );
-      if (schema === undefined || !tables.has(`${source}.${schema.table}`)) continue;
+      // What has landed has a table; the catalog has it under a name of the warehouse's own.
+      const landed = await ledger.sinkCoverage(sinkOf(config), source, rawObject(object));
+      if (schema === undefined || landed.length === 0) continue;
       const key = schema.fields.find((field) => field.name === schema.key)?.column ?? schema.key;
       document.raw[name] = await rows(
-        `SELECT * FROM ${quoted(source)}.${quoted(schema.table)} WHERE CAST(${quoted(key)} AS VARCHAR) IN (${ids})`,
+        `SELECT * FROM ${rawTable(config.warehouse, source, schema.table)} WHERE CAST(${quoted(key)} AS VARCHAR) IN (${ids})`,
       );
     }
   } finally {
@@ -129,7 +131,9 @@ async function addRows(
   const named = texts(refs.map(({ source, object, record }) => `${source}:${rawObject(object)}:${record}`));
   if (named === '') return;
   for (const { name, fields, references = {} } of entitiesOf(profilesConfig(config)).values()) {
-    if (name === 'consent' || !tables.has(`golden.${name}`)) continue;
+    // Behind a prefix, where the warehouse has one for all of its schemas.
+    if (name === 'consent' || !tables.some((table) => table.endsWith(`golden.${name}`.toLowerCase())))
+      continue;
     const columns = warehouseNames(Object.keys(fields));
     const pointing = Object.keys(references).flatMap((field) => columns.get(field) ?? []);
     if (pointing.length === 0) continue;

@@ -53,6 +53,10 @@ export function messageOf(error: unknown): string {
 
 export const firstLine = (error: unknown): string => messageOf(error).split('\n', 1)[0]?.slice(0, 300) ?? '';
 
+/** Of options as a configuration writes them. */
+export const prefixOf = ({ schemaPrefix }: Readonly<Record<string, unknown>>): string =>
+  typeof schemaPrefix === 'string' ? schemaPrefix : '';
+
 export const qualified = (schema: string, table: string): string => `${quote(schema)}.${quote(table)}`;
 
 /** Refuses a schema whose columns would meet once case is folded and `nameOf` has made them fit, or would meet ours. */

@@ -257,6 +257,11 @@ export interface WarehouseDefinition<Config extends z.ZodType = z.ZodType> {
    */
   loads?: { everyMsMin: number; perObjectAndDayMax?: number; because: string };
   config: Config;
+  /**
+   * How a statement names the table of a connection, in quotes; absent: as `"connection"."table"`. `options`: the configuration's, as
+   * they are written.
+   */
+  rawTable?(options: Readonly<Record<string, unknown>>, connection: string, table: string): string;
   connect(config: z.output<Config>, context: WarehouseContext): Promise<Warehouse>;
 }
 

@@ -31,7 +31,7 @@ import { openInbox } from '../stores/inbox/open.ts';
 import type { Ledger } from '../stores/ledger/ledger.ts';
 import { openLedgerAt } from '../stores/ledger/open.ts';
 import { openStageAt } from '../stores/stage/open.ts';
-import { warehouseDefinition } from '../warehouses/registry.ts';
+import { rawTable, warehouseDefinition } from '../warehouses/registry.ts';
 import type { Warehouse, WarehouseContext, WarehouseDefinition } from '../warehouses/warehouse.ts';
 import { subscriptionsOf } from './subscriptions.ts';
 
@@ -98,6 +98,7 @@ export async function wire(
         stage,
         shaper,
         warehouse,
+        rawTable: (connection, table) => rawTable(config.warehouse, connection, table),
         ...(profiles && { profiles }),
         ...(fast && { fast }),
         notify: { subscriptions: subscriptionsOf(config), stopping },

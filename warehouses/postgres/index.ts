@@ -1,5 +1,6 @@
 import { isPartial } from '../batch-rules.ts';
 import { onFirstUse, risingClock } from '../fact-rows.ts';
+import { prefixOf } from '../sql.ts';
 import { defineWarehouse } from '../warehouse.ts';
 import type { Warehouse, WarehouseContext } from '../warehouse.ts';
 import { auditMethods } from './audit.ts';
@@ -9,7 +10,7 @@ import type { Client, Session } from './client.ts';
 import { postgresConfigSchema } from './config.ts';
 import type { PostgresConfig } from './config.ts';
 import { loadBatch, lockTable, verifyBatch } from './load.ts';
-import { checkNames } from './names.ts';
+import { checkNames, targetName } from './names.ts';
 import { dropOtherEpochs, mergeOwnTable } from './own-tables.ts';
 import { loadPartial, verifyPartial } from './partial.ts';
 import { pruneFacts } from './prune.ts';
@@ -31,6 +32,7 @@ export const postgres = defineWarehouse({
   kind: 'postgres',
   embedded: false,
   config: postgresConfigSchema,
+  rawTable: (options, connection, table) => targetName(prefixOf(options), connection, table),
   connect,
 });
 

@@ -2,6 +2,7 @@ import type { PoolConfig } from 'pg';
 import type { ObjectSchema } from '../../schemas/object-schema.ts';
 import { isPartial } from '../batch-rules.ts';
 import { onFirstUse, risingClock } from '../fact-rows.ts';
+import { prefixOf } from '../sql.ts';
 import { defineWarehouse } from '../warehouse.ts';
 import type { EvolutionPolicy, SchemaChange, Warehouse, WarehouseContext } from '../warehouse.ts';
 import { auditMethods } from './audit.ts';
@@ -11,7 +12,7 @@ import type { Client, Session } from './client.ts';
 import { redshiftConfigSchema } from './config.ts';
 import type { RedshiftConfig } from './config.ts';
 import { loadBatch, verifyBatch } from './load.ts';
-import { checkNames, schemaName } from './names.ts';
+import { checkNames, schemaName, targetName } from './names.ts';
 import { dropOtherEpochs, mergeOwnTables } from './own-tables.ts';
 import { loadPartial, verifyPartial } from './partial.ts';
 import { pruneFacts } from './prune.ts';
@@ -33,6 +34,7 @@ export const redshift = defineWarehouse({
   kind: 'redshift',
   embedded: false,
   config: redshiftConfigSchema,
+  rawTable: (options, connection, table) => targetName(prefixOf(options), connection, table),
   connect: (config, context) => connectRedshift(config, context),
 });
 

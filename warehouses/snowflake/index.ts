@@ -1,5 +1,6 @@
 import { isPartial } from '../batch-rules.ts';
 import { onFirstUse, risingClock } from '../fact-rows.ts';
+import { prefixOf } from '../sql.ts';
 import { defineWarehouse } from '../warehouse.ts';
 import type { LoadRequest, Warehouse, WarehouseContext } from '../warehouse.ts';
 import { auditMethods } from './audit.ts';
@@ -9,7 +10,7 @@ import type { Client, Session, Tag } from './client.ts';
 import { snowflakeConfigSchema } from './config.ts';
 import type { SnowflakeConfig } from './config.ts';
 import { loadBatch, verifyBatch } from './load.ts';
-import { checkNames } from './names.ts';
+import { checkNames, targetName } from './names.ts';
 import { dropOtherEpochs, mergeOwnTables } from './own-tables.ts';
 import { loadPartial, verifyPartial } from './partial.ts';
 import { pruneFacts } from './prune.ts';
@@ -35,6 +36,7 @@ export const snowflake = defineWarehouse({
   embedded: false,
   loads: { everyMsMin: LOAD_MS_MIN, because: 'its compute would never sleep' },
   config: snowflakeConfigSchema,
+  rawTable: (options, connection, table) => targetName(prefixOf(options), connection, table),
   connect,
 });
 
