@@ -89,12 +89,9 @@ export interface Client {
   close(): Promise<void>;
 }
 
-export async function openClient(config: BigqueryConfig, context: WarehouseContext): Promise<Client> {
-  const rest = await openRest(config);
-  const jobs = openJobs(rest, config.location, config.jobMsMax);
-  const staged = await openStaged(context, 'bigquery');
-  const dataset = (name: string): string => datasetName(config.datasetPrefix, name);
-  const table: Client['table'] = async (inside, name) => {
+/** Reads the catalog by REST: it costs nothing and is never stale. */
+function tableReader(rest: Rest): Client['table'] {
+  return async (inside, name) => {
     try {
       const found = await rest.call(tableSchema, {
         method: 'GET',
@@ -115,6 +112,14 @@ export async function openClient(config: BigqueryConfig, context: WarehouseConte
       throw error;
     }
   };
+}
+
+export async function openClient(config: BigqueryConfig, context: WarehouseContext): Promise<Client> {
+  const rest = await openRest(config);
+  const jobs = openJobs(rest, config.location, config.jobMsMax);
+  const staged = await openStaged(context, 'bigquery');
+  const dataset = (name: string): string => datasetName(config.datasetPrefix, name);
+  const table = tableReader(rest);
   const script: Client['script'] = async (
     statements,
     { id, labels, signal, parameters, silent = false } = {},
