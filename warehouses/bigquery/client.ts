@@ -89,7 +89,7 @@ export interface Client {
   close(): Promise<void>;
 }
 
-/** Reads the catalog by REST: it costs nothing and is never stale. */
+/** What the catalog says of a table. */
 function tableReader(rest: Rest): Client['table'] {
   return async (inside, name) => {
     try {
