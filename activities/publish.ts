@@ -137,11 +137,15 @@ async function merge(
   tables: [OwnTable, OwnRow[]][],
 ): Promise<void> {
   const files: { table: OwnTable; file: string }[] = [];
+  // The newest and the history have the same rows.
+  const written = new Map<OwnRow[], string>();
   try {
     for (const [table, rows] of tables) {
       if (rows.length === 0) continue;
-      const file = await stage.reserve('publish/0', 'ndjson');
+      const file = written.get(rows) ?? (await stage.reserve('publish/0', 'ndjson'));
       files.push({ table, file });
+      if (written.has(rows)) continue;
+      written.set(rows, file);
       await pipeline(Readable.from(lines(rows)), createWriteStream(file, { mode: 0o600 }));
     }
     await lanes('warehouse', () => warehouse.mergeOwn(files, Context.current().cancellationSignal));

@@ -39,7 +39,7 @@ async function main(): Promise<void> {
   const [connection, clientConnection, workflowCode] = await Promise.all([
     NativeConnection.connect(options),
     Connection.connect(options),
-    workflowBundle(join(home, 'cache')),
+    workflowBundle(process.env['HEADWATER_BUNDLES'] ?? join(home, 'cache')),
   ]);
   const client = new Client({ connection: clientConnection, namespace });
   const stopping = stopSignal();

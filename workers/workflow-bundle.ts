@@ -54,7 +54,7 @@ function withoutRoot(code: string): string {
 function sourcesHash(): string {
   const hash = createHash('sha256');
   for (const folder of FOLDERS) {
-    for (const name of readdirSync(join(ROOT, folder)).sort()) {
+    for (const name of readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' }).sort()) {
       if (/\.[tj]s$/.test(name)) hash.update(name).update(readFileSync(join(ROOT, folder, name)));
     }
   }

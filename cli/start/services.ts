@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { LoadedConfig } from '../../config/load-config.ts';
 import { startProcess, type RunningProcess } from '../dev/processes.ts';
 import type { RunClaim } from '../dev/run-file.ts';
+import { cacheFolder } from '../dev/temporal-binary.ts';
 import { startTemporalServer } from '../dev/temporal-server.ts';
 import { connectExisting, isExistingChosen, type TemporalTarget } from '../dev/temporal-target.ts';
 import { moduleFile } from '../module-file.ts';
@@ -138,7 +139,12 @@ function startWorker({ home, path }: LoadedConfig, temporal: TemporalTarget): Pr
     name: 'The worker',
     command: process.execPath,
     args: ['--disable-warning=ExperimentalWarning', WORKER, '--config', path],
-    env: { ...temporal.env, HEADWATER_HOME: home, TZ: 'UTC', ...adopt },
+    // Beside the other things that every home can use.
+    env: {
+      ...temporal.env,
+      ...{ HEADWATER_HOME: home, HEADWATER_BUNDLES: join(cacheFolder(), 'workflows'), TZ: 'UTC' },
+      ...adopt,
+    },
     logPath: join(home, 'logs', 'worker.log'),
     ready: (line) => (line.includes('"ready"') ? true : undefined),
     readyTimeoutMs: WORKER_READY_MS_MAX,
