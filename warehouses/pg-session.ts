@@ -71,8 +71,8 @@ export interface Within<T> {
 export interface Around {
   /** For the connection that asks the server to end a statement. */
   login: ClientConfig;
-  /** Begins the transaction and sets what holds in it. */
-  opening: string;
+  /** Begins the transaction and sets what holds in it. One after the other: a time limit holds from the next request on. */
+  opening: readonly string[];
   end: 'COMMIT' | 'ROLLBACK';
 }
 
@@ -84,9 +84,10 @@ export async function transact<T>(pool: Pool, around: Around, { work, signal, la
   const stop = (): void => void cancel(around.login, client);
   let discard = last === true;
   try {
-    await client.query(around.opening);
+    // Beginning may wait, too: for a lock.
     signal?.addEventListener('abort', stop);
     signal?.throwIfAborted();
+    for (const statements of around.opening) await client.query(statements);
     const result = await work(client);
     signal?.throwIfAborted();
     await client.query(around.end);

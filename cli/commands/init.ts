@@ -80,6 +80,20 @@ const WAREHOUSES: Record<string, Template> = {
     lines: (secret) =>
       `kind: 'bigquery', project: 'my-project', location: 'EU', key: ${secret('BIGQUERY_KEY')}`,
   },
+  redshift: {
+    variables: ['REDSHIFT_PASSWORD'],
+    needs: 'a user, a role and a bucket: docs/warehouses/redshift.md',
+    lines: (secret) => `
+    kind: 'redshift',
+    host: 'my-cluster.abc123.eu-central-1.redshift.amazonaws.com',
+    database: 'warehouse',
+    user: 'headwater',
+    password: ${secret('REDSHIFT_PASSWORD')},
+    iamRole: 'arn:aws:iam::123456789012:role/headwater-copy',
+    bucket: 'my-bucket',
+    region: 'eu-central-1',
+ `,
+  },
 };
 
 export const WAREHOUSE_KINDS = Object.keys(WAREHOUSES);
@@ -96,7 +110,7 @@ export const init: Command = {
     warehouse: {
       type: 'string',
       value: '<kind>',
-      help: 'duckdb (the default), postgres, snowflake or bigquery',
+      help: 'duckdb (the default), postgres, snowflake, bigquery or redshift',
     },
     file: { type: 'string', value: '<path>', help: 'Where to write it' },
   },

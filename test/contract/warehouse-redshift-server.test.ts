@@ -112,8 +112,11 @@ async function order(): Promise<void> {
   const request = await bench.batch(NAME, { csv: [row('1', 1, 'a')] }, { window, id: 'b_order' });
   sent.length = 0;
   await warehouse.load(request, signal);
-  const [begin = '', ...rest] = sent.slice(sent.findIndex((sql) => sql.includes('LOCK _headwater.writer')));
-  expect(begin).toMatch(/query_group TO 'headwater w_order b_order w r'.*; LOCK _headwater\.writer;/);
+  const at = sent.indexOf('LOCK _headwater.writer');
+  const [begin = '', , ...rest] = sent.slice(at - 1);
+  expect(begin).toMatch(
+    /query_group TO 'headwater w_order b_order w r'.*; SET LOCAL statement_timeout TO 60000$/,
+  );
   const done = rest
     .map((sql) => /^(?:COPY|INSERT INTO \S+|COMMIT|CREATE TEMP TABLE)/.exec(sql)?.[0])
     .filter(Boolean);

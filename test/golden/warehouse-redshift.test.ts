@@ -99,8 +99,8 @@ const history = { view: 'contact_history', of: '_profile', from: '_at', order: '
 const limits = { statementMsMax: 900_000, lockWaitMsMax: 60_000 };
 
 const STATEMENTS: Record<string, string> = {
-  'begin-write': openingSql(limits, 'write', "headwater w_1 b_'1 sync/crm run"),
-  'begin-read': openingSql(limits, 'read'),
+  'begin-write': openingSql(limits, 'write', "headwater w_1 b_'1 sync/crm run").join(';\n'),
+  'begin-read': openingSql(limits, 'read').join(';\n'),
   'system-tables': [WRITER_DDL, ...SYSTEM_DDL].join(';\n\n'),
   'insert-intervals': insertIntervalsSql(2),
   'create-table': createTableSql('hw_', 'crm', schema),

@@ -22,6 +22,7 @@ export interface TestRedshift {
 export interface OpenOptions {
   config?: object;
   onStatement?: (sql: string) => void;
+  now?: () => number;
 }
 
 export const redshiftMissing = s3Missing;
@@ -43,11 +44,11 @@ export async function startRedshift(): Promise<TestRedshift> {
       const listed = await (await fetch(`${s3.url}/${s3.bucket}?list-type=2`)).text();
       return [...listed.matchAll(/<Key>([^<]+)<\/Key>/g)].map(([, key = '']) => key);
     },
-    open: (url, folder, { config, onStatement } = {}) => {
+    open: (url, folder, { config, onStatement, now = Date.now } = {}) => {
       mkdirSync(folder, { recursive: true });
       const options = redshift.config.parse({ ...configOf(url, s3), ...config });
       const context = {
-        ...{ now: Date.now, log: () => undefined, tempDirectory: join(folder, 'spill') },
+        ...{ now, log: () => undefined, tempDirectory: join(folder, 'spill') },
         ...{ memoryMbMax: 400, threads: 2 },
       };
       const driver = redshiftDriver({

@@ -90,7 +90,7 @@ export async function openClient(config: PostgresConfig, context: WarehouseConte
     try {
       return await transact(
         pool,
-        { login: { connectionString }, opening, end },
+        { login: { connectionString }, opening: [opening], end },
         { work: inSession, signal, last },
       );
     } catch (error) {

@@ -59,7 +59,7 @@ export function openingSql(
   config: Pick<RedshiftConfig, 'statementMsMax' | 'lockWaitMsMax'>,
   kind: 'first' | 'write' | 'read',
   label = 'headwater',
-): string {
+): string[] {
   const settings = {
     timezone: 'UTC',
     datestyle: 'ISO, YMD',
@@ -67,13 +67,13 @@ export function openingSql(
     query_group: label.replaceAll(/[^\w .:/-]/g, '_').slice(0, LABEL_CHARS_MAX),
   };
   const limit = (ms: number): string => `SET LOCAL statement_timeout TO ${ms}`;
-  return [
+  const begin = [
     kind === 'read' ? 'BEGIN READ ONLY' : 'BEGIN',
     ...Object.entries(settings).map(([name, value]) => `SET LOCAL ${name} TO '${value}'`),
-    // A lock has no time limit of its own. It is the first thing asked: the state that is read is taken after it.
-    ...(kind === 'write' ? [limit(config.lockWaitMsMax), `LOCK ${WRITER}`] : []),
-    limit(config.statementMsMax),
   ].join('; ');
+  if (kind !== 'write') return [`${begin}; ${limit(config.statementMsMax)}`];
+  // A lock has no time limit of its own. It is the first thing asked: the state that is read is taken after it.
+  return [`${begin}; ${limit(config.lockWaitMsMax)}`, `LOCK ${WRITER}`, limit(config.statementMsMax)];
 }
 
 /** `driver`: what a test puts between this and a server that is no Redshift. */
@@ -103,7 +103,7 @@ export async function openClient(
   const role = roleSql(config.iamRole);
   const within = async <T>(
     what: string,
-    around: { opening: string; end: 'COMMIT' | 'ROLLBACK' },
+    around: { opening: readonly string[]; end: 'COMMIT' | 'ROLLBACK' },
     { work, signal, last = false }: Within<T>,
   ): Promise<T> => {
     signal?.throwIfAborted();
@@ -116,7 +116,8 @@ export async function openClient(
       throw wrapped(what, error);
     }
   };
-  const begin = (kind: 'first' | 'write' | 'read', label?: string): string => openingSql(config, kind, label);
+  const begin = (kind: 'first' | 'write' | 'read', label?: string): string[] =>
+    openingSql(config, kind, label);
   return {
     staged,
     bucket,
@@ -127,7 +128,7 @@ export async function openClient(
       within(what, { opening: begin('first', label), end: 'ROLLBACK' }, { work, signal }),
     read: (what, work) => within(what, { opening: begin('read'), end: 'COMMIT' }, { work }),
     visit: (what, msMax, work) => {
-      const opening = `${begin('read')}; SET LOCAL statement_timeout TO ${msMax}`;
+      const opening = [...begin('read'), `SET LOCAL statement_timeout TO ${msMax}`];
       return within(what, { opening, end: 'ROLLBACK' }, { work, last: true });
     },
     alone: (what, statements) =>

@@ -47,12 +47,20 @@ export const redshiftConfigSchema = z
     /** How long a load waits for another one, ms. */
     lockWaitMsMax: z.number().int().min(100).max(3_600_000).default(60_000),
   })
-  .refine((config) => (config.password === undefined) !== (config.credentialsPath === undefined), {
-    message: 'names none of password, credentialsPath, or both. Keep one.',
+  .refine((config) => config.password !== undefined || config.credentialsPath !== undefined, {
+    message: 'is missing. Write the password as a secret, or credentialsPath.',
     path: ['password'],
   })
-  .refine((config) => (config.accessKeyId === undefined) === (config.secretAccessKey === undefined), {
-    message: 'goes with secretAccessKey. Write both, or none for the login of the machine.',
+  .refine((config) => config.password === undefined || config.credentialsPath === undefined, {
+    message: 'goes without password. Keep one of them.',
+    path: ['credentialsPath'],
+  })
+  .refine((config) => config.accessKeyId === undefined || config.secretAccessKey !== undefined, {
+    message: 'is missing. Write both keys, or none for the login of the machine.',
+    path: ['secretAccessKey'],
+  })
+  .refine((config) => config.secretAccessKey === undefined || config.accessKeyId !== undefined, {
+    message: 'is missing. Write both keys, or none for the login of the machine.',
     path: ['accessKeyId'],
   });
 export type RedshiftConfig = z.output<typeof redshiftConfigSchema>;

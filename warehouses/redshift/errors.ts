@@ -18,7 +18,8 @@ const FULL = /disk full|out of memory/i;
 /** What COPY tells about the bucket; the words are the server's and hold no value. */
 const BUCKET =
   /S3ServiceException:\s*([\w .'-]{1,120})|(?:Status|HTTP status code:?)\s*(\d{3})|Error\s+(\w{3,40}),Rid/g;
-const BUCKET_REFUSED = /AccessDenied|Access Denied|not authorized|InvalidAccessKeyId|\b403\b|assume role/i;
+const BUCKET_REFUSED =
+  /AccessDenied|Access Denied|not authorized|InvalidAccessKeyId|\b403\b|assume (?:iam )?role/i;
 const BUCKET_PASSING =
   /SlowDown|InternalError|ServiceUnavailable|RequestTimeout|\b50[0-9]\b|Could not connect|timed out/i;
 
@@ -29,7 +30,7 @@ const own = (error: unknown): string => {
 
 const isOwn = (error: unknown): boolean => ['XX000', '58030'].includes(codeOf(error));
 const isBucket = (error: unknown): boolean =>
-  isOwn(error) && /S3ServiceException|Spectrum|\bS3\b|assume role/i.test(own(error));
+  isOwn(error) && /S3ServiceException|Spectrum|\bS3\b|assume (?:iam )?role/i.test(own(error));
 
 /** I5: of Redshift's own errors only known phrases are told; the rest may quote values. */
 export function wordsOf(error: unknown): string {

@@ -30,9 +30,13 @@ import {
   writeRun,
 } from './system-tables.ts';
 
+/** A serverless workgroup is billed while anything runs, and a cluster commits one transaction at a time. */
+const LOAD_MS_MIN = 300_000;
+
 export const redshift = defineWarehouse({
   kind: 'redshift',
   embedded: false,
+  loads: { everyMsMin: LOAD_MS_MIN, because: 'its compute would never sleep' },
   config: redshiftConfigSchema,
   rawTable: (options, connection, table) => targetName(prefixOf(options), connection, table),
   connect: (config, context) => connectRedshift(config, context),

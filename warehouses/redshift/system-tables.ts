@@ -38,12 +38,25 @@ export const SYSTEM_DDL = [
   `CREATE TABLE IF NOT EXISTS _headwater.to_rewrite ("table" ${TEXT} NOT NULL) DISTSTYLE ALL`,
 ];
 
+const NAMES = [WRITER_DDL, ...SYSTEM_DDL].map((sql) => /_headwater\.(\w+)/.exec(sql)?.[1] ?? '');
+
+async function areMade(session: Session): Promise<boolean> {
+  const [found] = await session.rows(
+    `SELECT count(*) AS made FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+     WHERE n.nspname = '_headwater' AND c.relname IN (${NAMES.map((name) => `'${name}'`).join(', ')})`,
+  );
+  if (Number(found?.['made']) < NAMES.length) return false;
+  return (await session.rows('SELECT seq FROM _headwater.sink')).length > 0;
+}
+
 /**
  * The table that all writers lock comes first. Two processes may make it at once: one of them fails then, and finds it made. The
  * epoch is made with the tables: a warehouse that was dropped and made anew has another.
  */
 export async function createSystemTables(client: Client): Promise<void> {
   const what = 'creating the system tables';
+  // Whoever finds them made waits for no load.
+  if (await client.read(what, areMade)) return;
   const first = (): Promise<void> =>
     client.first(what, async (session) => {
       await ensureSchema(session, '_headwater');

@@ -1,0 +1,59 @@
+import { readFileSync } from 'node:fs';
+import { expect, test } from '@jest/globals';
+import { keysAt } from '../../../config/mistakes.ts';
+import { parseConfig } from '../../../config/parse-config.ts';
+import { rolePolicy, workerPolicy } from '../../../warehouses/redshift/check.ts';
+import { redshiftConfigSchema } from '../../../warehouses/redshift/config.ts';
+import { tableType } from '../../../warehouses/redshift/types.ts';
+import { warehouses } from '../../../warehouses/registry.ts';
+import { KINDS, valid } from '../config/kinds.ts';
+
+const PAGE = readFileSync('docs/warehouses/redshift.md', 'utf8');
+const secret = { $secret: { env: 'REDSHIFT_PASSWORD' } };
+const WRITTEN = {
+  ...{
+    kind: 'redshift',
+    host: 'h',
+    database: 'd',
+    user: 'u',
+    iamRole: 'default',
+    bucket: 'bucket',
+    region: 'r',
+  },
+};
+
+test('the page names every option with its real default', () => {
+  const lines = [...PAGE.matchAll(/^\| `(\w+)`\s*\| ([^|]+?)\s*\|/gm)].map(([, name = '', value = '']) => [
+    name,
+    value,
+  ]);
+  const defaults = redshiftConfigSchema.parse({ ...WRITTEN, password: 'x' });
+  expect(lines.map(([name]) => name).toSorted()).toEqual(keysAt(redshiftConfigSchema, []).toSorted());
+  for (const [name = '', value = ''] of lines) {
+    if (value === '–') continue;
+    const real: unknown = Object.entries(defaults).find(([key]) => key === name)?.[1];
+    expect([name, value]).toEqual([name, `\`${typeof real === 'string' ? `'${real}'` : String(real)}\``]);
+  }
+});
+
+test('the page names the type of every kind, and the policies that check prints', () => {
+  for (const kind of ['string', 'boolean', 'integer', 'double', 'date', 'time', 'timestamp', 'json'] as const)
+    expect(PAGE).toContain(`| ${kind} | \`${tableType({ kind })}\``);
+  const place = { bucket: 'acme-headwater', prefix: 'headwater-redshift/' };
+  for (const policy of [rolePolicy(place), workerPolicy(place)]) expect(PAGE).toContain(policy);
+});
+
+test('one line of the configuration changes the warehouse; what is missing or double is told', () => {
+  const lines = (warehouse: object): string[] => {
+    const parsed = parseConfig(
+      { ...valid(), warehouse },
+      { file: 'headwater.config.ts', home: '/home', kinds: { ...KINDS, warehouses } },
+    );
+    return parsed.ok ? [] : parsed.lines;
+  };
+  expect(lines({ ...WRITTEN, password: secret })).toEqual([]);
+  expect(lines({ ...WRITTEN, credentialsPath: '/run/credentials.json' })).toEqual([]);
+  expect(lines(WRITTEN).join()).toMatch(/password.*credentialsPath/);
+  expect(lines({ ...WRITTEN, password: secret, accessKeyId: secret }).join()).toMatch(/secretAccessKey/);
+  expect(lines({ ...WRITTEN, password: secret, iamRole: 'role' }).join()).toMatch(/iamRole.*no role/);
+});
