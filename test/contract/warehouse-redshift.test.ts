@@ -1,16 +1,14 @@
-import { afterAll, beforeAll, describe, test } from '@jest/globals';
+import { afterAll, beforeAll, describe } from '@jest/globals';
 import { emptyRedshifts, redshiftMissing, startRedshift, type TestRedshift } from '../support/redshift.ts';
 import { warehouseLaws } from './warehouse-laws-suite.ts';
 import { warehouseSuite } from './warehouse-suite.ts';
 
 const missing = await redshiftMissing();
 
-if (missing !== undefined) {
-  process.stderr.write(`SKIPPED: the warehouse Redshift, ${missing}\n`);
-  describe('warehouse redshift', () => {
-    test.skip(`Redshift, ${missing}`, () => undefined);
-  });
-} else {
+if (missing !== undefined) process.stderr.write(`SKIPPED: the warehouse Redshift, ${missing}\n`);
+const suite = missing !== undefined ? describe.skip : describe;
+
+suite('on Postgres behind a driver', () => {
   let server: TestRedshift;
   beforeAll(async () => {
     server = await startRedshift();
@@ -21,4 +19,4 @@ if (missing !== undefined) {
   warehouseSuite('redshift', { open });
   // Each of its loads is some thirty round trips and two objects.
   warehouseLaws('redshift', { open }, { runs: 2 });
-}
+});

@@ -28,21 +28,14 @@ export interface Bucket {
   close(): void;
 }
 
-export function openBucket(config: RedshiftConfig): Bucket {
-  const { bucket, prefix, region, endpoint, accessKeyId, secretAccessKey, sessionToken } = config;
+function clientOf(config: RedshiftConfig): S3Client {
+  const { region, endpoint, accessKeyId, secretAccessKey, sessionToken } = config;
+  const token = sessionToken === undefined ? {} : { sessionToken };
   const login = accessKeyId !== undefined && secretAccessKey !== undefined;
-  const client = new S3Client({
+  return new S3Client({
     region,
     ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
-    ...(login
-      ? {
-          credentials: {
-            accessKeyId,
-            secretAccessKey,
-            ...(sessionToken === undefined ? {} : { sessionToken }),
-          },
-        }
-      : {}),
+    ...(login ? { credentials: { accessKeyId, secretAccessKey, ...token } } : {}),
     // A stream cannot be sent twice, so tries are made here, each with a stream of its own.
     maxAttempts: 1,
     logger: SILENT,
@@ -50,63 +43,68 @@ export function openBucket(config: RedshiftConfig): Bucket {
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: { connectionTimeout: CONNECT_MS_MAX, socketTimeout: IDLE_MS_MAX },
   });
-  const told = (doing: string, error: unknown): HeadwaterError =>
-    bucketError(`${doing} s3://${bucket}/${prefix}`, error);
-  const remove: Bucket['remove'] = async (key) => {
+}
+
+export function openBucket(config: RedshiftConfig): Bucket {
+  const { bucket, prefix } = config;
+  const client = clientOf(config);
+  const told = async <T>(doing: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> => {
     try {
-      await client.send(new DeleteObjectCommand({ Bucket: bucket, Key: key }));
+      return await work();
     } catch (error) {
-      throw told('removing from', error);
+      signal?.throwIfAborted();
+      throw bucketError(`${doing} s3://${bucket}/${prefix}`, error);
     }
+  };
+  const remove: Bucket['remove'] = async (key) => {
+    await told('removing from', () => client.send(new DeleteObjectCommand({ Bucket: bucket, Key: key })));
   };
   return {
     url: (key) => `s3://${bucket}/${key}`,
     put: async (name, path, signal) => {
       const key = `${prefix}${name}`;
       const [{ size }, sha256] = await Promise.all([stat(path), sumOf(path)]);
+      const sent = { bucket, key, path, size, sha256 };
       for (let tries = 1; ; tries += 1) {
         try {
-          await send(client, { bucket, key, path, size, sha256 }, signal);
+          await told('writing to', () => send(client, sent, signal), signal);
           return key;
         } catch (error) {
-          signal?.throwIfAborted();
-          const failed = told('writing to', error);
-          if (failed.code !== 'WAREHOUSE_UNAVAILABLE' || tries >= TRIES_MAX) throw failed;
+          const passing = error instanceof HeadwaterError && error.code === 'WAREHOUSE_UNAVAILABLE';
+          if (!passing || tries >= TRIES_MAX) throw error;
         }
-        await sleep(RETRY_MS * tries, undefined, { ...(signal === undefined ? {} : { signal }) });
+        const options = signal === undefined ? {} : { signal };
+        await sleep(RETRY_MS * tries, undefined, options).catch(() => signal?.throwIfAborted());
       }
     },
     remove,
     removeLeftOver: async (nowMs) => {
-      const old: string[] = [];
-      let after: string | undefined;
-      for (let pages = 0; pages < PAGES_MAX; pages += 1) {
-        const page = await client
-          .send(
-            new ListObjectsV2Command({
-              ...{ Bucket: bucket, Prefix: prefix },
-              ...(after === undefined ? {} : { ContinuationToken: after }),
-            }),
-          )
-          .catch((error: unknown) => {
-            throw told('listing', error);
-          });
-        for (const { Key, LastModified } of page.Contents ?? []) {
-          if (
-            Key !== undefined &&
-            LastModified !== undefined &&
-            nowMs - LastModified.getTime() > LEFT_OVER_MS
-          )
-            old.push(Key);
-        }
-        after = page.NextContinuationToken;
-        if (after === undefined) break;
-      }
+      const old = await told('listing', () => leftOver(client, { bucket, prefix }, nowMs));
       for (const key of old) await remove(key);
       return old.length;
     },
     close: () => client.destroy(),
   };
+}
+
+async function leftOver(
+  client: S3Client,
+  { bucket, prefix }: Pick<RedshiftConfig, 'bucket' | 'prefix'>,
+  nowMs: number,
+): Promise<string[]> {
+  const old: string[] = [];
+  let after: string | undefined;
+  for (let pages = 0; pages < PAGES_MAX; pages += 1) {
+    const next = after === undefined ? {} : { ContinuationToken: after };
+    const page = await client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, ...next }));
+    for (const { Key, LastModified } of page.Contents ?? []) {
+      if (Key !== undefined && LastModified !== undefined && nowMs - LastModified.getTime() > LEFT_OVER_MS)
+        old.push(Key);
+    }
+    after = page.NextContinuationToken;
+    if (after === undefined) break;
+  }
+  return old;
 }
 
 interface Sent {
