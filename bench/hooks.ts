@@ -88,7 +88,9 @@ async function visible(plan: Plan): Promise<{ ms: number[]; failed: number }> {
   const headers = { authorization: `Bearer ${plan.key}` };
   const waiting = new Map<string, { started: number; done: () => void }>();
   const ms: number[] = [];
-  const stream = await fetch(`${plan.profilesUrl}/v1/events?entity=contact&fields=jobTitle`, { headers });
+  const ended = new AbortController();
+  const url = `${plan.profilesUrl}/v1/events?entity=contact&fields=jobTitle`;
+  const stream = await fetch(url, { headers, signal: ended.signal });
   const reading = follow(stream, async (profile, title) => {
     const one = waiting.get(title);
     if (one === undefined) return;
@@ -109,7 +111,8 @@ async function visible(plan: Plan): Promise<{ ms: number[]; failed: number }> {
     const late = sleep(VISIBLE_MS_MAX, 'late', { ref: false });
     if ((await Promise.race([seen, late])) === 'late') throw new Error('never visible');
   });
-  await stream.body?.cancel().catch(() => undefined);
+  // A stream that is being read cannot be cancelled, and never ends by itself.
+  ended.abort();
   await reading.catch(() => undefined);
   return { ms, failed };
 }
