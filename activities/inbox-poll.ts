@@ -1,5 +1,5 @@
 // Part of inbox: whether webhooks can be relied on, or the connection has to be polled until they come back.
-import { missedKey, missedSchema, type DrainReceipt } from '../schemas/inbox-run.ts';
+import { missedKey, parseMissed, type DrainReceipt } from '../schemas/inbox-run.ts';
 import type { Instant } from '../schemas/instant.ts';
 import { fromMs } from '../rules/time.ts';
 import type { Window } from '../schemas/window.ts';
@@ -32,8 +32,7 @@ export async function pollReason(
   const isQuiet = quietAfterMs !== null && nowMs - heardMs >= quietAfterMs;
   const missed = await ledger.meta(missedKey(connection));
   const isMissing = missed !== null && missed !== '';
-  const changes = isMissing ? (missedSchema.safeParse(JSON.parse(missed)).data?.changes ?? 0) : 0;
-  metrics.noteTrust({ quiet: isQuiet, missed: changes });
+  metrics.noteTrust({ quiet: isQuiet, missed: parseMissed(missed)?.changes ?? 0 });
   if (!isQuiet && !isMissing) return null;
   const polled = await ledger.meta(polledKey(connection));
   if (polled !== null && nowMs - Date.parse(polled) < pollEveryMs) return null;

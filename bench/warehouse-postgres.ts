@@ -12,11 +12,11 @@ import { tableType } from '../warehouses/postgres/types.ts';
 import { startPostgres } from '../test/support/postgres.ts';
 import type { Figure } from './figures.ts';
 import type { BenchOptions } from './options.ts';
-import { COLUMNS, loads, seconds, stage } from './warehouse-rows.ts';
+import { COLUMNS, loads, RATIO_MAX, seconds, stage } from './warehouse-rows.ts';
 
 /** As a small server of its own would have it. */
 const FLAGS = ['-c', 'shared_buffers=512MB', '-c', 'max_wal_size=4GB'];
-const RATIO_MAX = 1.5;
+
 export async function warehousePostgres(options: BenchOptions): Promise<Figure[]> {
   const { rows, runs, resources } = options;
   const folder = await mkdtemp(join(tmpdir(), 'headwater-bench-postgres-'));

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import type { Field, FieldType, ObjectSchema } from '../schemas/object-schema.ts';
+import type { Figure } from './figures.ts';
 import type { LoadRequest, Warehouse } from '../warehouses/warehouse.ts';
 
 const CHANGED_SHARE = 0.01;
@@ -114,4 +115,30 @@ export async function seconds(work: () => Promise<unknown>): Promise<number> {
   const started = performance.now();
   await work();
   return (performance.now() - started) / 1_000;
+}
+
+/** Of what its own bulk path takes alone. */
+export const RATIO_MAX = 1.5;
+
+/** A load beside the emulator's own path (`own`: what that is), by run: `own`, `load`, `verify`; of 1 % changed `upsert`, `change`. */
+export function emulatorFigures(
+  title: string,
+  own: string,
+  rows: number,
+  times: Readonly<Record<string, number[]>>,
+): Figure[] {
+  const of = (name: string): number[] => times[name] ?? [];
+  const ratio = (mine: string, theirs: string) => of(mine).map((value, at) => value / (of(theirs)[at] ?? 0));
+  const first = `${title}, ${rows.toLocaleString('en')} rows`;
+  const some = `${title}, 1 % changed`;
+  const target = { max: RATIO_MAX };
+  return [
+    { name: `${first}: ${own}`, unit: 's', values: of('own') },
+    { name: `${first}: load`, unit: 's', values: of('load') },
+    { name: `${first}: load against its own path`, unit: '×', values: ratio('load', 'own'), target },
+    { name: `${first}: proof of the keys`, unit: 's', values: of('verify') },
+    { name: `${some}: ${own}`, unit: 's', values: of('upsert') },
+    { name: `${some}: load`, unit: 's', values: of('change') },
+    { name: `${some}: load against its own path`, unit: '×', values: ratio('change', 'upsert'), target },
+  ];
 }

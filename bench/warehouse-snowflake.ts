@@ -12,9 +12,8 @@ import { tableType } from '../warehouses/snowflake/types.ts';
 import { fakesnowMissing, startFakesnow } from '../test/support/fakesnow.ts';
 import type { Figure } from './figures.ts';
 import type { BenchOptions } from './options.ts';
-import { COLUMNS, loads, seconds, stage } from './warehouse-rows.ts';
+import { COLUMNS, emulatorFigures, loads, seconds, stage } from './warehouse-rows.ts';
 
-const RATIO_MAX = 1.5;
 /** The emulator keeps all tables in memory. */
 const ROWS_MAX = 1_000_000;
 
@@ -61,24 +60,7 @@ export async function warehouseSnowflake(options: BenchOptions): Promise<Figure[
     duck.closeSync();
     await rm(folder, { recursive: true });
   }
-  return figuresOf(rows, times);
-}
-
-function figuresOf(rows: number, times: Record<string, number[]>): Figure[] {
-  const of = (name: string): number[] => times[name] ?? [];
-  const ratio = (mine: string, theirs: string) => of(mine).map((value, at) => value / (of(theirs)[at] ?? 0));
-  const first = `Snowflake emulator, ${rows.toLocaleString('en')} rows`;
-  const some = 'Snowflake emulator, 1 % changed';
-  const target = { max: RATIO_MAX };
-  return [
-    { name: `${first}: COPY and MERGE of its own`, unit: 's', values: of('own') },
-    { name: `${first}: load`, unit: 's', values: of('load') },
-    { name: `${first}: load against its own path`, unit: '×', values: ratio('load', 'own'), target },
-    { name: `${first}: proof of the keys`, unit: 's', values: of('verify') },
-    { name: `${some}: COPY and MERGE of its own`, unit: 's', values: of('upsert') },
-    { name: `${some}: load`, unit: 's', values: of('change') },
-    { name: `${some}: load against its own path`, unit: '×', values: ratio('change', 'upsert'), target },
-  ];
+  return emulatorFigures('Snowflake emulator', 'COPY and MERGE of its own', rows, times);
 }
 
 /** What a careful hand would write: COPY into a table of its own, then MERGE by version. */

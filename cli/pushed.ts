@@ -1,6 +1,6 @@
 import { inboxPlace } from '../config/inbox.ts';
 import type { LoadedConfig } from '../config/load-config.ts';
-import { missedKey, missedSchema, type Missed } from '../schemas/inbox-run.ts';
+import { missedKey, parseMissed, type Missed } from '../schemas/inbox-run.ts';
 import { HeadwaterError } from '../rules/errors.ts';
 import { countOf } from '../rules/report.ts';
 import type { Instant } from '../schemas/instant.ts';
@@ -76,9 +76,7 @@ export async function pushedLines(
       states.find((one) => one.connection === name) ?? none;
     const { quietAfter } = webhooks;
     const quiet = quietAfter !== null && heardAt !== null && nowMs - Date.parse(heardAt) > quietAfter;
-    const noted = await ledger.meta(missedKey(name));
-    const missed =
-      noted === null || noted === '' ? null : (missedSchema.safeParse(JSON.parse(noted)).data ?? null);
+    const missed = parseMissed(await ledger.meta(missedKey(name)));
     const mine = followed.filter((topic) => topic.connection === name);
     const topics = mine.map(({ position: _place, ...topic }) => topic);
     const facts = { connection: name, waiting, parked, oldestAt, lastAt, quiet, missed, topics };

@@ -43,10 +43,15 @@ export type InboxInput = z.infer<typeof inboxInputSchema>;
 /** Where the ledger notes changes that a poll brought and no webhook; '' once a poll found that all had come. */
 export const missedKey = (connection: string): string => `webhooks/${connection}/missed`;
 
-export const missedSchema = z.object({
+const missedSchema = z.object({
   at: instantSchema,
   object: z.string(),
   /** Profiles that a poll made or changed, long after their records had changed. */
   changes: z.number().int(),
 });
 export type Missed = z.infer<typeof missedSchema>;
+
+/** Of what the ledger noted under `missedKey`; null: nothing is missed. */
+export function parseMissed(noted: string | null): Missed | null {
+  return noted === null || noted === '' ? null : (missedSchema.safeParse(JSON.parse(noted)).data ?? null);
+}

@@ -80,6 +80,15 @@ export async function openServices(loaded: LoadedConfig, given: { log?: Log } = 
   };
 }
 
+/** CONFIG_INVALID where the configuration asks for no profiles. */
+export async function claimsOf({ claims }: Pick<Services, 'claims'>): Promise<Claims> {
+  const opened = await claims();
+  if (opened !== undefined) return opened;
+  throw new HeadwaterError('CONFIG_INVALID', 'the configuration has no profiles', {
+    remedy: 'Add `profiles: {}` to headwater.config.ts and start the server again.',
+  });
+}
+
 interface Shared<T> {
   get: () => Promise<T>;
   close(end: (value: T) => Promise<void> | undefined): Promise<void>;

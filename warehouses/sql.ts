@@ -88,3 +88,11 @@ export function checkIdentifiers(
     }
   }
 }
+
+/** For a dialect that compares no rows: the tuple, spelled out. `last` compares its last part. */
+export function newer(mine: readonly string[], theirs: readonly string[], last = '>'): string {
+  const [a = '', ...more] = mine;
+  const [b = '', ...rest] = theirs;
+  if (more.length === 0) return `${a} ${last} ${b}`;
+  return `(${a} > ${b} OR (${a} = ${b} AND ${newer(more, rest, last)}))`;
+}

@@ -1,11 +1,9 @@
 import type { FastifyInstance } from 'fastify';
 import { changeRequestSchema, type ApiChange } from '../../schemas/api/change.ts';
-import { HeadwaterError } from '../../rules/errors.ts';
-import type { Claims } from '../../stores/claims/claims.ts';
 import { Problem } from '../problem.ts';
 import { keyOf, parsed } from '../profiles/requests.ts';
 import type { ApiKey } from '../keys.ts';
-import type { Services } from '../services.ts';
+import { claimsOf, type Services } from '../services.ts';
 import { apiChange } from './answer.ts';
 import { propose, type Asked } from './propose.ts';
 import { ChangeRuns } from './runs.ts';
@@ -69,15 +67,6 @@ export async function readChange(services: Services, id: string, { entities }: A
     throw new Problem(403, `This key may not see profiles of ${change.entity}.`);
   }
   return apiChange(change);
-}
-
-/** CONFIG_INVALID where the configuration asks for no profiles. */
-export async function claimsOf({ claims }: Services): Promise<Claims> {
-  const opened = await claims();
-  if (opened !== undefined) return opened;
-  throw new HeadwaterError('CONFIG_INVALID', 'the configuration has no profiles', {
-    remedy: 'Add `profiles: {}` to headwater.config.ts and start the server again.',
-  });
 }
 
 /** `"412"`, or an ETag of a read, which begins with the version; `*` and nothing: whatever holds now. */

@@ -2,9 +2,10 @@ import { randomUUID } from 'node:crypto';
 import type { ChangeRequest } from '../../schemas/api/change.ts';
 import type { Proposal, ProposeTool } from '../../schemas/api/tool.ts';
 import { checkedProposal } from '../changes/propose.ts';
-import { claimsOf, makeChange } from '../changes/routes.ts';
+import { makeChange } from '../changes/routes.ts';
 import { hasScope, type ApiKey } from '../keys.ts';
 import { Problem } from '../problem.ts';
+import { claimsOf } from '../services.ts';
 import type { Desk } from './tool.ts';
 
 /** By the road of PATCH where the key allows it; else checked as far as it goes, and put into words for a person. */

@@ -7,7 +7,7 @@ import type { Cache } from '../../stores/cache/cache.ts';
 import { openCache } from '../../stores/cache/open.ts';
 import type { Claims, OutboxRow } from '../../stores/claims/claims.ts';
 import { concernedBy, denialsOf } from '../../rules/consent.ts';
-import type { Services } from '../services.ts';
+import { claimsOf, type Services } from '../services.ts';
 import { Feeder } from './feeder.ts';
 import { Freshness } from './freshness.ts';
 import { LiveReads } from './live.ts';
@@ -77,13 +77,7 @@ export function profileService(services: Services): ProfileService {
       const opened = parseModel(textOf(served, entities.get(model.entity), model.denied));
       return opened === null ? model : { ...opened, supposed: said.tag };
     },
-    claims: async () => {
-      const claims = await services.claims();
-      if (claims !== undefined) return claims;
-      throw new HeadwaterError('CONFIG_INVALID', 'the configuration has no profiles', {
-        remedy: 'Add `profiles: {}` to headwater.config.ts and start the server again.',
-      });
-    },
+    claims: () => claimsOf(services),
     cache,
     reader,
     feeder,

@@ -1,14 +1,13 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { entitiesOf } from '../../config/profiles.ts';
-import { HeadwaterError } from '../../rules/errors.ts';
 import { eventPositionSchema, eventsQuerySchema } from '../../schemas/api/events.ts';
 import type { Interest } from '../../rules/notice.ts';
 import type { ApiKey } from '../keys.ts';
 import { Problem } from '../problem.ts';
 import { maySee, type Sight } from '../profiles/mask.ts';
 import { keyOf, parsed } from '../profiles/requests.ts';
-import type { Services } from '../services.ts';
+import { claimsOf, type Services } from '../services.ts';
 import { EventStream, type StreamLimits } from './stream.ts';
 import { Tail } from './tail.ts';
 
@@ -75,12 +74,4 @@ function lastEventId(header: string | string[] | undefined): number | undefined 
 /** Fields are chosen by the interest. */
 function sightOf({ sees, entities, consents }: ApiKey): Sight {
   return { sees, entities, consents, fields: null, id: '' };
-}
-
-async function claimsOf({ claims }: Services) {
-  const opened = await claims();
-  if (opened !== undefined) return opened;
-  throw new HeadwaterError('CONFIG_INVALID', 'the configuration has no profiles', {
-    remedy: 'Add `profiles: {}` to headwater.config.ts and start the server again.',
-  });
 }

@@ -2,9 +2,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { pickPort } from '../../cli/dev/ports.ts';
 import { patient } from './patience.ts';
 import { environmentOf, pythonPackageMissing, type PythonPackage } from './python-program.ts';
 
@@ -32,7 +32,7 @@ export async function gcsMissing(): Promise<string | undefined> {
 }
 
 export async function startS3(): Promise<BucketServer> {
-  const port = await freePort();
+  const port = await pickPort(0);
   // Not the script beside it: that one names the folder in which the environment was made.
   const args = ['-m', 'moto.server', '-H', '127.0.0.1', '-p', String(port)];
   const server = await start(join(environmentOf(MOTO), 'bin', 'python'), args, port);
@@ -42,7 +42,7 @@ export async function startS3(): Promise<BucketServer> {
 }
 
 export async function startGcs(): Promise<BucketServer> {
-  const port = await freePort();
+  const port = await pickPort(0);
   const library = join(environmentOf(FAKE_GCS), 'lib');
   const [python = ''] = await readdir(library);
   const folder = join(
@@ -95,13 +95,4 @@ async function start(program: string, args: string[], port: number): Promise<Omi
       await ended;
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }

@@ -1,8 +1,8 @@
 /** A Snowflake for tests: fakesnow from PyPI with the launcher beside this file. It knows one account, and each test a database. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
+import { pickPort } from '../../cli/dev/ports.ts';
 import { snowflake } from '../../warehouses/snowflake/index.ts';
 import type { Warehouse } from '../../warehouses/warehouse.ts';
 import { patient } from './patience.ts';
@@ -25,7 +25,7 @@ export interface TestSnowflake {
 export const fakesnowMissing = (): Promise<string | undefined> => pythonPackageMissing(FAKESNOW);
 
 export async function startFakesnow(): Promise<TestSnowflake> {
-  const port = await freePort();
+  const port = await pickPort(0);
   const python = join(environmentOf(FAKESNOW), 'bin', 'python');
   const child = spawn(python, [SCRIPT, String(port)], { stdio: ['ignore', 'pipe', 'pipe'] });
   await ready(child);
@@ -56,15 +56,6 @@ function ready(child: ChildProcess): Promise<void> {
       failed(new Error(`fakesnow does not start:\n${output}`));
     });
   });
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((listening) => probe.listen(0, '127.0.0.1', listening));
-  const address = probe.address();
-  await new Promise((closed) => probe.close(closed));
-  if (address === null || typeof address === 'string') throw new Error('no free port');
-  return address.port;
 }
 
 /** A warehouse on a database that nobody has used, unless `database` names one. */

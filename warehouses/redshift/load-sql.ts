@@ -1,5 +1,5 @@
 import type { LoadTable } from '../batch-rules.ts';
-import { quote } from '../sql.ts';
+import { newer, quote } from '../sql.ts';
 import type { LoadRequest } from '../warehouse.ts';
 import { moment, text } from './names.ts';
 import { distributedBy } from './schema.ts';
@@ -31,14 +31,6 @@ const order = (alias: string): string[] => [
   `CASE WHEN ${alias}._deleted THEN 1 ELSE 0 END`,
   `COALESCE(${alias}._hash, ${HASH_MIN})`,
 ];
-
-/** There is no comparison of rows here: the tuple is spelled out. `last` compares its last part. */
-function newer(mine: readonly string[], theirs: readonly string[], last = '>'): string {
-  const [a = '', ...more] = mine;
-  const [b = '', ...rest] = theirs;
-  if (more.length === 0) return `${a} ${last} ${b}`;
-  return `(${a} > ${b} OR (${a} = ${b} AND ${newer(more, rest, last)}))`;
-}
 
 /**
  * What becomes of each staged row. The whole order tuple decides; a deletion wins against a row of the same version and time.

@@ -1,5 +1,5 @@
 import type { LoadTable } from '../batch-rules.ts';
-import { quote } from '../sql.ts';
+import { newer, quote } from '../sql.ts';
 import type { LoadRequest } from '../warehouse.ts';
 import { moment, SYSTEM, text } from './names.ts';
 import { NOT_TAKEN, typedValues, valueOf } from './staging.ts';
@@ -27,14 +27,6 @@ const order = (alias: string): string[] => [
   `IFF(COALESCE(${alias}."_DELETED", FALSE), 1, 0)`,
   `COALESCE(${alias}."_HASH", ${HASH_MIN})`,
 ];
-
-/** There is no comparison of rows here: the tuple is spelled out. `last` compares its last part. */
-export function newer(mine: readonly string[], theirs: readonly string[], last = '>'): string {
-  const [a = '', ...more] = mine;
-  const [b = '', ...rest] = theirs;
-  if (more.length === 0) return `${a} ${last} ${b}`;
-  return `(${a} > ${b} OR (${a} = ${b} AND ${newer(more, rest, last)}))`;
-}
 
 export interface Tables {
   rows: string;
