@@ -20,7 +20,7 @@ const LONG_FUNCTIONS: Record<string, number> = {};
 
 /** In a comment or a page: `rules/errors.ts`, docs/errors.md. */
 const NAMED =
-  /(?<=[\s`(])((?:activities|bench|bin|cli|config|docs|mapping|rules|sandbox|schemas|scripts|servers|shaper|sources|stores|warehouses|workers|workflows)\/[\w./-]+\.(?:ts|js|md))(?=[\s`),:;.])/g;
+  /(?<=[\s`(])((?:activities|bench|bin|buckets|cli|config|docs|mapping|rules|sandbox|schemas|scripts|servers|shaper|sources|stores|warehouses|workers|workflows)\/[\w./-]+\.(?:ts|js|md))(?=[\s`),:;.])/g;
 
 const files = projectFiles();
 const modules = files.filter(({ path }) => path.endsWith('.ts'));

@@ -1,15 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { GcsPlace, S3Place, StagePlace } from '../place.ts';
-import type { Bucket } from './bucket.ts';
-import { openBucketStage, probeBucket, STAGE_ID, stageIdIn } from './bucket/bucket-stage.ts';
+import { openBucket } from '../../buckets/open.ts';
+import type { StagePlace } from '../place.ts';
+import { openBucketStage, probeBucket, STAGE_ID, stageIdIn } from './bucket.ts';
 import { openDiskStage } from './disk.ts';
 import type { Stage } from './stage.ts';
 
 export async function openStageAt(place: StagePlace): Promise<Stage> {
   if (place.kind === 'disk') return await openDiskStage({ root: place.path });
   const { path, prefix } = place;
-  return await openBucketStage({ bucket: await bucketAt(place), prefix, path, now: Date.now });
+  return await openBucketStage({ bucket: await openBucket(place), prefix, path, now: Date.now });
 }
 
 /** The id of a stage that was used before, null for another: makes nothing. */
@@ -20,18 +20,12 @@ export async function knownStageId(place: StagePlace): Promise<string | null> {
       () => null,
     );
   }
-  return await stageIdIn(await bucketAt(place), place.prefix);
+  return await stageIdIn(await openBucket(place), place.prefix);
 }
 
 /** Writes a small object, looks at it, lists it and removes it: the rights that a stage needs. */
 export async function checkStageAt(place: Exclude<StagePlace, { kind: 'disk' }>): Promise<string> {
-  const bucket = await bucketAt(place);
+  const bucket = await openBucket(place);
   await probeBucket(bucket, place.prefix);
   return `${bucket.place}/${place.prefix} can be written, read, listed and cleaned`;
-}
-
-/** The services' clients are large: only the one that is configured is loaded. */
-async function bucketAt(place: S3Place | GcsPlace): Promise<Bucket> {
-  if (place.kind === 's3') return (await import('./bucket/s3.ts')).s3Bucket(place);
-  return (await import('./bucket/gcs.ts')).gcsBucket(place);
 }

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import type { Bucket } from '../../stores/stage/bucket.ts';
-import { openBucketStage, probeBucket } from '../../stores/stage/bucket/bucket-stage.ts';
+import { BUCKET_OPTIONS, type Bucket, type BucketOptions } from '../../buckets/bucket.ts';
+import { openBucketStage, probeBucket } from '../../stores/stage/bucket.ts';
 import type { Stage } from '../../stores/stage/stage.ts';
 import type { BucketServer } from '../support/bucket-server.ts';
 import { faultProxy, type FaultProxy } from '../support/fault-proxy.ts';
@@ -15,7 +15,7 @@ export interface BucketHarness {
   name: string;
   start: () => Promise<BucketServer>;
   /** `bucket` of the server at `url`. */
-  connect: (url: string, bucket: string, pageObjectsMax?: number) => Bucket;
+  connect: (url: string, bucket: string, options?: BucketOptions) => Bucket;
   /** Requests that write an object, as the proxy sees them. */
   writes: (request: { method: string; path: string }) => boolean;
   /** Requests that read the bytes of an object below `windows/`. */
@@ -214,7 +214,7 @@ export function stageBucketSuite(harness: BucketHarness): void {
     });
 
     test('more objects than one page of a listing are all counted and all removed', async () => {
-      const bucket = harness.connect(server.url, server.bucket, 10);
+      const bucket = harness.connect(server.url, server.bucket, { ...BUCKET_OPTIONS, pageObjectsMax: 10 });
       const stage = await openBucketStage({ bucket, prefix, path: folder(), now: () => nowMs });
       const keys = Array.from({ length: 25 }, (_, index) => `${prefix}windows/w_1/0/p-${index}`);
       await Promise.all(keys.map((key) => bucket.put(key, upload('a'))));

@@ -1,5 +1,5 @@
 import { describe } from '@jest/globals';
-import { gcsBucket } from '../../stores/stage/bucket/gcs.ts';
+import { gcsBucket } from '../../buckets/gcs.ts';
 import { gcsMissing, startGcs } from '../support/bucket-server.ts';
 import { stageBucketSuite } from './stage-bucket-suite.ts';
 
@@ -11,8 +11,8 @@ suite('with a Cloud Storage', () => {
   stageBucketSuite({
     name: 'gcs',
     start: startGcs,
-    connect: (endpoint, bucket, pageObjectsMax) =>
-      gcsBucket({ kind: 'gcs', bucket, endpoint, anonymous: true }, pageObjectsMax),
+    connect: (endpoint, bucket, options) =>
+      gcsBucket({ kind: 'gcs', bucket, endpoint, anonymous: true }, options),
     comparesSums: true,
     writes: ({ method, path }) => method === 'POST' && path.startsWith('/upload/'),
     reads: ({ method, path }) =>

@@ -1,5 +1,5 @@
 import { describe } from '@jest/globals';
-import { s3Bucket } from '../../stores/stage/bucket/s3.ts';
+import { s3Bucket } from '../../buckets/s3.ts';
 import { s3Missing, startS3 } from '../support/bucket-server.ts';
 import { stageBucketSuite } from './stage-bucket-suite.ts';
 
@@ -11,13 +11,13 @@ suite('with an S3', () => {
   stageBucketSuite({
     name: 's3',
     start: startS3,
-    connect: (endpoint, bucket, pageObjectsMax) =>
+    connect: (endpoint, bucket, options) =>
       s3Bucket(
         {
           ...{ kind: 's3', bucket, endpoint, region: 'us-east-1', forcePathStyle: true },
           login: { accessKeyId: 'test', secretAccessKey: 'test' },
         },
-        pageObjectsMax,
+        options,
       ),
     comparesSums: false,
     writes: ({ method, path }) => method === 'PUT' && path.includes('/windows/'),

@@ -2,7 +2,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { s3Bucket } from '../../stores/stage/bucket/s3.ts';
+import { s3Bucket } from '../../buckets/s3.ts';
 import { s3Missing, startS3, type BucketServer } from '../support/bucket-server.ts';
 import { headwater } from '../support/headwater.ts';
 import { lineOf, logsOf, openPipeline, type Pipeline } from '../support/pipeline.ts';

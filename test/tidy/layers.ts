@@ -21,11 +21,12 @@ const LAYERS: Record<string, Layer> = {
   schemas: { run: ['schemas', 'zod'], types: [] },
   mapping: { run: ['mapping', 'schemas', 'rules', 'node', 'packages'], types: [] },
   rules: { run: ['rules'], types: ['schemas'] },
+  buckets: { run: ['buckets', 'schemas', 'rules', 'node', 'packages'], types: [] },
   // Sources, warehouses and the shaper quote names alike: the one rule for that lies beside the warehouses.
   shaper: { run: ['shaper', 'schemas', 'rules', 'warehouses/sql.ts', 'node', 'packages'], types: [] },
   sources: { run: ['sources', 'mapping/mapping.ts', 'schemas', 'rules', 'node', 'packages'], types: [] },
-  warehouses: { run: ['warehouses', 'schemas', 'rules', 'node', 'packages'], types: [] },
-  stores: { run: ['stores', 'schemas', 'rules', 'node', 'packages'], types: [] },
+  warehouses: { run: ['warehouses', 'buckets', 'schemas', 'rules', 'node', 'packages'], types: [] },
+  stores: { run: ['stores', 'buckets', 'schemas', 'rules', 'node', 'packages'], types: [] },
   activities: {
     run: [
       ...CONTRACTS,

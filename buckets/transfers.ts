@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { HeadwaterError } from '../../../rules/errors.ts';
+import { HeadwaterError } from '../rules/errors.ts';
 
 /** Transfers of one process at once: more share the same line and hold more of it in memory. */
 const AT_ONCE_MAX = 8;
@@ -30,7 +30,7 @@ export class Transfers {
       return;
     }
     if (this.#waiting.length >= WAITING_MAX)
-      throw new HeadwaterError('INTERNAL', `more than ${WAITING_MAX} transfers wait for the stage`);
+      throw new HeadwaterError('INTERNAL', `more than ${WAITING_MAX} transfers wait for a bucket`);
     await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 }
@@ -41,9 +41,10 @@ async function persistently<T>(work: () => Promise<T>, signal: AbortSignal | und
     try {
       return await work();
     } catch (error) {
-      const again = error instanceof HeadwaterError && error.code === 'STAGE_UNAVAILABLE';
+      const again = error instanceof HeadwaterError && error.retryable;
       if (!again || attempt >= TRIES_MAX) throw error;
     }
-    await sleep(PAUSE_MS * 2 ** (attempt - 1) * (0.5 + Math.random()));
+    const pauseMs = PAUSE_MS * 2 ** (attempt - 1) * (0.5 + Math.random());
+    await sleep(pauseMs, undefined, signal && { signal }).catch(() => signal?.throwIfAborted());
   }
 }

@@ -3,18 +3,19 @@ import { Readable } from 'node:stream';
 import { GoogleAuth } from 'google-auth-library';
 import { Agent, request as send, type Dispatcher } from 'undici';
 import { z } from 'zod';
-import { HeadwaterError } from '../../../rules/errors.ts';
-import type { GcsPlace } from '../../place.ts';
+import type { HeadwaterError } from '../rules/errors.ts';
 import {
+  BUCKET_OPTIONS,
   CONNECT_MS_MAX,
   IDLE_MS_MAX,
-  PAGE_OBJECTS_MAX,
   SOCKETS_MAX,
   type Bucket,
   type BucketObject,
+  type BucketOptions,
   type Upload,
-} from '../bucket.ts';
-import { bucketError, codeOf } from './errors.ts';
+} from './bucket.ts';
+import { bucketError, codeOf, type BucketErrors } from './errors.ts';
+import type { GcsPlace } from './place.ts';
 
 const ENDPOINT = 'https://storage.googleapis.com';
 const SCOPE = 'https://www.googleapis.com/auth/devstorage.read_write';
@@ -37,12 +38,14 @@ const listSchema = z.object({
  * Google Cloud Storage by its JSON API: five requests, which is less code than its SDK takes to be told not to retry a stream.
  * Without a key the login is that of the machine (workload identity, GOOGLE_APPLICATION_CREDENTIALS).
  */
-export function gcsBucket(place: GcsPlace, pageObjectsMax = PAGE_OBJECTS_MAX): Bucket {
-  return new GcsBucket(place, pageObjectsMax);
+export function gcsBucket(place: GcsPlace, options: BucketOptions = BUCKET_OPTIONS): Bucket {
+  return new GcsBucket(place, options);
 }
 
 class GcsBucket implements Bucket {
   readonly place: string;
+  readonly parts = null;
+  readonly #errors: BucketErrors;
   readonly #endpoint: string;
   readonly #bucket: string;
   readonly #login: GoogleAuth | null;
@@ -54,8 +57,9 @@ class GcsBucket implements Bucket {
     connections: SOCKETS_MAX,
   });
 
-  constructor({ bucket, endpoint, key, anonymous }: GcsPlace, pageObjectsMax: number) {
-    this.#pageObjectsMax = pageObjectsMax;
+  constructor({ bucket, endpoint, key, anonymous }: GcsPlace, options: BucketOptions) {
+    this.#pageObjectsMax = options.pageObjectsMax;
+    this.#errors = options.errors;
     this.place = `gs://${bucket}`;
     this.#endpoint = (endpoint ?? ENDPOINT).replace(/\/$/, '');
     this.#bucket = encodeURIComponent(bucket);
@@ -99,7 +103,7 @@ class GcsBucket implements Bucket {
     }
     // What came is not what was sent: it must not stay under a name that says otherwise.
     await this.remove(key);
-    throw bucketError(`writing to ${this.place}`, undefined, 'the stored object has another sum');
+    throw this.#error('writing to', undefined, 'the stored object has another sum');
   }
 
   async head(key: string): Promise<{ bytes: number; sha256: string | null } | null> {
@@ -123,7 +127,7 @@ class GcsBucket implements Bucket {
     try {
       yield* body;
     } catch (error) {
-      throw bucketError(`reading from ${this.place}`, undefined, codeOf(error));
+      throw this.#error('reading from', undefined, codeOf(error));
     }
   }
 
@@ -148,6 +152,14 @@ class GcsBucket implements Bucket {
     if (answer.statusCode === MISSING) await this.#nothing('removing from', answer);
     else if (answer.statusCode >= 300) throw await this.#refusal('removing from', answer);
     else await answer.body.dump();
+  }
+
+  close(): void {
+    void this.#agent.close();
+  }
+
+  #error(doing: string, status: number | undefined, code: string): HeadwaterError {
+    return bucketError(this.#errors, `${doing} ${this.place}`, status, code);
   }
 
   #object(key: string): string {
@@ -181,7 +193,7 @@ class GcsBucket implements Bucket {
       });
     } catch (error) {
       signal?.throwIfAborted();
-      throw bucketError(`${doing} ${this.place}`, undefined, codeOf(error));
+      throw this.#error(doing, undefined, codeOf(error));
     }
   }
 
@@ -190,7 +202,7 @@ class GcsBucket implements Bucket {
     try {
       return (await this.#login.getAccessToken()) ?? null;
     } catch (error) {
-      throw bucketError(`${doing} ${this.place}`, 401, `no login (${codeOf(error)})`);
+      throw this.#error(doing, 401, `no login (${codeOf(error)})`);
     }
   }
 
@@ -203,21 +215,20 @@ class GcsBucket implements Bucket {
     try {
       return schema.parse(await answer.body.json());
     } catch (error) {
-      throw bucketError(`${doing} ${this.place}`, undefined, codeOf(error));
+      throw this.#error(doing, undefined, codeOf(error));
     }
   }
 
   /** 404 for an object, unless the bucket itself is not there: that one answers the listing too. */
   async #nothing(doing: string, answer: Dispatcher.ResponseData): Promise<null> {
     const text = await answer.body.text().catch(() => '');
-    if (/bucket does not exist/i.test(text))
-      throw bucketError(`${doing} ${this.place}`, MISSING, 'no such bucket');
+    if (/bucket does not exist/i.test(text)) throw this.#error(doing, MISSING, 'no such bucket');
     return null;
   }
 
   async #refusal(doing: string, answer: Dispatcher.ResponseData): Promise<HeadwaterError> {
     await answer.body.dump().catch(() => undefined);
-    return bucketError(`${doing} ${this.place}`, answer.statusCode, '');
+    return this.#error(doing, answer.statusCode, '');
   }
 }
 
