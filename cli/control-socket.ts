@@ -1,7 +1,7 @@
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { ERRORS, HeadwaterError, type ErrorCode } from '../rules/errors.ts';
+import { HeadwaterError, isErrorCode } from '../rules/errors.ts';
 
 const ANSWER_BYTES_MAX = 500_000_000;
 /** Nobody listens at the path: no worker, or one that was killed. */
@@ -58,8 +58,4 @@ function post(
     });
     call.end(body);
   });
-}
-
-function isErrorCode(text: string): text is ErrorCode {
-  return Object.hasOwn(ERRORS, text);
 }

@@ -171,7 +171,7 @@ function failedRun(connection: string, workflowId: string, latest: RunSummary | 
 async function stay(session: Session, quiet: boolean): Promise<void> {
   const { output, services, interrupted } = session;
   const lost = services.lost.then((why) => {
-    if (!interrupted.aborted) throw new Error(why);
+    if (!interrupted.aborted) throw why;
   });
   const living = live(session, quiet);
   await Promise.race([lost, living]);

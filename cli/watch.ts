@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { WorkflowHandle } from '@temporalio/client';
 import type { ApplicationFailure } from '@temporalio/common';
-import { ERRORS, HeadwaterError, type ErrorCode } from '../rules/errors.ts';
+import { HeadwaterError, type ErrorCode, isErrorCode } from '../rules/errors.ts';
 import { runSummarySchema, type RunSummary } from '../schemas/run.ts';
 import type { Output } from './output.ts';
 
@@ -96,10 +96,6 @@ function innermost(
     current = current.cause;
   }
   return found;
-}
-
-function isErrorCode(text: string): text is ErrorCode {
-  return Object.hasOwn(ERRORS, text);
 }
 
 /** The run's summary, where it is one. */

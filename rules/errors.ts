@@ -168,6 +168,10 @@ export const ERRORS = {
     remedy:
       'No step finished before the run had to end; the next run goes on here. `npx headwater logs <connection>/<object>` shows what took so long.',
   },
+  PROCESS_ENDED: {
+    retryable: true,
+    remedy: 'Its log in `<home>/logs` says why; `npx headwater start` starts all of them again.',
+  },
   INTERNAL: {
     retryable: true,
     triesMax: 5,
@@ -177,6 +181,10 @@ export const ERRORS = {
 } as const satisfies Record<string, { retryable: boolean; triesMax?: number; remedy: string }>;
 
 export type ErrorCode = keyof typeof ERRORS;
+
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(ERRORS, text);
+}
 
 /** What a remedy's `<words>` stand for: connection, object, window, from, until. */
 export type Names = Readonly<Record<string, string | undefined>>;

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import type { FastifyInstance } from 'fastify';
 import { loadConfig, type LoadedConfig } from '../config/load-config.ts';
 import { HeadwaterError } from '../rules/errors.ts';
+import { lastWords } from '../rules/last-words.ts';
 import { createApp } from './app.ts';
 import { changeRoutes } from './changes/routes.ts';
 import { ingestRoutes } from './ingest/routes.ts';
@@ -131,11 +132,7 @@ async function listen(
 main()
   .then(() => process.exit(0))
   .catch((error: unknown) => {
-    const known = error instanceof HeadwaterError ? error : undefined;
-    const text =
-      known === undefined
-        ? String(error instanceof Error ? error.stack : error)
-        : `${known.code} ${known.message} → ${known.remedy}`;
+    const { text, exitCode } = lastWords(error);
     process.stderr.write(`${text}\n`);
-    process.exit(known?.code === 'CONFIG_INVALID' ? 2 : 1);
+    process.exit(exitCode);
   });

@@ -6,7 +6,7 @@ import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { createActivities } from '../activities/index.ts';
 import { loadConfig } from '../config/load-config.ts';
-import { HeadwaterError } from '../rules/errors.ts';
+import { lastWords } from '../rules/last-words.ts';
 import { serveControl } from './control.ts';
 import { startFastLanes } from './fast-lanes.ts';
 import { fileLog } from './log.ts';
@@ -87,12 +87,8 @@ function stopSignal(): AbortSignal {
 }
 
 main().catch((error: unknown) => {
-  const known = error instanceof HeadwaterError ? error : undefined;
-  const text =
-    known === undefined
-      ? String(error instanceof Error ? error.stack : error)
-      : `${known.code} ${known.message} → ${known.remedy}`;
+  const { text, exitCode } = lastWords(error);
   process.stderr.write(`${text}\n`);
   // What was opened before the error would keep the process alive.
-  process.exit(known?.code === 'CONFIG_INVALID' ? 2 : 1);
+  process.exit(exitCode);
 });

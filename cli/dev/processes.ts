@@ -11,6 +11,8 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { HeadwaterError } from '../../rules/errors.ts';
+import { refusalIn } from '../../rules/last-words.ts';
 
 const LOG_BYTES_MAX = 20 * 1024 * 1024;
 const LOG_CHECK_EVERY_MS = 60_000;
@@ -50,8 +52,9 @@ export interface RunningProcess {
   ended: Promise<Exit>;
   /** SIGTERM, after the grace SIGKILL to its whole group. Idempotent. */
   stop(graceMs?: number): Promise<void>;
-  /** The last lines of its log, bounded, for an error message. */
+  /** The last lines of its log: 15 at most, of 4 kB; empty where it wrote nothing. */
   lastLines(): string;
+  logPath: string;
 }
 
 /**
@@ -93,12 +96,20 @@ async function launch(options: ProcessOptions): Promise<{ running: RunningProces
   return { running: handle(name, child, pid, logPath, startOffset), startOffset };
 }
 
-/** What an error about a process that ended too early says. */
-export function earlyExit(running: Pick<RunningProcess, 'name' | 'lastLines'>, how: Exit): Error {
-  const reason = how.signal ? `signal ${how.signal}` : `exit code ${how.code}`;
-  return new Error(
-    `${running.name} ended before it was ready (${reason}). Its last lines:\n${running.lastLines()}`,
-  );
+/** Why a process is not what it should be: its own refusal where it told one, else `what` and its most telling line. */
+export function failureOf(
+  running: Pick<RunningProcess, 'name' | 'lastLines' | 'logPath'>,
+  what: string,
+): Error {
+  const said = refusalIn(running.lastLines());
+  if (said instanceof HeadwaterError) return said;
+  return new HeadwaterError('PROCESS_ENDED', `${running.name} ${what}: ${said ?? 'it wrote nothing'}`, {
+    remedy: `Read the rest in ${running.logPath}.`,
+  });
+}
+
+export function reasonOf({ code, signal }: Exit): string {
+  return signal ? `signal ${signal}` : `exit code ${code}`;
 }
 
 function handle(
@@ -120,6 +131,7 @@ function handle(
     pid,
     ended,
     lastLines: () => lastLines(logPath, startOffset),
+    logPath,
     async stop(graceMs = STOP_GRACE_MS) {
       if (child.exitCode !== null || child.signalCode !== null) return;
       child.kill('SIGTERM');
@@ -159,12 +171,8 @@ async function waitUntilReady<T>(
       const value = ready(line);
       if (value !== undefined) return value;
     }
-    if (over) throw earlyExit(running, over);
-    if (performance.now() >= deadline) {
-      throw new Error(
-        `${running.name} was not ready within ${timeoutMs} ms. Its last lines:\n${running.lastLines()}`,
-      );
-    }
+    if (over) throw failureOf(running, `ended before being ready (${reasonOf(over)})`);
+    if (performance.now() >= deadline) throw failureOf(running, `was not ready within ${timeoutMs} ms`);
     await sleep(POLL_MS);
   }
 }
@@ -197,9 +205,9 @@ function lastLines(path: string, startOffset: number): string {
   try {
     const from = Math.max(startOffset, statSync(path).size - QUOTED_BYTES_MAX);
     const text = readAt(path, from, QUOTED_BYTES_MAX).toString('utf8').trimEnd();
-    return text === '' ? '(no output)' : text.split('\n').slice(-QUOTED_LINES_MAX).join('\n');
+    return text.split('\n').slice(-QUOTED_LINES_MAX).join('\n');
   } catch {
-    return '(no output)';
+    return '';
   }
 }
 

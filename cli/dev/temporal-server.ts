@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
 import { readTemporalService, type TemporalService, withFlags } from './development-services.ts';
 import { isListening, pickPort } from './ports.ts';
-import { earlyExit, type Exit, type RunningProcess, spawnProcess } from './processes.ts';
+import { type Exit, failureOf, reasonOf, type RunningProcess, spawnProcess } from './processes.ts';
 import { run } from './run-command.ts';
 import { findTemporalBinary } from './temporal-binary.ts';
 import { ensureSearchAttributes, retentionDays } from './temporal-namespace.ts';
@@ -156,14 +156,11 @@ async function connectWhenHealthy(
       const open = connection;
       await open.withDeadline(Date.now() + CALL_TIMEOUT_MS, () => retentionDays(open, namespace));
       return open;
-    } catch (cause) {
+    } catch {
       if (exit || performance.now() >= deadline) {
         await connection?.close();
-        if (exit) throw earlyExit(running, exit);
-        throw new Error(
-          `${running.name} was not healthy within ${HEALTHY_WITHIN_MS} ms. Its last lines:\n${running.lastLines()}`,
-          { cause },
-        );
+        if (exit) throw failureOf(running, `ended before being ready (${reasonOf(exit)})`);
+        throw failureOf(running, `was not healthy within ${HEALTHY_WITHIN_MS} ms`);
       }
       await sleep(POLL_MS);
     }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { LoadedConfig } from '../../config/load-config.ts';
-import { startProcess, type RunningProcess } from '../dev/processes.ts';
+import { failureOf, reasonOf, startProcess, type RunningProcess } from '../dev/processes.ts';
 import type { RunClaim } from '../dev/run-file.ts';
 import { cacheFolder } from '../dev/temporal-binary.ts';
 import { startTemporalServer } from '../dev/temporal-server.ts';
@@ -24,7 +24,7 @@ export interface Services {
   servers?: ServerUrls;
   sandboxes: readonly DemoSandbox[];
   /** Settles when a service ends that should not; tells which. */
-  lost: Promise<string>;
+  lost: Promise<Error>;
   /** Worker first, so that it can still report; Temporal last. */
   stop(tell: (message: string) => void): Promise<void>;
 }
@@ -67,11 +67,9 @@ export async function startServices(options: ServicesOptions): Promise<Services>
       stops.push(() => servers.stop(SERVERS_GRACE_MS));
     }
     const lost = Promise.race([
-      worker.ended.then(() => `The worker ended by itself:\n${worker.lastLines()}`),
-      ...(servers
-        ? [servers.ended.then(() => `The servers ended by themselves:\n${servers.lastLines()}`)]
-        : []),
-      ...sandboxes.map(({ name, process }) => process.ended.then(() => `The ${name} ended by itself.`)),
+      ...[worker, ...(servers ? [servers] : []), ...sandboxes.map(({ process }) => process)].map(
+        async (running) => failureOf(running, `ended by itself (${reasonOf(await running.ended)})`),
+      ),
     ]);
     return { temporal, worker, ...(servers && { servers: servers.value }), sandboxes, lost, stop };
   } catch (error) {

@@ -7,6 +7,7 @@ import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js'
 import { loadConfig, type LoadedConfig } from '../../config/load-config.ts';
 import { resolveSecrets } from '../../config/secrets.ts';
 import { HeadwaterError } from '../../rules/errors.ts';
+import { lastWords } from '../../rules/last-words.ts';
 import { fileLog } from '../../workers/log.ts';
 import { BODY_BYTES_MAX } from '../app.ts';
 import { ChangeRuns } from '../changes/runs.ts';
@@ -22,7 +23,6 @@ const DRAIN_MS_MAX = 5_000;
 const LOOK_MS = 20;
 /** One assistant reads few profiles. */
 const PROFILES_MAX = 1_000;
-const EXIT_INVALID = 2;
 const KEY_VARIABLE = 'HEADWATER_KEY';
 
 async function main(): Promise<void> {
@@ -122,11 +122,7 @@ globalThis.console = new Console(process.stderr);
 main()
   .then(() => process.exit(0))
   .catch((error: unknown) => {
-    const known = error instanceof HeadwaterError ? error : undefined;
-    const text =
-      known === undefined
-        ? String(error instanceof Error ? error.stack : error)
-        : `${known.code} ${known.message} → ${known.remedy}`;
+    const { text, exitCode } = lastWords(error);
     process.stderr.write(`${text}\n`);
-    process.exit(known?.code === 'CONFIG_INVALID' ? EXIT_INVALID : 1);
+    process.exit(exitCode);
   });

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { identify } from '../../../cli/dev/process-identity.ts';
+import { HeadwaterError } from '../../../rules/errors.ts';
+import { lastWords } from '../../../rules/last-words.ts';
 import { type RunningProcess, spawnProcess, startProcess } from '../../../cli/dev/processes.ts';
 
 let folder: string;
@@ -44,7 +46,7 @@ test('it is ready with the value of the readiness line, even when written in par
   await running.stop();
 });
 
-test('an early exit quotes its own last lines, bounded, and not those of an earlier run', async () => {
+test('an early exit quotes its own last line, and not one of an earlier run', async () => {
   const options = node(
     `for (let i = 0; i < 5000; i += 1) console.error('line ' + i); console.error('no such file'); process.exitCode = 3;`,
   );
@@ -55,17 +57,35 @@ test('an early exit quotes its own last lines, bounded, and not those of an earl
     () => '',
     (error: Error) => error.message,
   );
-  expect(failure).toContain('worker ended before it was ready (exit code 3). Its last lines:\n');
-  expect(failure).toContain('line 4999\nno such file');
-  expect(failure).not.toContain('earlier run');
-  expect(failure.split('\n').length).toBeLessThanOrEqual(16);
+  expect(failure).toBe('worker ended before being ready (exit code 3): no such file');
+});
+
+test('what a program refused is told as it refused it, with the remedy', async () => {
+  const { text } = lastWords(
+    new HeadwaterError('STAGE_FOREIGN', 'stage: this is another folder', { remedy: 'Take the old one.' }),
+  );
+  const script = `console.error(${JSON.stringify(text)}); console.error('(node:1) Warning'); process.exitCode = 1;`;
+  await expect(startProcess({ ...node(script), ready: portOf })).rejects.toMatchObject({
+    code: 'STAGE_FOREIGN',
+    message: 'stage: this is another folder',
+    remedy: 'Take the old one.',
+  });
+});
+
+test('of a stack the line that names the error is told', async () => {
+  const script = `console.error('Error [ERR]: no module x\\n    at foo (bar.js:1)\\n\\nNode.js v24'); process.exitCode = 1;`;
+  await expect(startProcess({ ...node(script), ready: portOf })).rejects.toMatchObject({
+    code: 'PROCESS_ENDED',
+    message: 'worker ended before being ready (exit code 1): Error [ERR]: no module x',
+    remedy: `Read the rest in ${join(folder, 'logs', 'worker.log')}.`,
+  });
 });
 
 test('one that never gets ready is stopped and named', async () => {
   const pidFile = join(folder, 'pid');
   const script = `require('fs').writeFileSync(${JSON.stringify(pidFile)}, String(process.pid)); setInterval(() => {}, 1000);`;
   await expect(startProcess({ ...node(script), ready: portOf, readyTimeoutMs: 1_000 })).rejects.toThrow(
-    'worker was not ready within 1000 ms. Its last lines:\n(no output)',
+    'worker was not ready within 1000 ms: it wrote nothing',
   );
   expect(identify(Number(readFileSync(pidFile, 'utf8')))).toBeUndefined();
 });

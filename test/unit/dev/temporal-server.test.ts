@@ -202,7 +202,7 @@ test(
   'a server that cannot start is an error with its own words',
   async () => {
     const failure = startTemporalServer({ home, binaryPath: '/bin/false', port: 0, uiPort: 0 });
-    await expect(failure).rejects.toThrow('The Temporal server ended before it was ready (exit code 1)');
+    await expect(failure).rejects.toThrow('The Temporal server ended before being ready (exit code 1)');
     const temporal = await withTemporal();
     await temporal.stop();
     expect(await isListening(temporal.address)).toBe(false);
