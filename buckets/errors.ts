@@ -15,8 +15,8 @@ export const STAGE_ERRORS: BucketErrors = { away: 'STAGE_UNAVAILABLE', refused: 
 
 /** 409: two writers of one key at once; the others ask to come later. */
 const AGAIN: ReadonlySet<number> = new Set([408, 409, 425, 429]);
-/** Bytes that came other than they were sent: the same request may fit at the next try. */
-const DAMAGED = /digest|checksum|contentsha256|md5|incompletebody|requesttimeout/i;
+/** Bytes that came other than they were sent, or parts that are gone: it may fit at the next try. */
+const DAMAGED = /digest|checksum|contentsha256|md5|incompletebody|requesttimeout|nosuchupload/i;
 
 /**
  * I5: the service's own text may hold an access key or an address with a signature; only its code and status are told.
