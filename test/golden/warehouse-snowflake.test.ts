@@ -7,7 +7,7 @@ import { loadTable } from '../../warehouses/batch-rules.ts';
 import * as load from '../../warehouses/snowflake/load-sql.ts';
 import { columnName, targetName } from '../../warehouses/snowflake/names.ts';
 import { historySql, mergeOwnSql, stagedColumns } from '../../warehouses/snowflake/own-tables.ts';
-import { confirmSeenSql, planPartialSql, updatePartialSql } from '../../warehouses/snowflake/partial.ts';
+import { mergePartialSql, partialCases } from '../../warehouses/snowflake/partial.ts';
 import { oldRowsSql } from '../../warehouses/snowflake/prune.ts';
 import { absentSql } from '../../warehouses/snowflake/retire.ts';
 import { createTableSql, leftOverSql, lockSql, planChanges } from '../../warehouses/snowflake/schema.ts';
@@ -18,6 +18,7 @@ import {
   inspectSql,
   keyColumns,
   leftOutSql,
+  longColumnsSql,
   partialColumns,
   putSql,
   rowColumns,
@@ -71,9 +72,12 @@ const table = loadTable(
   columns,
   placeFields(schema.fields, columns),
 );
-const tables = { rows: '"_HEADWATER"."LOAD_1"', plan: '"_HEADWATER"."LOAD_2"' };
+const LOADED = '"_HEADWATER"."LOAD_1"';
+const some = { inserted: 1, updated: 1, confirmed: 1, now: UNTIL };
 const rows = rowColumns(table);
 const brought = partialColumns(request, table).filter((column) => column.field !== undefined);
+const brief = load.typedRows(partialColumns(request, table), LOADED);
+const cases = partialCases(table, brought);
 const changed = schemaOf([
   field('Name', { kind: 'integer' }),
   field('A_integer', { kind: 'decimal', precision: 18, scale: 2 }),
@@ -100,7 +104,7 @@ const retire = { window, schema, readAt: UNTIL, exceptIds: [], rowsMax: 1, share
 const STATEMENTS: Record<string, string> = {
   'system-tables': systemDdl('epoch').join(';\n\n'),
   'insert-intervals': insertIntervalsSql(2),
-  'insert-aside': insertAsideSql(tables.rows),
+  'insert-aside': insertAsideSql(LOADED),
   'create-table': createTableSql('HW_', 'crm', schema).join(';\n\n'),
   'evolve-table': planChanges('HW_', 'crm', changed, columns, evolve)
     .flatMap((change) => change.sql)
@@ -108,28 +112,32 @@ const STATEMENTS: Record<string, string> = {
   'evolve-interrupted': leftOverSql(table.target, interrupted).join(';\n'),
   lock: lockSql(table.target),
   'load-put': putSql("/tmp/it's/rows.parquet", '_HEADWATER.LOADS', 'headwater/1'),
-  'load-copy': copySql(tables.rows, '_HEADWATER.LOADS', 'headwater/1'),
-  'load-staging': createStagingSql(tables.rows, rows),
+  'load-copy': copySql(LOADED, '_HEADWATER.LOADS', 'headwater/1'),
+  'load-staging': createStagingSql(LOADED, rows),
   'load-inspect': inspectSql(table.stagedKey, rows, ['/stage/a']),
+  'load-long-columns': longColumnsSql(['/stage/a']),
   'load-staged-rows': stagedSql(rows, ['/stage/a', '/stage/b']),
   'load-staged-carefully': stagedSql(rows, ['/stage/a'], true),
   'load-staged-tombstones': stagedSql(keyColumns(table, ['_VERSION', '_CONFIRMED_AT']), ['/stage/gone']),
   'load-left-out': leftOutSql(request, table, rows, { paths: ['/stage/a'], now: UNTIL }).join(';\n'),
-  'load-plan-rows': load.planRowsSql(table, tables),
-  'load-plan-tombstones': load.planTombstonesSql(table, tables),
-  'load-plan-counts': load.planCountsSql(tables.plan),
-  'load-confirm': load.confirmSql(table, tables.plan),
-  'load-insert-all': load.insertAllSql(table, rows, tables.rows, UNTIL),
-  'load-merge': load.mergeSql(table, rows, tables, UNTIL),
-  'load-unreadable': load.unreadableSql(request, rows, tables.rows, UNTIL).join(';\n'),
-  'load-mark-deleted': load.markDeletedSql(table, tables.plan, 'w_1', UNTIL),
-  'load-insert-tombstones': load.insertTombstonesSql(table, tables.plan, 'w_1', UNTIL),
-  'load-verify': load.verifySql(table, tables.rows),
-  'partial-plan': planPartialSql(table, brought, tables),
-  'partial-update': updatePartialSql(table, brought, tables, { window: 'w_1', now: UNTIL }),
-  'partial-confirm': confirmSeenSql(table, tables.plan),
-  'own-merge': mergeOwnSql(own, stagedColumns(own), tables.rows),
-  'own-merge-first': mergeOwnSql({ ...own, version: null }, stagedColumns(own), tables.rows),
+  'load-plan-rows': load.planRowsSql(table, LOADED),
+  'load-plan-tombstones': load.planTombstonesSql(table, LOADED),
+  'load-insert-all': load.insertAllSql(table, rows, LOADED, UNTIL),
+  'load-merge': load.mergeSql(table, rows, LOADED, some),
+  'load-merge-plain': load.mergeSql(table, rows.slice(0, 7), LOADED, { ...some, inserted: 0, confirmed: 0 }),
+  'load-merge-tombstones': load.mergeTombstonesSql(table, LOADED, { ...some, window: 'w_1' }),
+  'load-unreadable': load.unreadableSql(request, rows, LOADED, UNTIL) ?? '',
+  'load-verify': load.verifySql(table, LOADED),
+  'partial-plan': load.planSql(table, brief, cases),
+  'partial-merge': mergePartialSql(table, brought, {
+    rows: brief,
+    cases,
+    updated: 1,
+    window: 'w_1',
+    now: UNTIL,
+  }),
+  'own-merge': mergeOwnSql(own, stagedColumns(own), LOADED),
+  'own-merge-first': mergeOwnSql({ ...own, version: null }, stagedColumns(own), LOADED),
   'own-history': historySql(own, history),
   prune: oldRowsSql(UNTIL, 100).join(';\n'),
   retire: absentSql(retire, table.key),

@@ -48,6 +48,8 @@ export interface Session {
    * this process one after the other.
    */
   atomically<T>(work: () => Promise<T>): Promise<T>;
+  /** A statement whose work lasts as long as the session of the server: done once. */
+  once(sql: string): Promise<void>;
   /** A statement that tidies up: the signal does not stop it, and its failure is nobody's. */
   discard(sql: string): Promise<void>;
   target(connection: string, table: string): string;
@@ -192,6 +194,8 @@ function createPool(config: SnowflakeConfig, options: ConnectionOptions): Pool {
 
 /** Sessions whose state is not known. */
 const broken = new WeakSet<Connection>();
+/** What was done once, by session. */
+const doneOnce = new WeakMap<Connection, Set<string>>();
 
 const destroyed = (connection: Connection): Promise<void> =>
   Promise.race([
@@ -300,6 +304,12 @@ function sessionOf(connection: Connection, { config, staged, alone, label, signa
           throw error;
         }
       }),
+    once: async (sql) => {
+      const done = doneOnce.get(connection) ?? new Set<string>();
+      if (done.has(sql)) return;
+      await answer(sql);
+      doneOnce.set(connection, done.add(sql));
+    },
     discard: async (sql) => {
       if (broken.has(connection)) return;
       await execute(connection, sql, [], { msMax: REQUEST_MS_MAX }).catch(() => undefined);

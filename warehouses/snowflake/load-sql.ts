@@ -6,14 +6,6 @@ import { NOT_TAKEN, typedValues, valueOf } from './staging.ts';
 import type { StagedColumn } from './staging.ts';
 import { ASIDE } from './system-tables.ts';
 
-/** What becomes of each staged row, decided before any is written. */
-export const planColumns = ({ keyType }: LoadTable): { name: string; type: string }[] => [
-  { name: 'K', type: keyType === 'VARIANT' || keyType === 'TIME' ? 'TEXT' : keyType },
-  { name: '_VERSION', type: 'TIMESTAMP_TZ' },
-  { name: '_CONFIRMED_AT', type: 'TIMESTAMP_TZ' },
-  { name: 'ACTION', type: 'TEXT' },
-];
-
 const OLD = moment('0001-01-01T00:00:00.000Z');
 const HASH_MIN = '-9223372036854775808';
 
@@ -28,56 +20,46 @@ const order = (alias: string): string[] => [
   `COALESCE(${alias}."_HASH", ${HASH_MIN})`,
 ];
 
-export interface Tables {
-  rows: string;
-  plan: string;
-}
+/** Equal content: only its times may move. */
+const SAME = 't."_HASH" = s."_HASH" AND t."_DELETED" = s."_DELETED"';
 
 /**
- * The whole order tuple decides; a deletion wins against a row of the same version and time. Equal content is unchanged: only
- * its times move.
+ * The whole order tuple decides; a deletion wins against a row of the same version and time. Equal content is unchanged, and
+ * confirmed where it was read later.
  */
-export const planRowsSql = (table: LoadTable, tables: Tables): string =>
-  planSql(table, tables, [
+export const planRowsSql = (table: LoadTable, rows: string): string =>
+  planSql(table, rows, [
     `WHEN t.${table.key} IS NULL THEN 'insert'`,
-    `WHEN t."_HASH" = s."_HASH" AND t."_DELETED" = s."_DELETED" THEN 'unchanged'`,
+    `WHEN ${SAME} AND ${newer(times('s'), times('t'))} THEN 'confirm'`,
+    `WHEN ${SAME} THEN 'unchanged'`,
     `WHEN ${newer(order('s'), order('t'))} THEN 'update'`,
   ]);
 
 /** A tombstone has no content: against a live row of the same version and time it wins, against a deleted one nothing changes. */
-export const planTombstonesSql = (table: LoadTable, tables: Tables): string =>
-  planSql(table, tables, [
+export const planTombstonesSql = (table: LoadTable, rows: string): string =>
+  planSql(table, rows, [
     `WHEN t.${table.key} IS NULL THEN 'insert'`,
+    `WHEN t."_DELETED" AND ${newer(times('s'), times('t'))} THEN 'confirm'`,
     `WHEN t."_DELETED" THEN 'unchanged'`,
     `WHEN ${newer(times('s'), times('t'), '>=')} THEN 'update'`,
   ]);
 
-export function planSql(
-  { target, key }: LoadTable,
-  { rows, plan }: Tables,
-  cases: readonly string[],
-): string {
-  return [
-    `INSERT INTO ${plan} ("K", "_VERSION", "_CONFIRMED_AT", "ACTION")`,
-    'SELECT s."K", s."_VERSION", s."_CONFIRMED_AT", CASE',
-    ...cases.map((line) => `  ${line}`),
-    "  ELSE 'stale' END",
-    `FROM ${rows} AS s LEFT JOIN ${target} AS t ON t.${key} = s."K"`,
-  ].join('\n');
-}
+export const decision = (cases: readonly string[]): string =>
+  ['CASE', ...cases.map((line) => `  ${line}`), "  ELSE 'stale' END"].join('\n');
 
-export const planCountsSql = (plan: string): string =>
-  `SELECT "ACTION", count(*) AS "ROWS" FROM ${plan} GROUP BY "ACTION"`;
-
-/**
- * Equal content was seen again: the times move forward, the row does not count as loaded anew. They move together, as one order
- * tuple: the version of one reading with the confirmation of another would outrank what no reading outranked (I1).
- */
-export const confirmSql = ({ target, key }: LoadTable, plan: string): string =>
+/** What becomes of the staged rows, counted before any is written. `rows`: a table, or a sub-query. */
+export const planSql = ({ target, key }: LoadTable, rows: string, cases: readonly string[]): string =>
   [
-    `MERGE INTO ${target} AS t USING (SELECT * FROM ${plan} WHERE "ACTION" = 'unchanged') AS s ON t.${key} = s."K"`,
-    `WHEN MATCHED AND ${newer(times('s'), times('t'))} THEN UPDATE SET "_VERSION" = s."_VERSION", "_CONFIRMED_AT" = s."_CONFIRMED_AT"`,
+    `SELECT "ACTION", count(*) AS "ROWS" FROM (SELECT ${decision(cases)} AS "ACTION"`,
+    `FROM ${rows} AS s LEFT JOIN ${target} AS t ON t.${key} = s."K") AS p GROUP BY "ACTION"`,
   ].join('\n');
+
+/** So many rows of each kind are to be written; a kind of which there are none has no clause in the merge. */
+export interface Writes {
+  inserted: number;
+  updated: number;
+  confirmed: number;
+}
 
 const written = (columns: readonly StagedColumn[], now: string) => ({
   names: [...columns.map(({ column }) => quote(column)), '"_LOADED_AT"'],
@@ -95,70 +77,80 @@ export function insertAllSql(
   return `INSERT INTO ${target} (${names.join(', ')})\nSELECT ${values.join(', ')} FROM ${rows} AS s`;
 }
 
-/** The rows that the plan inserts or updates; columns that this load does not write keep their values. */
-export function mergeSql(
+/** The staged rows with each value as its target takes it; a sub-query. */
+export const typedRows = (columns: readonly StagedColumn[], rows: string): string =>
+  columns.every((column) => valueOf(column, 'r') === `r.${quote(column.name)}`)
+    ? `(SELECT * FROM ${rows})`
+    : `(SELECT ${typedValues(columns, 'r')} FROM ${rows} AS r)`;
+
+/** They move together, as one order tuple: the version of one reading with the confirmation of another would outrank what no reading outranked (I1). */
+const CONFIRM = 'UPDATE SET "_VERSION" = s."_VERSION", "_CONFIRMED_AT" = s."_CONFIRMED_AT"';
+
+/** Another writer may have come between plan and merge: each clause compares again, and the newer version stays. */
+const merge = (
   { target, key }: LoadTable,
+  rows: string,
+  clauses: readonly (readonly [rows: number, clause: string])[],
+): string =>
+  [
+    `MERGE INTO ${target} AS t USING ${rows} AS s ON t.${key} = s."K"`,
+    ...clauses.flatMap(([count, clause]) => (count > 0 ? [clause] : [])),
+  ].join('\n');
+
+/** What the plan counted. Keys are distinct in the staged file. Columns that this load does not write keep their values. */
+export function mergeSql(
+  table: LoadTable,
   columns: readonly StagedColumn[],
-  { rows, plan }: Tables,
-  now: string,
+  rows: string,
+  { inserted, updated, confirmed, now }: Writes & { now: string },
 ): string {
   const { names } = written(columns, now);
   const values = [...columns.map(({ name }) => `s.${quote(name)}`), moment(now)];
-  const set = names.flatMap((name, at) => (name === key ? [] : [`${name} = ${values[at]}`]));
-  const newest = order('r').map((part) => `${part} DESC`);
-  return [
-    `MERGE INTO ${target} AS t USING (`,
-    `  SELECT ${typedValues(columns, 'r')}`,
-    `  FROM ${rows} AS r JOIN ${plan} AS p ON p."K" = r."K" WHERE p."ACTION" IN ('insert', 'update')`,
-    `  QUALIFY ROW_NUMBER() OVER (PARTITION BY r."K" ORDER BY ${newest.join(', ')}) = 1`,
-    `) AS s ON t.${key} = s."K"`,
-    // Another writer may have come between plan and merge: the newer version stays then, too.
-    `WHEN MATCHED AND ${newer(order('s'), order('t'))} THEN UPDATE SET ${set.join(', ')}`,
-    `WHEN NOT MATCHED THEN INSERT (${names.join(', ')}) VALUES (${values.join(', ')})`,
-  ].join('\n');
+  const set = names.flatMap((name, at) => (name === table.key ? [] : [`${name} = ${values[at]}`]));
+  return merge(table, typedRows(columns, rows), [
+    [confirmed, `WHEN MATCHED AND ${SAME} AND ${newer(times('s'), times('t'))} THEN ${CONFIRM}`],
+    [updated, `WHEN MATCHED AND ${newer(order('s'), order('t'))} THEN UPDATE SET ${set.join(', ')}`],
+    [inserted, `WHEN NOT MATCHED THEN INSERT (${names.join(', ')}) VALUES (${values.join(', ')})`],
+  ]);
 }
 
-/** The source's values stay under a tombstone. */
-export const markDeletedSql = (
-  { target, key }: LoadTable,
-  plan: string,
-  window: string,
-  now: string,
-): string =>
-  [
-    `MERGE INTO ${target} AS t USING (SELECT * FROM ${plan} WHERE "ACTION" = 'update') AS s ON t.${key} = s."K"`,
-    `WHEN MATCHED THEN UPDATE SET "_DELETED" = TRUE, "_VERSION" = s."_VERSION", "_CONFIRMED_AT" = s."_CONFIRMED_AT", "_WINDOW" = ${text(window)}, "_LOADED_AT" = ${moment(now)}`,
-  ].join('\n');
+/** The source's values stay under a tombstone. An unknown key gets a row of its own, or a late older update would revive it. */
+export function mergeTombstonesSql(
+  table: LoadTable,
+  rows: string,
+  { inserted, updated, confirmed, window, now }: Writes & { window: string; now: string },
+): string {
+  const facts = `${text(window)}, ${moment(now)}`;
+  return merge(table, `(SELECT * FROM ${rows})`, [
+    [confirmed, `WHEN MATCHED AND t."_DELETED" AND ${newer(times('s'), times('t'))} THEN ${CONFIRM}`],
+    [
+      updated,
+      `WHEN MATCHED AND NOT COALESCE(t."_DELETED", FALSE) AND ${newer(times('s'), times('t'), '>=')} THEN ${CONFIRM}, "_DELETED" = TRUE, "_WINDOW" = ${text(window)}, "_LOADED_AT" = ${moment(now)}`,
+    ],
+    [
+      inserted,
+      `WHEN NOT MATCHED THEN INSERT (${table.key}, "_VERSION", "_CONFIRMED_AT", "_DELETED", "_WINDOW", "_LOADED_AT") VALUES (s."K", s."_VERSION", s."_CONFIRMED_AT", TRUE, ${facts})`,
+    ],
+  ]);
+}
 
-/** An unknown key gets a row of its own, or a late older update would revive it. */
-export const insertTombstonesSql = (
-  { target, key }: LoadTable,
-  plan: string,
-  window: string,
-  now: string,
-): string =>
-  [
-    `INSERT INTO ${target} (${key}, "_DELETED", "_VERSION", "_CONFIRMED_AT", "_WINDOW", "_LOADED_AT")`,
-    `SELECT "K", TRUE, "_VERSION", "_CONFIRMED_AT", ${text(window)}, ${moment(now)} FROM ${plan} WHERE "ACTION" = 'insert'`,
-  ].join('\n');
-
-/** JSON that the server does not read (a key twice, too long) is set aside, never dropped unseen. */
+/** JSON that the server does not read (a key twice, too long) is set aside, never dropped unseen. Undefined where there is no such column. */
 export function unreadableSql(
   { batch, window }: LoadRequest,
   columns: readonly StagedColumn[],
   rows: string,
   now: string,
-): string[] {
+): string | undefined {
   const about = [batch.id, window.id, window.connection, window.object].map(text).join(', ');
-  return columns
+  const lines = columns
     .filter(({ columnType, field }) => columnType === 'VARIANT' && field !== undefined)
-    .map(({ name, field = '' }) =>
-      [
-        `INSERT INTO ${SYSTEM}."QUARANTINE" (${ASIDE})`,
-        `SELECT ${about}, TO_VARCHAR(s."K"), ${text(field)}, s.${quote(name)}, ${text(NOT_TAKEN)}, NULL, ${moment(now)}, UUID_STRING()`,
+    .map(
+      ({ name, field = '' }) =>
+        `SELECT ${about}, TO_VARCHAR(s."K"), ${text(field)}, s.${quote(name)}, ${text(NOT_TAKEN)}, NULL, ${moment(now)}, UUID_STRING() ` +
         `FROM ${rows} AS s WHERE s.${quote(name)} IS NOT NULL AND TRY_PARSE_JSON(s.${quote(name)}) IS NULL`,
-      ].join('\n'),
     );
+  if (lines.length === 0) return undefined;
+  return `INSERT INTO ${SYSTEM}."QUARANTINE" (${ASIDE})\n${lines.join('\nUNION ALL ')}`;
 }
 
 /** present, missing: staged keys that the table holds at a version at least as new. */

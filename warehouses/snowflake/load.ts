@@ -5,6 +5,7 @@ import {
   batchValues,
   brokenFile,
   checkShaped,
+  isPartial,
   isSetAside,
   keptOutReason,
   leftOut,
@@ -18,27 +19,29 @@ import { literal, quote } from '../sql.ts';
 import type { LoadRequest } from '../warehouse.ts';
 import type { Session } from './client.ts';
 import * as statement from './load-sql.ts';
-import type { Tables } from './load-sql.ts';
+import type { Writes } from './load-sql.ts';
 import { checkNames, columnName, SYSTEM } from './names.ts';
 import { lockSql, tableColumns } from './schema.ts';
 import {
   asideValues,
   inspectSql,
+  isText,
   keyColumns,
   leftOutSql,
+  longColumnsSql,
   rowColumns,
   stagedSql,
   withStaging,
 } from './staging.ts';
-import type { Staging } from './staging.ts';
+import type { Filled, StagedColumn, Staging } from './staging.ts';
 import { ASIDE_COLUMNS, insertAsideSql } from './system-tables.ts';
 import { placeFields } from './types.ts';
 
 /** What was uploaded before the transaction begins, since a statement that makes a table would end it. */
 interface Staged {
-  rows: { tables: Tables; count: number } | undefined;
-  tombstones: { tables: Tables; count: number } | undefined;
-  aside: string[];
+  rows: Filled | undefined;
+  tombstones: Filled | undefined;
+  aside: string | undefined;
 }
 
 /** One batch in one transaction with its batch row (I2): both are there or neither. */
@@ -49,14 +52,14 @@ export async function loadBatch(session: Session, request: LoadRequest, now: str
     ...receipt,
     ms: performance.now() - started,
   });
-  if ((await readApplied(session, request)) !== undefined)
+  if ((await readApplied(session, request)).applied !== undefined)
     return done(await applied(session, request, table));
   return withStaging(session, async (staging) => {
     const staged = await stage(session, staging, { request, table, now });
     return session.atomically(async () => {
       await session.run(lockSql(table.target));
-      const again = await findApplied(session, request);
-      if (again !== undefined) return done(again);
+      const { receipt, replaces } = await findApplied(session, request);
+      if (receipt !== undefined) return done(receipt);
       const sum = noTally();
       if (staged.rows !== undefined) addTally(sum, await mergeRows(session, table, staged.rows, now));
       if (staged.tombstones !== undefined)
@@ -64,11 +67,10 @@ export async function loadBatch(session: Session, request: LoadRequest, now: str
           sum,
           await mergeTombstones(session, table, staged.tombstones, { window: request.window.id, now }),
         );
-      for (const lines of staged.aside) await session.run(insertAsideSql(lines));
+      if (staged.aside !== undefined) await session.run(insertAsideSql(staged.aside));
       if (staged.rows !== undefined)
-        for (const sql of statement.unreadableSql(request, rowColumns(table), staged.rows.tables.rows, now))
-          await session.run(sql);
-      await writeBatchRow(session, request, sum, now);
+        await setUnreadableAside(session, request, rowColumns(table), { rows: staged.rows.table, now });
+      await writeBatchRow(session, request, sum, { now, replaces });
       return done({ batch: request.batch.id, alreadyApplied: false, ...sum });
     });
   });
@@ -81,38 +83,48 @@ async function applied(
 ): Promise<Omit<LoadReceipt, 'ms'>> {
   return session.atomically(async () => {
     await session.run(lockSql(target));
-    const found = await findApplied(session, request);
+    const { receipt } = await findApplied(session, request);
     // Between the two questions only a retention could have removed it; the next try loads it.
-    if (found === undefined)
+    if (receipt === undefined)
       throw new HeadwaterError('WAREHOUSE_UNAVAILABLE', `batch ${request.batch.id} was removed meanwhile`);
-    return found;
+    return receipt;
   });
 }
 
-async function readApplied(session: Session, request: LoadRequest): Promise<AppliedBatch | undefined> {
+async function readApplied(
+  session: Session,
+  request: LoadRequest,
+): Promise<{ applied: AppliedBatch | undefined; replaces: boolean }> {
+  const { batch, window } = request;
   const rows = await session.rows(
     `SELECT "BATCH", "SLICE", "ATTEMPT", "INSERTED", "UPDATED", "UNCHANGED", "STALE", "REPLACED_BY" FROM ${SYSTEM}."BATCHES" WHERE "WINDOW" = ?`,
-    [request.window.id],
+    [window.id],
   );
-  return appliedBatch(rows, request);
+  const replaces = rows.some(
+    (row) => row['batch'] !== batch.id && Number(row['slice']) === batch.slice && row['replaced_by'] === null,
+  );
+  return { applied: appliedBatch(rows, request), replaces };
 }
 
-/** I3: a lower attempt than one seen for the window is refused. A batch that is there already is a no-op. */
+/**
+ * I3: a lower attempt than one seen for the window is refused. A batch that is there already is a no-op. `replaces`: another batch
+ * counts for its slice.
+ */
 export async function findApplied(
   session: Session,
   request: LoadRequest,
-): Promise<Omit<LoadReceipt, 'ms'> | undefined> {
-  const found = await readApplied(session, request);
-  if (found === undefined) return undefined;
+): Promise<{ receipt: Omit<LoadReceipt, 'ms'> | undefined; replaces: boolean }> {
+  const { applied: found, replaces } = await readApplied(session, request);
+  if (found === undefined) return { receipt: undefined, replaces };
   const { batch, window } = request;
-  if (found.back) await replaceOthers(session, request);
+  if (found.back && replaces) await replaceOthers(session, request);
   if (found.claim) {
     await session.run(
       `UPDATE ${SYSTEM}."BATCHES" SET "REPLACED_BY" = NULL, "ATTEMPT" = ? WHERE "BATCH" = ? AND "WINDOW" = ?`,
       [window.attempt, batch.id, window.id],
     );
   }
-  return found.receipt;
+  return { receipt: found.receipt, replaces };
 }
 
 /** An older batch of the same slice counts in no receipt any more. */
@@ -127,9 +139,9 @@ export async function writeBatchRow(
   session: Session,
   request: LoadRequest,
   sum: Tally,
-  now: string,
+  { now, replaces }: { now: string; replaces: boolean },
 ): Promise<void> {
-  await replaceOthers(session, request);
+  if (replaces) await replaceOthers(session, request);
   await session.run(
     `INSERT INTO ${SYSTEM}."BATCHES" SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TIMESTAMP_TZ), NULL`,
     batchValues(request, sum, now),
@@ -154,28 +166,38 @@ async function stage(session: Session, staging: Staging, load: Load): Promise<St
   const { request, table, now } = load;
   const { rows: paths, tombstones } = request.files;
   const lines = await asideSql(session, load);
-  const staged: Staged = { rows: undefined, tombstones: undefined, aside: [] };
+  const staged: Staged = { rows: undefined, tombstones: undefined, aside: undefined };
   if (paths.length > 0) {
     const columns = rowColumns(table);
-    const [found] = await session.staged.rows(inspectSql(table.stagedKey, columns, paths));
-    checkShaped(request, Number(found?.['rows']), Number(found?.['keys']));
-    const careful = Number(found?.['misfits']) > 0;
-    const filled = await staging.fill(columns, stagedSql(columns, paths, careful));
-    if (filled.rows !== request.batch.counts.shaped)
-      throw brokenFile(request, `gave ${filled.rows} rows, ${request.batch.counts.shaped} were shaped`);
-    const plan = await staging.table(statement.planColumns(table));
-    staged.rows = { tables: { rows: filled.table, plan }, count: filled.rows };
+    const careful = await inspect(session, request, table, columns);
+    staged.rows = await staging.fill(columns, stagedSql(columns, paths, careful));
+    if (staged.rows.rows !== request.batch.counts.shaped)
+      throw brokenFile(request, `gave ${staged.rows.rows} rows, ${request.batch.counts.shaped} were shaped`);
     if (careful) lines.push(...leftOutSql(request, table, columns, { paths, now }));
   }
   if (tombstones !== null) {
     const columns = keyColumns(table, ['_VERSION', '_CONFIRMED_AT']);
-    const filled = await staging.fill(columns, stagedSql(columns, [tombstones]));
-    const plan = await staging.table(statement.planColumns(table));
-    staged.tombstones = { tables: { rows: filled.table, plan }, count: filled.rows };
+    staged.tombstones = await staging.fill(columns, stagedSql(columns, [tombstones]));
   }
-  const aside = await stageAside(session, staging, lines);
-  if (aside !== undefined) staged.aside.push(aside);
+  staged.aside = await stageAside(session, staging, lines);
   return staged;
+}
+
+/** The staged rows are those that were shaped. True where a value is among them that its column does not take. */
+export async function inspect(
+  session: Session,
+  request: LoadRequest,
+  table: LoadTable,
+  columns: readonly StagedColumn[],
+): Promise<boolean> {
+  const { rows: paths } = request.files;
+  const long = new Set((await session.staged.rows(longColumnsSql(paths))).map((row) => String(row['name'])));
+  const suspects = columns.filter(
+    ({ staged, columnType }) => !isText(columnType) || (staged !== undefined && long.has(staged)),
+  );
+  const [found] = await session.staged.rows(inspectSql(table.stagedKey, suspects, paths));
+  if (!isPartial(request)) checkShaped(request, Number(found?.['rows']), Number(found?.['keys']));
+  return Number(found?.['misfits']) > 0;
 }
 
 /** Nothing is uploaded where no line is to be set aside. */
@@ -188,6 +210,16 @@ export async function stageAside(
   const all = lines.map((line) => `(${line})`).join(' UNION ALL ');
   const [found] = await session.staged.rows(`SELECT count(*) AS rows FROM (${all})`);
   return Number(found?.['rows']) === 0 ? undefined : (await staging.fill(ASIDE_COLUMNS, all)).table;
+}
+
+export async function setUnreadableAside(
+  session: Session,
+  request: LoadRequest,
+  columns: readonly StagedColumn[],
+  { rows, now }: { rows: string; now: string },
+): Promise<void> {
+  const sql = statement.unreadableSql(request, columns, rows, now);
+  if (sql !== undefined) await session.run(sql);
 }
 
 /** What the shaper set aside. For DuckDB. */
@@ -226,50 +258,55 @@ async function asideSql(session: Session, { request, table, now }: Load): Promis
 async function mergeRows(
   session: Session,
   table: LoadTable,
-  { tables, count }: { tables: Tables; count: number },
+  { table: rows, rows: count }: Filled,
   now: string,
 ): Promise<Tally> {
   const columns = rowColumns(table);
-  const [held] = await session.rows(`SELECT 1 AS "HELD" FROM ${table.target} LIMIT 1`);
-  if (held === undefined) {
-    const inserted = await session.run(statement.insertAllSql(table, columns, tables.rows, now));
-    if (inserted !== count) throw overtaken(table);
-    return { ...noTally(), inserted };
+  const { tally, writes } = await plan(session, table, statement.planRowsSql(table, rows), count);
+  if (tally.inserted === count && (await isEmpty(session, table))) {
+    if ((await session.run(statement.insertAllSql(table, columns, rows, now))) !== count)
+      throw overtaken(table);
+    return tally;
   }
-  const tally = await plan(session, table, tables.plan, statement.planRowsSql(table, tables), count);
-  if (tally.unchanged > 0) await session.run(statement.confirmSql(table, tables.plan));
-  const writes = tally.inserted + tally.updated;
-  if (writes === 0) return tally;
-  if ((await session.run(statement.mergeSql(table, columns, tables, now))) !== writes) throw overtaken(table);
+  await write(session, table, writes, statement.mergeSql(table, columns, rows, { ...writes, now }));
   return tally;
+}
+
+async function mergeTombstones(
+  session: Session,
+  table: LoadTable,
+  { table: rows, rows: count }: Filled,
+  about: { window: string; now: string },
+): Promise<Tally> {
+  const { tally, writes } = await plan(session, table, statement.planTombstonesSql(table, rows), count);
+  await write(session, table, writes, statement.mergeTombstonesSql(table, rows, { ...writes, ...about }));
+  return tally;
+}
+
+async function isEmpty(session: Session, { target }: LoadTable): Promise<boolean> {
+  return (await session.rows(`SELECT 1 AS "HELD" FROM ${target} LIMIT 1`)).length === 0;
+}
+
+async function write(session: Session, table: LoadTable, writes: Writes, sql: string): Promise<void> {
+  const rows = writes.inserted + writes.updated + writes.confirmed;
+  if (rows > 0 && (await session.run(sql)) !== rows) throw overtaken(table);
 }
 
 const overtaken = ({ target }: LoadTable): HeadwaterError =>
   new HeadwaterError('WAREHOUSE_UNAVAILABLE', `another program wrote into ${target} during the load`);
 
-async function mergeTombstones(
-  session: Session,
-  table: LoadTable,
-  { tables, count }: { tables: Tables; count: number },
-  { window, now }: { window: string; now: string },
-): Promise<Tally> {
-  const tally = await plan(session, table, tables.plan, statement.planTombstonesSql(table, tables), count);
-  if (tally.unchanged > 0) await session.run(statement.confirmSql(table, tables.plan));
-  if (tally.updated > 0) await session.run(statement.markDeletedSql(table, tables.plan, window, now));
-  if (tally.inserted > 0) await session.run(statement.insertTombstonesSql(table, tables.plan, window, now));
-  return tally;
-}
-
 /** Decides over every staged row before any is written. */
 async function plan(
   session: Session,
   { target }: LoadTable,
-  table: string,
   sql: string,
   rows: number,
-): Promise<Tally> {
-  await session.run(sql);
-  return planTally(await session.rows(statement.planCountsSql(table)), rows, target);
+): Promise<{ tally: Tally; writes: Writes }> {
+  const counted = await session.rows(sql);
+  const confirmed = Number(counted.find((row) => row['action'] === 'confirm')?.['rows'] ?? 0);
+  const tally = planTally(counted, rows - confirmed, target);
+  const writes = { inserted: tally.inserted, updated: tally.updated, confirmed };
+  return { tally: { ...tally, unchanged: tally.unchanged + confirmed }, writes };
 }
 
 export async function verifyBatch(

@@ -4,22 +4,13 @@ import type { LoadTable } from '../batch-rules.ts';
 import { quote } from '../sql.ts';
 import type { LoadRequest } from '../warehouse.ts';
 import type { Session } from './client.ts';
-import { findApplied, openTable, quarantineSql, stageAside, writeBatchRow } from './load.ts';
-import { planColumns, planCountsSql, planSql, unreadableSql, verifySql } from './load-sql.ts';
-import type { Tables } from './load-sql.ts';
+import { findApplied, inspect, openTable, quarantineSql, setUnreadableAside } from './load.ts';
+import { stageAside, writeBatchRow } from './load.ts';
+import { decision, planSql, typedRows, verifySql } from './load-sql.ts';
 import { moment, SYSTEM, text } from './names.ts';
 import { lockSql } from './schema.ts';
-import {
-  inspectSql,
-  keyColumns,
-  leftOutSql,
-  partialColumns,
-  stagedSql,
-  typedValues,
-  valueOf,
-  withStaging,
-} from './staging.ts';
-import type { StagedColumn } from './staging.ts';
+import { keyColumns, leftOutSql, partialColumns, stagedSql, withStaging } from './staging.ts';
+import type { Filled, StagedColumn } from './staging.ts';
 import { insertAsideSql } from './system-tables.ts';
 import { comparable } from './types.ts';
 
@@ -36,75 +27,79 @@ export async function loadPartial(session: Session, request: LoadRequest, now: s
   const brought = columns.filter(({ field }) => field !== undefined);
   return withStaging(session, async (staging) => {
     const lines = files.quarantine === null ? [] : [quarantineSql(request, files.quarantine, now)];
-    let tables: Tables | undefined;
+    let filled: Filled | undefined;
     if (files.rows.length > 0) {
-      const [found] = await session.staged.rows(inspectSql(table.stagedKey, columns, files.rows));
-      const careful = Number(found?.['misfits']) > 0;
-      const { table: rows } = await staging.fill(columns, stagedSql(columns, files.rows, careful));
-      tables = { rows, plan: await staging.table(planColumns(table)) };
+      const careful = await inspect(session, request, table, columns);
+      filled = await staging.fill(columns, stagedSql(columns, files.rows, careful));
       if (careful) lines.push(...leftOutSql(request, table, columns, { paths: files.rows, now }));
     }
     const aside = await stageAside(session, staging, lines);
     return session.atomically(async () => {
       await session.run(lockSql(table.target));
-      const applied = await findApplied(session, request);
-      if (applied !== undefined) return { ...applied, ms: performance.now() - started };
+      const { receipt, replaces } = await findApplied(session, request);
+      if (receipt !== undefined) return { ...receipt, ms: performance.now() - started };
       let sum = noTally();
-      if (tables !== undefined) {
-        await session.run(planPartialSql(table, brought, tables));
-        sum = partialTally(await session.rows(planCountsSql(tables.plan)));
-        if (sum.updated > 0)
-          await session.run(updatePartialSql(table, brought, tables, { window: window.id, now }));
-        await session.run(confirmSeenSql(table, tables.plan));
-        for (const sql of unreadableSql(request, columns, tables.rows, now)) await session.run(sql);
+      if (filled !== undefined) {
+        const cases = partialCases(table, brought);
+        const rows = typedRows(columns, filled.table);
+        sum = partialTally(await session.rows(planSql(table, rows, cases)));
+        await session.run(
+          mergePartialSql(table, brought, { rows, cases, updated: sum.updated, window: window.id, now }),
+        );
+        await setUnreadableAside(session, request, columns, { rows: filled.table, now });
       }
       checkPartial(request, sum, table.target);
       if (aside !== undefined) await session.run(insertAsideSql(aside));
-      await writeBatchRow(session, request, sum, now);
+      await writeBatchRow(session, request, sum, { now, replaces });
       return { batch: batch.id, alreadyApplied: false, ...sum, ms: performance.now() - started };
     });
   });
 }
 
-const differs = (column: StagedColumn): string =>
-  `${comparable(valueOf(column, 's'), column.columnType)} IS DISTINCT FROM ${comparable(`t.${quote(column.column)}`, column.columnType)}`;
+/** Of rows that have their target's types. */
+const differs = ({ name, column, columnType }: StagedColumn): string =>
+  `${comparable(`s.${quote(name)}`, columnType)} IS DISTINCT FROM ${comparable(`t.${quote(column)}`, columnType)}`;
 
 /** The order tuple without hash: what was read of this version later stands. `behind`: the table lacks a newer version. */
-export const planPartialSql = (table: LoadTable, brought: readonly StagedColumn[], tables: Tables): string =>
-  planSql(table, tables, [
-    `WHEN t.${table.key} IS NULL THEN 'absent'`,
-    `WHEN t."_VERSION" < s."_VERSION" THEN 'behind'`,
-    `WHEN t."_VERSION" > s."_VERSION" OR t."_CONFIRMED_AT" > s."_CONFIRMED_AT" THEN 'stale'`,
-    `WHEN ${['s."_DELETED" IS DISTINCT FROM t."_DELETED"', ...brought.map(differs)].join(' OR ')} THEN 'update'`,
-    "WHEN TRUE THEN 'unchanged'",
-  ]);
+export const partialCases = ({ key }: LoadTable, brought: readonly StagedColumn[]): string[] => [
+  `WHEN t.${key} IS NULL THEN 'absent'`,
+  `WHEN t."_VERSION" < s."_VERSION" THEN 'behind'`,
+  `WHEN t."_VERSION" > s."_VERSION" OR t."_CONFIRMED_AT" > s."_CONFIRMED_AT" THEN 'stale'`,
+  `WHEN ${['s."_DELETED" IS DISTINCT FROM t."_DELETED"', ...brought.map(differs)].join(' OR ')} THEN 'update'`,
+  "WHEN TRUE THEN 'unchanged'",
+];
 
-/** `_HASH` was over the values of before: without it, no later reading takes the row for unchanged. */
-export function updatePartialSql(
+/**
+ * `_HASH` was over the values of before: without it, no later reading takes the row for unchanged. Every row whose key was seen is
+ * alive in the source: retiring looks at its confirmation, which never moves back.
+ */
+export function mergePartialSql(
   { target, key }: LoadTable,
   brought: readonly StagedColumn[],
-  { rows, plan }: Tables,
-  { window, now }: { window: string; now: string },
+  {
+    rows,
+    cases,
+    updated,
+    window,
+    now,
+  }: { rows: string; cases: readonly string[]; updated: number; window: string; now: string },
 ): string {
   const set = [
     ...brought.map(({ name, column }) => `${quote(column)} = s.${quote(name)}`),
     '"_DELETED" = s."_DELETED"',
     '"_HASH" = NULL',
+    '"_CONFIRMED_AT" = s."_CONFIRMED_AT"',
     `"_WINDOW" = ${text(window)}`,
     `"_LOADED_AT" = ${moment(now)}`,
   ];
   return [
-    `MERGE INTO ${target} AS t USING (SELECT ${['r."K"', 'r."_DELETED"'].join(', ')}${brought.length > 0 ? `, ${typedValues(brought, 'r')}` : ''} FROM ${rows} AS r JOIN ${plan} AS p ON p."K" = r."K" WHERE p."ACTION" = 'update') AS s`,
-    `ON t.${key} = s."K" WHEN MATCHED THEN UPDATE SET ${set.join(', ')}`,
-  ].join('\n');
-}
-
-/** Every row whose key was seen is alive in the source: retiring looks at this time. It never moves back. */
-export const confirmSeenSql = ({ target, key }: LoadTable, plan: string): string =>
-  [
-    `MERGE INTO ${target} AS t USING (SELECT * FROM ${plan}) AS s ON t.${key} = s."K"`,
+    `MERGE INTO ${target} AS t USING ${rows} AS s ON t.${key} = s."K"`,
+    ...(updated > 0
+      ? [`WHEN MATCHED AND ${decision(cases)} = 'update' THEN UPDATE SET ${set.join(', ')}`]
+      : []),
     'WHEN MATCHED AND s."_CONFIRMED_AT" > t."_CONFIRMED_AT" THEN UPDATE SET "_CONFIRMED_AT" = s."_CONFIRMED_AT"',
   ].join('\n');
+}
 
 /**
  * A key that the table lacks, or holds older than the source does, is a hole that a window left: only what was set aside

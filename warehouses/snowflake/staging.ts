@@ -20,8 +20,9 @@ export interface StagedColumn {
   /** The column of the target, plain, and its type. */
   column: string;
   columnType: string;
-  /** The source's own name, where a value that does not fit is set aside under it. */
+  /** The source's own name, where a value that does not fit is set aside under it; with the column of the staged file, plain. */
   field?: string;
+  staged?: string;
 }
 
 /** "Summary of data types": of a text, in bytes. */
@@ -78,7 +79,7 @@ function columnsOf(table: LoadTable, system: readonly string[], places: LoadTabl
           {
             ...{ name: `C${at}`, type: stagedType(column.type), column: column.name },
             ...{ columnType: column.type, field: field.name },
-            value: asColumn(quote(field.column), column.type),
+            ...{ staged: field.column, value: asColumn(quote(field.column), column.type) },
           },
         ],
   );
@@ -101,9 +102,11 @@ export const keyColumns = (table: LoadTable, system: readonly string[]): StagedC
 export const partialColumns = (request: LoadRequest, table: LoadTable): StagedColumn[] =>
   columnsOf(table, ['_DELETED', '_VERSION', '_CONFIRMED_AT'], broughtPlaces(request, table.places));
 
+export const isText = (columnType: string): boolean => columnType === 'TEXT' || columnType === 'VARIANT';
+
 /** True for a value that the column does not take; undefined where it takes all. For DuckDB. */
 function misfit({ columnType, value }: StagedColumn): string | undefined {
-  if (columnType === 'TEXT' || columnType === 'VARIANT') return `strlen(${value}) > ${TEXT_BYTES_MAX}`;
+  if (isText(columnType)) return `strlen(${value}) > ${TEXT_BYTES_MAX}`;
   if (columnType === 'DATE') return `${value} NOT BETWEEN DATE '0001-01-01' AND DATE '9999-12-31'`;
   if (columnType === 'TIMESTAMP_TZ')
     return `${value} NOT BETWEEN TIMESTAMPTZ '0001-01-01 00:00:00+00' AND TIMESTAMPTZ '9999-12-31 23:59:59.999999+00'`;
@@ -135,6 +138,10 @@ export function inspectSql(
     `FROM ${parquet(paths)}`
   );
 }
+
+/** Columns whose values of a row group, all together, are longer than one may be: no other has one that is too long. For DuckDB. */
+export const longColumnsSql = (paths: readonly string[]): string =>
+  `SELECT DISTINCT path_in_schema AS name FROM parquet_metadata([${paths.map(literal).join(', ')}]) WHERE total_uncompressed_size > ${TEXT_BYTES_MAX}`;
 
 /** Staged rows under the names of the staging table; `careful`: without values that their column does not take. For DuckDB. */
 export function stagedSql(
@@ -188,13 +195,17 @@ export function asideValues(
 
 /** What a load put beside its target, removed whatever happens. */
 export interface Staging {
-  /** Makes a table of its own, quoted and qualified. A transient one keeps no history that would be paid for. */
-  table(columns: readonly { name: string; type: string }[]): Promise<string>;
-  /** The same, filled with the rows of a statement for DuckDB, which gives the columns these names. */
-  fill(
-    columns: readonly { name: string; type: string }[],
-    sql: string,
-  ): Promise<{ table: string; rows: number }>;
+  /**
+   * Makes a table of its own, filled with the rows of a statement for DuckDB, which gives the columns these names. A transient one
+   * keeps no history that would be paid for.
+   */
+  fill(columns: readonly { name: string; type: string }[], sql: string): Promise<Filled>;
+}
+
+/** Quoted and qualified, with the number of its rows. */
+export interface Filled {
+  table: string;
+  rows: number;
 }
 
 /** Tables of one piece of work, which are gone when it ends. What a killed process leaves behind, the next sweep removes. */
@@ -204,20 +215,14 @@ export async function withStaging<T>(
   schema = '_HEADWATER',
 ): Promise<T> {
   const made: string[] = [];
-  const table: Staging['table'] = async (columns) => {
-    const name = `${quote(schema)}."LOAD_${randomUUID().replaceAll('-', '').toUpperCase()}"`;
-    await session.run(createStagingSql(name, columns));
-    made.push(name);
-    return name;
+  const fill: Staging['fill'] = async (columns, sql) => {
+    const table = `${quote(schema)}."LOAD_${randomUUID().replaceAll('-', '').toUpperCase()}"`;
+    made.push(table);
+    await session.run(createStagingSql(table, columns));
+    return { table, rows: await upload(session, { schema, table, sql }) };
   };
   try {
-    return await work({
-      table,
-      fill: async (columns, sql) => {
-        const name = await table(columns);
-        return { table: name, rows: await upload(session, { schema, table: name, sql }) };
-      },
-    });
+    return await work({ fill });
   } finally {
     // Stopped work is not undone by the signal that stopped it.
     for (const name of made) await session.discard(`DROP TABLE IF EXISTS ${name}`);
@@ -245,7 +250,7 @@ async function upload(
     const rows = await staged.run(`COPY (${sql}) TO ${literal(path)} (FORMAT parquet, COMPRESSION snappy)`);
     if (rows === 0) return 0;
     const stage = session.stage ?? `${schema}.LOADS`;
-    if (session.stage === undefined) await session.run(`CREATE TEMPORARY STAGE IF NOT EXISTS ${stage}`);
+    if (session.stage === undefined) await session.once(`CREATE TEMPORARY STAGE IF NOT EXISTS ${stage}`);
     const folder = `headwater/${randomUUID()}`;
     await session.run(putSql(path, stage, folder));
     const copied = await session.rows(copySql(table, stage, folder));
