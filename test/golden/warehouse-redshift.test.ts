@@ -4,12 +4,13 @@ import { describe, expect, test } from '@jest/globals';
 import type { FieldType } from '../../schemas/object-schema.ts';
 import type { OwnTable } from '../../schemas/own-table.ts';
 import { compareSql } from '../../warehouses/redshift/audit.ts';
-import { openingSql } from '../../warehouses/redshift/client.ts';
+import { transactionOf } from '../../warehouses/redshift/client.ts';
 import * as load from '../../warehouses/redshift/load-sql.ts';
 import type { Target } from '../../warehouses/redshift/load-sql.ts';
 import { columnName, targetName } from '../../warehouses/redshift/names.ts';
 import { createOwnSql, historySql, mergeOwnSql } from '../../warehouses/redshift/own-tables.ts';
 import { confirmSeenSql, planPartialSql, updatePartialSql } from '../../warehouses/redshift/partial.ts';
+import { openingSql } from '../../warehouses/redshift/pg-server.ts';
 import { oldRowsSql } from '../../warehouses/redshift/prune.ts';
 import { vacuumSql } from '../../warehouses/redshift/purge.ts';
 import { absentSql } from '../../warehouses/redshift/retire.ts';
@@ -99,8 +100,8 @@ const history = { view: 'contact_history', of: '_profile', from: '_at', order: '
 const limits = { statementMsMax: 900_000, lockWaitMsMax: 60_000 };
 
 const STATEMENTS: Record<string, string> = {
-  'begin-write': openingSql(limits, 'write', "headwater w_1 b_'1 sync/crm run").join(';\n'),
-  'begin-read': openingSql(limits, 'read').join(';\n'),
+  'begin-write': openingSql(transactionOf(limits, 'write', "headwater w_1 b_'1 sync/crm run")).join(';\n'),
+  'begin-read': openingSql(transactionOf(limits, 'read')).join(';\n'),
   'system-tables': [WRITER_DDL, ...SYSTEM_DDL].join(';\n\n'),
   'insert-intervals': insertIntervalsSql(2),
   'create-table': createTableSql('hw_', 'crm', schema),

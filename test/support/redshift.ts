@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { connectRedshift, redshift } from '../../warehouses/redshift/index.ts';
 import type { Warehouse } from '../../warehouses/warehouse.ts';
 import { s3Missing, startS3, type BucketServer } from './bucket-server.ts';
+import { startFakeDataApi, type FakeDataApi, type FakeOptions } from './fake-redshift-data.ts';
 import { startPostgres, type TestPostgres } from './postgres.ts';
 import { administer, newDatabase } from './postgres-warehouse.ts';
 import { REDSHIFT_WORDS, redshiftDriver } from './redshift-driver.ts';
@@ -16,6 +17,8 @@ export interface TestRedshift {
   /** Keys in the bucket. */
   objects(): Promise<string[]>;
   open(url: string, folder: string, options?: OpenOptions): Promise<Warehouse>;
+  /** The Data API over the same server, whatever database is asked for; `stop` ends it. */
+  dataApi(folder: string, options?: Pick<FakeOptions, 'keepAliveMsMax' | 'fault'>): Promise<FakeDataApi>;
   stop(): Promise<void>;
 }
 
@@ -58,6 +61,11 @@ export async function startRedshift(): Promise<TestRedshift> {
       });
       return connectRedshift(options, context, driver);
     },
+    dataApi: (folder, options) => {
+      mkdirSync(folder, { recursive: true });
+      const driver = redshiftDriver({ s3: s3.url, folder });
+      return startFakeDataApi({ url: postgres.url, driver, ...options });
+    },
     stop: async () => {
       await Promise.all([postgres.stop(), s3.stop()]);
     },
@@ -75,15 +83,24 @@ export function configOf(url: string, s3: BucketServer): Record<string, unknown>
   };
 }
 
+/** What a configuration has in place of host and login. */
+export const throughDataApi = ({ endpoint }: { endpoint: string }): object => ({
+  ...{ host: undefined, port: undefined, user: undefined, password: undefined, ssl: undefined },
+  dataApi: { workgroup: 'test', endpoint },
+});
+
 /** Empty warehouses on few databases: one that is closed is emptied and used again. */
-export function emptyRedshifts(server: () => TestRedshift): (folder: string) => Promise<Warehouse> {
+export function emptyRedshifts(
+  server: () => TestRedshift,
+  config: () => object = () => ({}),
+): (folder: string) => Promise<Warehouse> {
   const free: string[] = [];
   return async (folder) => {
     const used = free.pop();
     const url = used ?? (await server().newDatabase());
     if (used !== undefined)
       await administer(url, 'DROP SCHEMA IF EXISTS crm, law, golden, _headwater CASCADE');
-    const warehouse = await server().open(url, folder);
+    const warehouse = await server().open(url, folder, { config: config() });
     return {
       ...warehouse,
       close: async () => {

@@ -19,12 +19,40 @@ const result = (check: string, ok: boolean, detail: string, remedy: string): Res
 
 const PROOF = '_headwater_proof';
 
-/** Of the worker: what it does in the bucket. */
-export const workerPolicy = ({ bucket, prefix }: Pick<RedshiftConfig, 'bucket' | 'prefix'>): string =>
+/** Of the worker: what it does in the bucket, and with the Data API. */
+export const workerPolicy = ({
+  bucket,
+  prefix,
+  dataApi,
+}: Pick<RedshiftConfig, 'bucket' | 'prefix' | 'dataApi'>): string =>
   policy([
     { actions: ['s3:PutObject', 's3:DeleteObject'], resource: `arn:aws:s3:::${bucket}/${prefix}*` },
     { actions: ['s3:ListBucket'], resource: `arn:aws:s3:::${bucket}` },
+    ...(dataApi === undefined ? [] : dataApiRights(dataApi)),
   ]);
+
+/** "Authorizing access to the Amazon Redshift Data API": requests, and the login that the service makes of them. */
+function dataApiRights({
+  workgroup,
+  dbUser,
+  secretArn,
+}: NonNullable<RedshiftConfig['dataApi']>): { actions: string[]; resource: string }[] {
+  const temporary =
+    workgroup !== undefined
+      ? 'redshift-serverless:GetCredentials'
+      : `redshift:GetClusterCredentials${dbUser === undefined ? 'WithIAM' : ''}`;
+  return [
+    {
+      actions: ['ExecuteStatement', 'BatchExecuteStatement', 'DescribeStatement', 'GetStatementResult']
+        .concat('CancelStatement')
+        .map((operation) => `redshift-data:${operation}`),
+      resource: '*',
+    },
+    secretArn === undefined
+      ? { actions: [temporary], resource: '*' }
+      : { actions: ['secretsmanager:GetSecretValue'], resource: secretArn },
+  ];
+}
 
 /** Of the role by which COPY reads. */
 export const rolePolicy = ({ bucket, prefix }: Pick<RedshiftConfig, 'bucket' | 'prefix'>): string =>
@@ -45,7 +73,13 @@ const policy = (statements: readonly { actions: string[]; resource: string }[]):
 
 /** Asks for rights by their names and proves the way of rows through the bucket; what it makes is gone afterwards. */
 export async function checkServer(client: Client, config: RedshiftConfig): Promise<Result[]> {
-  const asked = await client.read('checking the warehouse', askRights);
+  const asked = await client.read('checking the warehouse', askRights).catch((error: unknown) => {
+    if (config.dataApi === undefined) throw error;
+    if (!(error instanceof HeadwaterError) || error.code !== 'WAREHOUSE_REJECTED') throw error;
+    const remedy = `Name the right database and region, and give the worker this policy: ${workerPolicy(config)}`;
+    return [result('data api', false, error.message, remedy)];
+  });
+  if (asked.length === 1) return asked;
   return [...asked, ...(await proveWay(client, config, asked))];
 }
 

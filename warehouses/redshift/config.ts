@@ -3,14 +3,46 @@ import { z } from 'zod';
 
 const ARN = /^(?:default|arn:aws[\w-]*:iam::\d{12}:role\/[\w+=,.@/-]+)$/;
 
+const dataApiSchema = z
+  .strictObject({
+    /** Of a serverless database. */
+    workgroup: z.string().min(1).optional(),
+    clusterIdentifier: z.string().min(1).optional(),
+    /** Of a cluster: the database user of temporary credentials; absent: the one of the worker's IAM identity. */
+    dbUser: z.string().min(1).optional(),
+    /** A secret of Secrets Manager with user and password, in place of temporary credentials. */
+    secretArn: z.string().min(1).optional(),
+    /** Another address of the Data API: a private one. */
+    endpoint: z.url({ protocol: /^https?$/ }).optional(),
+  })
+  .refine(
+    ({ workgroup, clusterIdentifier }) => (workgroup === undefined) !== (clusterIdentifier === undefined),
+    {
+      message: 'is missing, or goes without clusterIdentifier. Write one of them.',
+      path: ['workgroup'],
+    },
+  )
+  .refine(
+    ({ workgroup, secretArn, dbUser }) => dbUser === undefined || (workgroup ?? secretArn) === undefined,
+    {
+      message: 'goes with clusterIdentifier alone, without workgroup and secretArn.',
+      path: ['dbUser'],
+    },
+  );
+
 export const redshiftConfigSchema = z
   .strictObject({
     kind: z.literal('redshift'),
-    /** The endpoint of the cluster or workgroup, without port and database. */
-    host: z.string().regex(/^[\w.:-]{1,255}$/, 'is no host. Write it without port and database.'),
+    /** The endpoint of the cluster or workgroup, without port and database; or dataApi. */
+    host: z
+      .string()
+      .regex(/^[\w.:-]{1,255}$/, 'is no host. Write it without port and database.')
+      .optional(),
+    /** Where there is no network path to the server: requests to the Data API. */
+    dataApi: dataApiSchema.optional(),
     port: z.number().int().min(1).max(65_535).default(5439),
     database: z.string().min(1),
-    user: z.string().min(1),
+    user: z.string().min(1).optional(),
     /** Of that user, as a secret. */
     password: z.string().min(1).optional(),
     /** A file that is read for each new connection, with what `aws redshift get-cluster-credentials` prints. */
@@ -47,10 +79,31 @@ export const redshiftConfigSchema = z
     /** How long a load waits for another one, ms. */
     lockWaitMsMax: z.number().int().min(100).max(3_600_000).default(60_000),
   })
-  .refine((config) => config.password !== undefined || config.credentialsPath !== undefined, {
-    message: 'is missing. Write the password as a secret, or credentialsPath.',
-    path: ['password'],
+  .refine((config) => (config.host === undefined) !== (config.dataApi === undefined), {
+    message: 'is missing, or goes without dataApi. Write one of them.',
+    path: ['host'],
   })
+  .refine((config) => config.dataApi !== undefined || config.user !== undefined, {
+    message: 'is missing. Write the database user.',
+    path: ['user'],
+  })
+  .refine(
+    (config) =>
+      config.dataApi !== undefined || config.password !== undefined || config.credentialsPath !== undefined,
+    {
+      message: 'is missing. Write the password as a secret, or credentialsPath.',
+      path: ['password'],
+    },
+  )
+  .refine(
+    (config) =>
+      config.dataApi === undefined ||
+      (config.user ?? config.password ?? config.credentialsPath) === undefined,
+    {
+      message: 'goes without user, password and credentialsPath: the Data API has logins of its own.',
+      path: ['dataApi'],
+    },
+  )
   .refine((config) => config.password === undefined || config.credentialsPath === undefined, {
     message: 'goes without password. Keep one of them.',
     path: ['credentialsPath'],
@@ -64,3 +117,16 @@ export const redshiftConfigSchema = z
     path: ['accessKeyId'],
   });
 export type RedshiftConfig = z.output<typeof redshiftConfigSchema>;
+
+/** Of the worker; nothing: the login of the machine. */
+export function awsLogin({
+  accessKeyId,
+  secretAccessKey,
+  sessionToken,
+}: Pick<RedshiftConfig, 'accessKeyId' | 'secretAccessKey' | 'sessionToken'>): {
+  credentials?: { accessKeyId: string; secretAccessKey: string; sessionToken?: string };
+} {
+  if (accessKeyId === undefined || secretAccessKey === undefined) return {};
+  const token = sessionToken === undefined ? {} : { sessionToken };
+  return { credentials: { accessKeyId, secretAccessKey, ...token } };
+}

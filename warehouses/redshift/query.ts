@@ -13,6 +13,7 @@ import { codeOf, isGone } from '../pg-errors.ts';
 import { literal, quote } from '../sql.ts';
 import type { Client, Session } from './client.ts';
 import { wordsOf } from './errors.ts';
+import type { Part } from './server.ts';
 
 /** They act on sessions, settings or sequences. Rights of the user are what really bounds a reader. */
 const FUNCTIONS_REFUSED =
@@ -38,26 +39,8 @@ export function checkReadOnly(sql: string): void {
   if (/\binto\b/i.test(bare.replaceAll(/"(?:[^"]|"")*"/g, ' '))) throw refusedQuery('INTO makes a table');
 }
 
-const CURSOR = 'headwater_answer';
-/** "FETCH": a cluster of one node gives no more at a time. */
-const FETCH_ROWS_MAX = 1_000;
-
-/** A cursor takes one SELECT and nothing else; the extended protocol takes one statement; the transaction is read only. */
-async function open(session: Session, sql: string): Promise<void> {
-  await session.table(`DECLARE ${CURSOR} CURSOR FOR ${sql.trim().replace(/;\s*$/, '')}`);
-}
-
-type Part = Awaited<ReturnType<Session['table']>>;
-
-async function* parts(session: Session, rowsMax: number): AsyncGenerator<Part, void, undefined> {
-  for (let left = rowsMax; ;) {
-    const asked = Math.min(left, FETCH_ROWS_MAX);
-    const part = await session.table(`FETCH FORWARD ${asked} FROM ${CURSOR}`);
-    yield part;
-    left -= part.rows.length;
-    if (part.rows.length < asked || left <= 0) return;
-  }
-}
+/** What a cursor or the Data API takes: one statement. */
+const single = (sql: string): string => sql.trim().replace(/;\s*$/, '');
 
 /** What the user's statement does wrong is the user's; a server that is away is not. */
 async function asInput<T>(
@@ -80,32 +63,19 @@ async function asInput<T>(
 
 export function runQuery(client: Client, sql: string, rowsMax: number): Promise<QueryAnswer> {
   return asInput(client, 'running the query', sql, async (session) => {
-    await open(session, sql);
     const rows: unknown[][] = [];
     let columns: Part['columns'] = [];
-    for await (const part of parts(session, rowsMax + 1)) {
+    for await (const part of session.select(single(sql), rowsMax + 1)) {
       columns = part.columns;
       rows.push(...part.rows);
     }
     return {
-      columns: columns.map(({ name, oid }) => ({ name, type: TYPE_NAMES[oid] ?? 'unknown' })),
+      columns,
       rows: rows.slice(0, rowsMax),
       truncated: rows.length > rowsMax,
     };
   });
 }
-
-/** Of pg_type, where these numbers are the same in every database. */
-const TYPE_NAMES: Record<number, string> = {
-  ...{ 16: 'boolean', 20: 'bigint', 21: 'smallint', 23: 'integer', 25: 'text', 114: 'json', 700: 'real' },
-  ...{ 701: 'double precision', 1042: 'character', 1043: 'character varying', 1082: 'date' },
-  ...{
-    1083: 'time without time zone',
-    1114: 'timestamp without time zone',
-    1184: 'timestamp with time zone',
-  },
-  ...{ 1266: 'time with time zone', 1700: 'numeric', 4000: 'super', 6551: 'varbyte' },
-};
 
 /** DuckDB's name of a type; everything else is written as the text that the server gives. */
 const FILE_TYPES: Record<string, string> = {
@@ -114,24 +84,23 @@ const FILE_TYPES: Record<string, string> = {
   ...{ 'timestamp with time zone': 'TIMESTAMPTZ', 'timestamp without time zone': 'TIMESTAMP' },
 };
 
-const fileType = (oid: number): string => FILE_TYPES[TYPE_NAMES[oid] ?? ''] ?? 'VARCHAR';
+const fileType = (type: string): string => FILE_TYPES[type] ?? 'VARCHAR';
 
 export async function runExport(client: Client, sql: string, path: string): Promise<number> {
   const format = exportFormat(path);
   return asInput(client, 'exporting', sql, async (session) => {
-    await open(session, sql);
     const { staged } = client;
     const between = staged.temporary('json');
     try {
       let columns: Part['columns'] = [];
-      for await (const part of parts(session, Number.MAX_SAFE_INTEGER)) {
+      for await (const part of session.select(single(sql), Number.MAX_SAFE_INTEGER)) {
         columns = part.columns;
         await appendFile(between, part.rows.map(lineOf).join(''), { mode: 0o600 });
       }
       const names = uniqueNames(columns.map(({ name }) => name));
       const typed = names.map((_, at) => `c${at}: 'VARCHAR'`);
       const values = columns.map(
-        ({ oid }, at) => `CAST(c${at} AS ${fileType(oid)}) AS ${quote(names[at] ?? '')}`,
+        ({ type }, at) => `CAST(c${at} AS ${fileType(type)}) AS ${quote(names[at] ?? '')}`,
       );
       const read = `read_json(${literal(between)}, format = 'newline_delimited', columns = {${typed.join(', ')}})`;
       return await staged.run(

@@ -23,7 +23,8 @@ const WRITTEN = {
 };
 
 test('the page names every option with its real default', () => {
-  const lines = [...PAGE.matchAll(/^\| `(\w+)`\s*\| ([^|]+?)\s*\|/gm)].map(([, name = '', value = '']) => [
+  const [table = ''] = PAGE.split('| of `dataApi`');
+  const lines = [...table.matchAll(/^\| `(\w+)`\s*\| ([^|]+?)\s*\|/gm)].map(([, name = '', value = '']) => [
     name,
     value,
   ]);
@@ -34,6 +35,22 @@ test('the page names every option with its real default', () => {
     const real: unknown = Object.entries(defaults).find(([key]) => key === name)?.[1];
     expect([name, value]).toEqual([name, `\`${typeof real === 'string' ? `'${real}'` : String(real)}\``]);
   }
+});
+
+test('the page names every option of the Data API, and the rights that it needs', () => {
+  const [, rest = ''] = PAGE.split('| of `dataApi`');
+  const [table = ''] = rest.split('\n\n');
+  const names = [...table.matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name);
+  expect(names.toSorted()).toEqual(keysAt(redshiftConfigSchema, ['dataApi']).toSorted());
+  const place = { bucket: 'b', prefix: 'p/' };
+  const rights = (dataApi: object) =>
+    workerPolicy({ ...place, dataApi })
+      .replace(/^.*"arn:aws:s3:::b"\},/, '')
+      .slice(0, -2);
+  expect(PAGE).toContain(rights({ workgroup: 'acme' }));
+  expect(rights({ clusterIdentifier: 'c' })).toMatch(/GetClusterCredentialsWithIAM/);
+  expect(rights({ clusterIdentifier: 'c', dbUser: 'u' })).toMatch(/GetClusterCredentials"/);
+  expect(rights({ workgroup: 'acme', secretArn: 'arn:s' })).toMatch(/GetSecretValue"\],"Resource":"arn:s"/);
 });
 
 test('the page names the type of every kind, and the policies that check prints', () => {
@@ -54,6 +71,14 @@ test('one line of the configuration changes the warehouse; what is missing or do
   expect(lines({ ...WRITTEN, password: secret })).toEqual([]);
   expect(lines({ ...WRITTEN, credentialsPath: '/run/credentials.json' })).toEqual([]);
   expect(lines(WRITTEN).join()).toMatch(/password.*credentialsPath/);
+  const { host: _, user: __, ...bare } = WRITTEN;
+  expect(lines({ ...bare, dataApi: { workgroup: 'w' } })).toEqual([]);
+  expect(lines({ ...bare, dataApi: { clusterIdentifier: 'c', dbUser: 'u' } })).toEqual([]);
+  expect(lines(bare).join()).toMatch(/host: is missing, or goes without dataApi/);
+  expect(lines({ ...WRITTEN, dataApi: { workgroup: 'w' } }).join()).toMatch(/host.*dataApi/);
+  expect(lines({ ...bare, password: secret, dataApi: { workgroup: 'w' } }).join()).toMatch(/dataApi: goes/);
+  expect(lines({ ...bare, dataApi: {} }).join()).toMatch(/dataApi.workgroup: is missing/);
+  expect(lines({ ...bare, dataApi: { workgroup: 'w', dbUser: 'u' } }).join()).toMatch(/dbUser: goes/);
   expect(lines({ ...WRITTEN, password: secret, accessKeyId: secret }).join()).toMatch(/secretAccessKey/);
   expect(lines({ ...WRITTEN, password: secret, iamRole: 'role' }).join()).toMatch(/iamRole.*no role/);
 });
