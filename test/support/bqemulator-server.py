@@ -105,7 +105,7 @@ def until_orphaned():
 async def serve():
     server = EmulatorServer(Settings())
     await server.start()
-    print(json.dumps({"port": server._rest_port}), file=answer, flush=True)
+    print(json.dumps({"port": server._rest_port, "grpc_port": server.grpc_port}), file=answer, flush=True)
     threading.Thread(target=until_orphaned, daemon=True).start()
     await asyncio.Event().wait()
 

@@ -22,6 +22,8 @@ export const bqemulatorMissing = (): Promise<string | undefined> => pythonPackag
 
 export interface TestBigquery {
   readonly endpoint: string;
+  /** Of the Storage Write API. */
+  readonly writeEndpoint: string;
   stop(): Promise<void>;
 }
 
@@ -36,9 +38,13 @@ export async function startBqemulator(): Promise<TestBigquery> {
     server.once('exit', () => resolveLine(''));
   });
   clearTimeout(timer);
-  const port = /"port": (\d+)/.exec(line)?.[1];
+  const [, port, grpcPort] = /"port": (\d+), "grpc_port": (\d+)/.exec(line) ?? [];
   if (port === undefined) throw new Error(`bqemulator does not start:\n${errors}`);
-  return { endpoint: `http://127.0.0.1:${port}`, stop: () => end(server) };
+  return {
+    endpoint: `http://127.0.0.1:${port}`,
+    writeEndpoint: `http://127.0.0.1:${grpcPort}`,
+    stop: () => end(server),
+  };
 }
 
 async function end(server: ChildProcess): Promise<void> {

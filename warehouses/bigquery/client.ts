@@ -12,7 +12,10 @@ import type { Job, Jobs } from './jobs.ts';
 import { datasetName, qualifiedName, tableName } from './names.ts';
 import { openRest } from './rest.ts';
 import type { Rest } from './rest.ts';
+import { openStreams } from './stream-rows.ts';
+import type { Streams } from './stream-rows.ts';
 import { catalogType } from './types.ts';
+import type { CatalogField } from './types.ts';
 import { factRow, parameterList } from './values.ts';
 import type { Parameters } from './values.ts';
 
@@ -70,6 +73,8 @@ export interface Client {
   readonly rest: Rest;
   readonly jobs: Jobs;
   readonly staged: StagedFiles;
+  /** The road of small batches; absent where it is not to be used. */
+  readonly streams: Streams | undefined;
   /** The dataset of a connection, or of Headwater's own tables. */
   dataset(name: string): string;
   /** Qualified and quoted. */
@@ -85,6 +90,8 @@ export interface Client {
   columns(name: string, table: string): Promise<TableColumn[]>;
   /** Makes the dataset where it is not there. `staging`: its tables go by themselves. */
   createDataset(dataset: string, options?: { staging?: boolean }): Promise<void>;
+  /** Makes it; an error where it is there. */
+  createTable(dataset: string, table: string, fields: readonly CatalogField[]): Promise<void>;
   dropTable(dataset: string, table: string): Promise<void>;
   close(): Promise<void>;
 }
@@ -118,6 +125,7 @@ export async function openClient(config: BigqueryConfig, context: WarehouseConte
   const rest = await openRest(config);
   const jobs = openJobs(rest, config.location, config.jobMsMax);
   const staged = await openStaged(context, 'bigquery');
+  const streams = openStreams(config, context);
   const dataset = (name: string): string => datasetName(config.datasetPrefix, name);
   const table = tableReader(rest);
   const script: Client['script'] = async (
@@ -147,7 +155,7 @@ export async function openClient(config: BigqueryConfig, context: WarehouseConte
     return { rows, job, repeated };
   };
   return {
-    ...{ config, rest, jobs, staged, dataset, table, script },
+    ...{ config, rest, jobs, staged, streams, dataset, table, script },
     target: (name, of) => qualifiedName(dataset(name), tableName(of)),
     rows: async (sql, parameters) => (await script([sql], withParameters(parameters))).rows,
     run: async (sql, parameters) => {
@@ -156,6 +164,11 @@ export async function openClient(config: BigqueryConfig, context: WarehouseConte
     },
     columns: async (name, of) => (await table(dataset(name), tableName(of)))?.columns ?? [],
     createDataset: (name, options = {}) => createDataset(rest, config, name, options.staging === true),
+    createTable: async (inside, name, fields) => {
+      const tableReference = { projectId: config.project, datasetId: inside, tableId: name };
+      const body = { tableReference, schema: { fields } };
+      await rest.call(z.unknown(), { method: 'POST', uri: `/datasets/${inside}/tables`, body });
+    },
     dropTable: async (inside, name) => {
       try {
         await rest.call(z.unknown(), { method: 'DELETE', uri: `/datasets/${inside}/tables/${name}` });
@@ -163,7 +176,10 @@ export async function openClient(config: BigqueryConfig, context: WarehouseConte
         if (!isMissing(error)) throw error;
       }
     },
-    close: () => staged.close(),
+    close: async () => {
+      await streams?.close();
+      await staged.close();
+    },
   };
 }
 

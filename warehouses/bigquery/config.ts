@@ -30,5 +30,9 @@ export const bigqueryConfigSchema = z.strictObject({
     .default(100 * 1024 ** 3),
   /** Another address of the service; to an http:// address no credentials are sent. */
   endpoint: z.url({ protocol: /^https?$/ }).optional(),
+  /** Pushed changes go by the Storage Write API; false: by load jobs, as all others. */
+  storageWrite: z.boolean().default(true),
+  /** Another address of the Storage Write API, as `endpoint`; where only that is set, it is not used. */
+  writeEndpoint: z.url({ protocol: /^https?$/ }).optional(),
 });
 export type BigqueryConfig = z.output<typeof bigqueryConfigSchema>;

@@ -3,13 +3,14 @@ import { appliedBatch, checkShaped, isSetAside, leftOut, loadTable } from '../ba
 import type { LoadTable, Tally } from '../batch-rules.ts';
 import { HeadwaterError } from '../../rules/errors.ts';
 import { literal } from '../sql.ts';
+import { BY_ID_WINDOW } from '../warehouse.ts';
 import type { LoadRequest } from '../warehouse.ts';
 import type { Client } from './client.ts';
 import { raised } from './errors.ts';
 import { inTurn, labelsOf, once } from './jobs.ts';
 import * as statement from './load-sql.ts';
 import { checkNames, columnName, moment, quoted, sha, text } from './names.ts';
-import { dropStaged, fromFiles, isUnstaged, stage } from './staging.ts';
+import { dropStaged, fromFiles, isStreamed, isUnstaged, stage } from './staging.ts';
 import type { StagedColumn, StagedTable } from './staging.ts';
 import { lockSql, overtaken, ownTable, quarantineInto } from './system-tables.ts';
 import { placeFields } from './types.ts';
@@ -119,9 +120,12 @@ export function stageRows(
   const staged = columns.map(({ name, staged: type, value }) => ({ name, staged: type, value }));
   return stage(client, {
     ...{ owner: ownerOf(request), sources: paths, columns: staged, from: fromFiles(paths) },
-    ...{ labels: labelled(request), signal },
+    ...{ labels: labelled(request), signal, pushed: isPushed(request) },
   });
 }
+
+/** Not a window of a run: somebody waits for what was pushed. */
+const isPushed = ({ window }: LoadRequest): boolean => window.id.startsWith(BY_ID_WINDOW);
 
 async function rowsPart(load: Load, paths: readonly string[], columns: StagedColumn[]): Promise<Part> {
   const { client, request, table, now } = load;
@@ -131,6 +135,7 @@ async function rowsPart(load: Load, paths: readonly string[], columns: StagedCol
   const plan = { name: statement.planName(table, request, 'rows'), staging: staged.table, columns };
   return {
     statements: [
+      ...staged.proof,
       statement.planRowsSql(table, plan),
       statement.refuseSql(
         `(SELECT COUNT(*) FROM ${plan.name}) <> ${request.batch.counts.shaped}`,
@@ -152,6 +157,7 @@ async function tombstonesPart(load: Load, path: string): Promise<Part> {
   const plan = { name: statement.planName(table, request, 'gone'), staging: staged.table, columns };
   return {
     statements: [
+      ...staged.proof,
       statement.planTombstonesSql(table, plan),
       statement.refuseSql(
         `(SELECT COUNT(*) FROM ${plan.name}) <> (SELECT COUNT(*) FROM ${staged.table})`,
@@ -210,11 +216,11 @@ export async function asidePart(
     owner: ownerOf(request),
     sources: [...rows, ...(quarantine === null ? [] : [quarantine])],
     columns: ASIDE_COLUMNS.map((name) => ({ name, staged: 'STRING', value: name })),
-    ...{ from, labels: labelled(request), signal },
+    ...{ from, labels: labelled(request), signal, pushed: isPushed(request) },
   });
   const about = [request.batch.id, request.window.id, request.window.connection, request.window.object];
   const insert = `INSERT INTO ${quarantineInto(client)}\nSELECT ${about.map(text).join(', ')}, record, field, value, reason, raw, ${moment(now)}, GENERATE_UUID() FROM ${staged.table}`;
-  return { ...none, statements: [insert], staged: [staged] };
+  return { ...none, statements: [...staged.proof, insert], staged: [staged] };
 }
 
 const zeros: statement.TallySql = { inserted: '0', updated: '0', unchanged: '0', stale: '0' };
@@ -276,9 +282,18 @@ export async function commitBatch(load: Load, parts: readonly Part[]): Promise<O
     if (raised(error) === 'repeated') throw repeatedKey(table.target);
     if (raised(error) !== 'overtaken' && !isUnstaged(error)) throw error;
     await look();
+  } finally {
+    // Nobody finds these again.
+    await dropStaged(
+      client,
+      parts.flatMap(({ staged }) => staged.filter(isStreamed)),
+    );
   }
   if (found === undefined) throw overtaken(`loading batch ${batch.id}`);
-  await dropStaged(client, parts.at(-1)?.staged ?? []);
+  await dropStaged(
+    client,
+    (parts.at(-1)?.staged ?? []).filter((one) => !isStreamed(one)),
+  );
   return found;
 }
 

@@ -68,6 +68,7 @@ async function partialPart(load: Load, columns: StagedColumn[]): Promise<Part> {
   const brought = columns.filter(({ field }) => field !== undefined);
   return {
     statements: [
+      ...staged.proof,
       planPartialSql(table, plan, brought),
       refuseSql(`(SELECT COUNT(*) FROM ${plan.name}) <> ${request.batch.counts.shaped}`, 'repeated'),
       mergePartialSql(table, plan, brought, { window: request.window.id, now }),

@@ -145,7 +145,7 @@ async function refused(response: Response): Promise<HttpRefusal> {
 }
 
 /** I5: nothing of the key is repeated. */
-function parsedKey(key: string): z.output<typeof keySchema> {
+export function parsedKey(key: string): z.output<typeof keySchema> {
   try {
     const parsed = keySchema.safeParse(JSON.parse(key));
     if (parsed.success) return parsed.data;

@@ -4,9 +4,10 @@ import { rm } from 'node:fs/promises';
 import { HeadwaterError } from '../../rules/errors.ts';
 import { literal } from '../sql.ts';
 import type { Client } from './client.ts';
-import { isMissing, refusalOf } from './errors.ts';
+import { isMissing, raised, refusalOf } from './errors.ts';
 import { once } from './jobs.ts';
 import { qualifiedName, sha } from './names.ts';
+import { streamRows } from './stream-rows.ts';
 
 /** The dataset of the tables that staged files are loaded into, beside _headwater. */
 export const STAGING = '_headwater_staging';
@@ -39,6 +40,8 @@ export interface StagedTable {
   /** Qualified and quoted. */
   table: string;
   rows: number;
+  /** Statements that end a script with `unstaged` where not every row is in the table once (I2); a load job needs none. */
+  proof: readonly string[];
 }
 
 export interface StageRequest {
@@ -50,25 +53,34 @@ export interface StageRequest {
   /** `SELECT … <this>`, over the files. */
   from: string;
   labels: Record<string, string>;
+  /** A pushed change waits for it. */
+  pushed?: boolean;
   signal?: AbortSignal | undefined;
 }
 
 export const fromFiles = (paths: readonly string[]): string =>
   `FROM read_parquet([${paths.map(literal).join(', ')}])`;
 
+/** Rows as a staging table: a few that somebody waits for as a stream, all others by a load job. */
+export async function stage(client: Client, request: StageRequest): Promise<StagedTable> {
+  const streamed =
+    request.pushed === true ? await streamRows(client, client.dataset(STAGING), request) : undefined;
+  return streamed ?? (await stageByJob(client, request));
+}
+
 /**
  * Rows as a staging table, by a load job: BigQuery takes a file as a whole or not at all. The table and the job are named after
  * the content, so that the same rows are loaded once, whoever asks and however often an answer was lost. A table of its own for
  * each batch also keeps clear of the limit of load jobs into one table.
  */
-export async function stage(client: Client, request: StageRequest): Promise<StagedTable> {
+async function stageByJob(client: Client, request: StageRequest): Promise<StagedTable> {
   const { columns, labels, signal } = request;
   const name = `s_${await contentHash(request)}`;
   const dataset = client.dataset(STAGING);
   const found = async (): Promise<StagedTable | undefined> => {
     const held = await client.table(dataset, name);
     if (held === undefined || (held.expiresMs ?? Infinity) < Date.now() + LEFT_MS_MIN) return undefined;
-    return { name, table: qualifiedName(dataset, name), rows: held.rows };
+    return { name, table: qualifiedName(dataset, name), rows: held.rows, proof: [] };
   };
   const before = await found();
   if (before !== undefined) return before;
@@ -95,7 +107,7 @@ export async function stage(client: Client, request: StageRequest): Promise<Stag
       (id) => client.jobs.load({ id, configuration: { load }, labels, signal }, path),
       async () => (await found())?.rows === rows,
     );
-    return { name, table: qualifiedName(dataset, name), rows };
+    return { name, table: qualifiedName(dataset, name), rows, proof: [] };
   } finally {
     await rm(path, { force: true });
   }
@@ -125,6 +137,8 @@ export async function dropStaged(
       await client.dropTable(client.dataset(STAGING), table.name).catch(() => undefined);
 }
 
-/** A staging table that was dropped under a load, by another one of the same batch: the next try stages again. */
+export const isStreamed = (table: StagedTable | undefined): boolean => (table?.proof.length ?? 0) > 0;
+
+/** A staging table that was dropped under a load, by another one of the same batch, or lacks rows: the next try stages again. */
 export const isUnstaged = (error: unknown): boolean =>
-  isMissing(error) && /\bs_[0-9a-f]{40}\b/.test(refusalOf(error).message);
+  raised(error) === 'unstaged' || (isMissing(error) && /\bs_[0-9a-f]{40}\b/.test(refusalOf(error).message));
