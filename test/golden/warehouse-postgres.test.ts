@@ -61,11 +61,17 @@ const own: OwnTable = {
   ],
 };
 
+const LAYOUT = { schemaPrefix: 'hw_', partitions: {} };
 const STATEMENTS: Record<string, string> = {
   'system-tables': SYSTEM_DDL.join(';\n\n'),
   'insert-intervals': INSERT_INTERVALS,
-  'create-table': createTableSql('hw_', 'crm', schema).join(';\n\n'),
-  'evolve-table': planChanges('hw_', 'crm', changed, columns, evolve)
+  'create-table': createTableSql(LAYOUT, 'crm', schema).join(';\n\n'),
+  'create-table-partitioned': createTableSql(
+    { ...LAYOUT, partitions: { [`crm.${schema.table}`]: 3 } },
+    'crm',
+    schemaOf([field('Name')]),
+  ).join(';\n\n'),
+  'evolve-table': planChanges(LAYOUT, 'crm', changed, columns, evolve)
     .flatMap((change) => change.sql)
     .join(';\n'),
   'load-inspect': load.inspectSql('"id"', ['/stage/rows']),

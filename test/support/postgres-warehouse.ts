@@ -27,13 +27,16 @@ export async function newDatabase(server: TestPostgres): Promise<string> {
 }
 
 /** Empty warehouses on few databases: one that is closed is emptied and used again. */
-export function emptyWarehouses(server: () => TestPostgres): (folder: string) => Promise<Warehouse> {
+export function emptyWarehouses(
+  server: () => TestPostgres,
+  options: object = {},
+): (folder: string) => Promise<Warehouse> {
   const free: string[] = [];
   return async (folder) => {
     const used = free.pop();
     const url = used ?? (await newDatabase(server()));
     if (used !== undefined) await administer(url, EMPTY);
-    const warehouse = await openPostgres(url, folder);
+    const warehouse = await openPostgres(url, folder, options);
     return {
       ...warehouse,
       close: async () => {

@@ -70,10 +70,10 @@ async function connect(config: PostgresConfig, context: WarehouseContext): Promi
         checkNames(schema);
         const columns = await tableColumns(session, name, schema.table);
         // Nearly every run finds nothing to change, and waits for no load then.
-        if (planChanges(session.prefix, name, schema, columns, policy).length === 0) return [];
+        if (planChanges(config, name, schema, columns, policy).length === 0) return [];
         await lockTable(session, { connection: name, table: schema.table });
         const held = await tableColumns(session, name, schema.table);
-        const planned = planChanges(session.prefix, name, schema, held, policy);
+        const planned = planChanges(config, name, schema, held, policy);
         for (const { sql } of planned) for (const statement of sql) await session.run(statement);
         return recordChanges(session, name, planned, now());
       }),
@@ -141,8 +141,8 @@ function erasing(client: Client, tables: Ready): Pick<Warehouse, 'purge' | 'olde
     scrub: async () => {
       const rewrites = await tables.read('looking for removed rows', tablesToRewrite);
       for (const rewrite of rewrites)
-        await client.alone(`writing ${rewrite.table} anew`, [rewriteSql(rewrite)]);
-      const done = rewrites.map(({ table }) => table);
+        await client.alone(`writing ${rewrite.relation} anew`, [rewriteSql(rewrite)]);
+      const done = [...new Set(rewrites.map(({ table }) => table))];
       if (done.length > 0)
         await tables.write('recording what was written anew', (session) =>
           session.run('DELETE FROM _headwater.to_rewrite WHERE "table" = ANY($1)', [done]),

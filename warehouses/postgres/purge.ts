@@ -142,28 +142,37 @@ const SERVERS_OWN =
 interface Rewrite {
   /** Qualified and quoted. */
   table: string;
+  /** What holds its rows: the table itself, or one of its partitions. */
+  relation: string;
   large: boolean;
 }
 
 /** Tables from which something was removed since they were last written anew. */
 export async function tablesToRewrite(session: Session): Promise<Rewrite[]> {
   const rows = await session.rows(
-    `SELECT "table", pg_total_relation_size(to_regclass("table")) > $1::bigint AS large FROM _headwater.to_rewrite
-     WHERE to_regclass("table") IS NOT NULL ORDER BY 1`,
+    `SELECT t."table", r.relation::text AS relation, pg_total_relation_size(r.relation) > $1::bigint AS large
+     FROM _headwater.to_rewrite t
+     LEFT JOIN LATERAL pg_partition_tree(to_regclass(t."table")) p ON p.isleaf
+     CROSS JOIN LATERAL (SELECT coalesce(p.relid, to_regclass(t."table")) AS relation) r
+     WHERE r.relation IS NOT NULL ORDER BY 1, 2`,
     [String(REWRITE_BYTES_MAX)],
   );
-  return rows.map((row) => ({ table: String(row['table']), large: row['large'] === true }));
+  return rows.map((row) => ({
+    ...{ table: String(row['table']), relation: String(row['relation']) },
+    large: row['large'] === true,
+  }));
 }
 
 /** Removed rows stay in the pages of a table until it is written anew; where that takes too long, they stay until they are written over. */
-export const rewriteSql = ({ table, large }: Rewrite): string => `VACUUM ${large ? '' : '(FULL) '}${table}`;
+export const rewriteSql = ({ relation, large }: Rewrite): string =>
+  `VACUUM ${large ? '' : '(FULL) '}${relation}`;
 
 /** In whole sentences, what no statement of Headwater reaches. */
 export function remaining(rewrites: readonly Rewrite[]): string[] {
   const large = rewrites.filter((rewrite) => rewrite.large);
   const sentences = large.map(
-    ({ table }) =>
-      `${table.replaceAll('"', '')} is too large to be written anew while it is in use: bytes of removed rows stay in its free space until later rows overwrite them, or until an operator runs VACUUM FULL.`,
+    ({ relation }) =>
+      `${relation.replaceAll('"', '')} is too large to be written anew while it is in use: bytes of removed rows stay in its free space until later rows overwrite them, or until an operator runs VACUUM FULL.`,
   );
   return [...sentences, SERVERS_OWN];
 }

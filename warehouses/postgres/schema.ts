@@ -3,9 +3,11 @@ import { keyColumnOf } from '../batch-rules.ts';
 import type { TableColumn } from '../columns.ts';
 import { planChanges as plan } from '../evolution.ts';
 import type { PlannedChange } from '../evolution.ts';
+import { HeadwaterError } from '../../rules/errors.ts';
 import { quote } from '../sql.ts';
 import type { EvolutionPolicy } from '../warehouse.ts';
 import type { Session } from './client.ts';
+import type { PostgresConfig } from './config.ts';
 import { columnName, schemaName, tableName, targetName } from './names.ts';
 import { dialect, tableType } from './types.ts';
 
@@ -42,7 +44,11 @@ const textLiteral = (value: string): string => `'${value.replaceAll("'", "''")}'
 export const keyIndexSql = (target: string, key: string): string =>
   `CREATE UNIQUE INDEX ON ${target} (${key})`;
 
-export function createTableSql(prefix: string, connection: string, schema: ObjectSchema): string[] {
+/** How tables are made: the configuration's prefix and partitions. */
+export type Layout = Pick<PostgresConfig, 'schemaPrefix' | 'partitions'>;
+
+export function createTableSql(layout: Layout, connection: string, schema: ObjectSchema): string[] {
+  const prefix = layout.schemaPrefix;
   const columns = [
     ...schema.fields.map((field) => `${quote(columnName(field.column))} ${tableType(field.type)}`),
     ...SYSTEM_COLUMNS.map(({ name, type }) => `${name} ${type}`),
@@ -52,15 +58,57 @@ export function createTableSql(prefix: string, connection: string, schema: Objec
   const target = targetName(prefix, connection, schema.table);
   return [
     createSchemaSql(schemaName(prefix, connection)),
-    `CREATE TABLE ${target} (\n  ${columns.join(',\n  ')}\n)`,
+    ...tableSql(target, columns, partitionsOf(layout, connection, schema)),
     keyIndexSql(target, quote(columnName(key))),
     `CREATE INDEX ON ${target} (_version)`,
   ];
 }
 
+interface Partitions {
+  key: string;
+  tables: string[];
+}
+
+/**
+ * By a hash of the key: `ON CONFLICT` wants a unique index over the key alone, and Postgres makes one only of columns that the rows
+ * are parted by (its manual, 5.12.2.3). Such a column keeps its type for ever, which only a text can promise.
+ */
+function partitionsOf(
+  { schemaPrefix, partitions }: Layout,
+  connection: string,
+  schema: ObjectSchema,
+): Partitions | undefined {
+  const name = `${connection}.${schema.table}`;
+  const count = partitions[name];
+  if (count === undefined) return undefined;
+  const key = keyColumnOf(schema);
+  const type = schema.fields.find(({ column }) => column === key)?.type.kind;
+  if (type !== 'string')
+    throw new HeadwaterError('CONFIG_INVALID', `warehouse.partitions: the key ${key} of ${name} is no text`, {
+      remedy: `Take ${name} out of warehouse.partitions: the type of its key may still change.`,
+    });
+  const tables = Array.from({ length: count }, (_, at) =>
+    targetName(schemaPrefix, connection, `${schema.table}__p${at}`),
+  );
+  return { key: quote(columnName(key)), tables };
+}
+
+function tableSql(target: string, columns: readonly string[], partitions: Partitions | undefined): string[] {
+  const create = `CREATE TABLE ${target} (\n  ${columns.join(',\n  ')}\n)`;
+  if (partitions === undefined) return [create];
+  const { key, tables } = partitions;
+  return [
+    `${create} PARTITION BY HASH (${key})`,
+    ...tables.map(
+      (table, at) =>
+        `CREATE TABLE ${table} PARTITION OF ${target} FOR VALUES WITH (MODULUS ${tables.length}, REMAINDER ${at})`,
+    ),
+  ];
+}
+
 /** What the policy makes of the difference between the table and the description. */
 export const planChanges = (
-  prefix: string,
+  layout: Layout,
   connection: string,
   schema: ObjectSchema,
   columns: TableColumn[],
@@ -68,8 +116,8 @@ export const planChanges = (
 ): PlannedChange[] =>
   plan(connection, schema, columns, policy, {
     ...dialect,
-    target: (name, table) => targetName(prefix, name, table),
-    createTable: (name, described) => createTableSql(prefix, name, described),
+    target: (name, table) => targetName(layout.schemaPrefix, name, table),
+    createTable: (name, described) => createTableSql(layout, name, described),
     retype: (column, type) => `${column} SET DATA TYPE ${type} USING ${column}::${type}`,
   });
 
