@@ -26,8 +26,11 @@ export const workerPolicy = ({
   dataApi,
 }: Pick<RedshiftConfig, 'bucket' | 'prefix' | 'dataApi'>): string =>
   policy([
-    { actions: ['s3:PutObject', 's3:DeleteObject'], resource: `arn:aws:s3:::${bucket}/${prefix}*` },
-    { actions: ['s3:ListBucket'], resource: `arn:aws:s3:::${bucket}` },
+    {
+      actions: ['s3:PutObject', 's3:GetObject', 's3:DeleteObject', 's3:AbortMultipartUpload'],
+      resource: `arn:aws:s3:::${bucket}/${prefix}*`,
+    },
+    { actions: ['s3:ListBucket', 's3:ListBucketMultipartUploads'], resource: `arn:aws:s3:::${bucket}` },
     ...(dataApi === undefined ? [] : dataApiRights(dataApi)),
   ]);
 

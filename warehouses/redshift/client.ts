@@ -2,8 +2,8 @@ import type { PoolConfig } from 'pg';
 import { openStaged } from '../staged.ts';
 import type { StagedFiles } from '../staged.ts';
 import type { WarehouseContext } from '../warehouse.ts';
-import { openBucket } from './bucket.ts';
-import type { Bucket } from './bucket.ts';
+import { openLoadBucket } from './bucket.ts';
+import type { LoadBucket } from './bucket.ts';
 import type { RedshiftConfig } from './config.ts';
 import { dataApiServer } from './data-sessions.ts';
 import { wrapped } from './errors.ts';
@@ -34,7 +34,7 @@ export interface Options {
 
 export interface Client {
   readonly staged: StagedFiles;
-  readonly bucket: Bucket;
+  readonly bucket: LoadBucket;
   /**
    * One transaction; rolled back when `work` throws or the signal aborts. It waits for every other writer of Headwater, and only
    * then sees the tables: what it reads stays true, so no two of them stop each other (1023).
@@ -79,7 +79,7 @@ export async function openClient(
 ): Promise<Client> {
   const server = config.dataApi === undefined ? pgServer(config, driver) : await dataApiServer(config);
   const staged = await openStaged(context, 'redshift');
-  const bucket = openBucket(config);
+  const bucket = await openLoadBucket(config);
   const role = roleSql(config.iamRole);
   const prefix = config.schemaPrefix;
   const within = async <T>(
