@@ -4,6 +4,7 @@ import { HeadwaterError } from '../../rules/errors.ts';
 import { broughtPlaces } from '../batch-rules.ts';
 import type { LoadTable } from '../batch-rules.ts';
 import { literal, quote } from '../sql.ts';
+import { PARQUET } from '../staged.ts';
 import type { LoadRequest } from '../warehouse.ts';
 import type { Client, Session } from './client.ts';
 import { SYSTEM_COLUMNS } from './schema.ts';
@@ -207,7 +208,7 @@ export async function withUploads<T>(
     signal?.throwIfAborted();
     const path = staged.temporary('parquet');
     try {
-      const rows = await staged.run(`COPY (${sql}) TO ${literal(path)} (FORMAT parquet, COMPRESSION snappy)`);
+      const rows = await staged.run(`COPY (${sql}) TO ${literal(path)} (${PARQUET})`);
       if (rows === 0) return { url: null, rows };
       const key = await bucket.put(`${randomUUID()}.parquet`, path, signal);
       sent.push(key);

@@ -30,9 +30,9 @@ const SAME = 't."_HASH" = s."_HASH" AND t."_DELETED" = s."_DELETED"';
 export const planRowsSql = (table: LoadTable, rows: string): string =>
   planSql(table, rows, [
     `WHEN t.${table.key} IS NULL THEN 'insert'`,
-    `WHEN ${SAME} AND ${newer(times('s'), times('t'))} THEN 'confirm'`,
+    // Of equal content, nothing but the times can make the tuple newer.
+    `WHEN ${newer(order('s'), order('t'))} THEN IFF(${SAME}, 'confirm', 'update')`,
     `WHEN ${SAME} THEN 'unchanged'`,
-    `WHEN ${newer(order('s'), order('t'))} THEN 'update'`,
   ]);
 
 /** A tombstone has no content: against a live row of the same version and time it wins, against a deleted one nothing changes. */

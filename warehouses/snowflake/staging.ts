@@ -4,6 +4,7 @@ import { HeadwaterError } from '../../rules/errors.ts';
 import { broughtPlaces } from '../batch-rules.ts';
 import type { LoadTable } from '../batch-rules.ts';
 import { literal, quote } from '../sql.ts';
+import { PARQUET } from '../staged.ts';
 import type { LoadRequest } from '../warehouse.ts';
 import type { Session } from './client.ts';
 import { text } from './names.ts';
@@ -247,7 +248,7 @@ async function upload(
   const { staged } = session;
   const path = staged.temporary('parquet');
   try {
-    const rows = await staged.run(`COPY (${sql}) TO ${literal(path)} (FORMAT parquet, COMPRESSION snappy)`);
+    const rows = await staged.run(`COPY (${sql}) TO ${literal(path)} (${PARQUET})`);
     if (rows === 0) return 0;
     const stage = session.stage ?? `${schema}.LOADS`;
     if (session.stage === undefined) await session.once(`CREATE TEMPORARY STAGE IF NOT EXISTS ${stage}`);
