@@ -15,11 +15,19 @@ import { EVOLVE, NAME, row, signal, T } from './warehouse-harness.ts';
 const missing = await bqemulatorMissing();
 if (missing !== undefined) process.stderr.write(`SKIPPED: crashes of loads into BigQuery, ${missing}\n`);
 /** All cuts take minutes; those behind a request that makes or sends something, which are the hard ones, take part of one. */
-const EVERY = process.env['HEADWATER_TEST_ALL'] === '1';
+const ALL = process.env['HEADWATER_TEST_ALL'] === '1';
 /** Cuts that are tried at once: a dead worker's client tries again for a while before it gives up. */
 const AT_ONCE = 6;
 
-(missing !== undefined ? describe.skip : describe)('a load into BigQuery', () => {
+/** The way of a window of a run, by load jobs, and that of pushed changes, by streams. */
+const ROADS = [
+  ['a load into BigQuery', 'w2'],
+  ['a load of pushed changes into BigQuery', 'byid_w2'],
+] as const;
+
+(missing !== undefined ? describe.skip : describe).each(ROADS)('%s', (_, window) => {
+  // Most requests of the second way are those of the first.
+  const every = ALL && window === 'w2';
   let server: TestBigquery;
   let bench: Bench;
   let requests: [LoadRequest, LoadRequest];
@@ -31,7 +39,7 @@ const AT_ONCE = 6;
     requests = await batches();
     const calm = await attempt({ at: 0, side: 'request', forEver: false });
     steps = calm.requests.length;
-    chosen = calm.requests.flatMap((told, at) => (EVERY || !told.startsWith('GET') ? [at + 1] : []));
+    chosen = calm.requests.flatMap((told, at) => (every || !told.startsWith('GET') ? [at + 1] : []));
     wanted = calm.state;
   }, 90_000);
   afterAll(async () => {
@@ -46,7 +54,7 @@ const AT_ONCE = 6;
     const csv = [row('1', 1, 'a'), row('2', 3, 'newer'), row('3', 1, 'older'), row('5', 5, 'e')];
     csv.push(['6', 'no time', 'false', 'bad']);
     const tombstones = ['4', '9'].map((id) => ({ id, deletedAt: T(9) }));
-    const more = { window: windowOf('w2'), id: 'b2', confirmedAt: T(30) };
+    const more = { window: windowOf(window), id: 'b2', confirmedAt: T(30) };
     return [first, await bench.batch(NAME, { csv, tombstones }, more)];
   }
 
@@ -71,7 +79,8 @@ const AT_ONCE = 6;
     await direct.migrate('crm', NAME, EVOLVE);
     await direct.load(requests[0], signal);
     const proxy = await httpCut(server.endpoint, cut);
-    const through = await openBigquery(proxy.endpoint, bench.folder, { project });
+    const { writeEndpoint } = server;
+    const through = await openBigquery(proxy.endpoint, bench.folder, { project, writeEndpoint });
     const outcome = await through.load(requests[1], signal).then(
       () => 'loaded',
       (error: HeadwaterError) => error.code,
@@ -101,7 +110,7 @@ const AT_ONCE = 6;
 
   test('survives any one request that is lost, on its way there or back', async () => {
     expect([steps > 12, chosen.length > 6]).toEqual([true, true]);
-    for (const side of EVERY ? (['request', 'answer'] as const) : (['answer'] as const))
+    for (const side of every ? (['request', 'answer'] as const) : (['answer'] as const))
       expect(new Set(await everywhere(side, false))).toEqual(new Set(['loaded']));
   }, 180_000);
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { WarehouseContext } from '../warehouse.ts';
 import type { Client } from './client.ts';
 import type { BigqueryConfig } from './config.ts';
-import { isMissing, wordsOf } from './errors.ts';
+import { isDuplicate, isMissing, wordsOf } from './errors.ts';
 import { qualifiedName } from './names.ts';
 import type { StagedTable, StageRequest } from './staging.ts';
 import { openStorageWrite } from './storage-write.ts';
@@ -122,16 +122,21 @@ async function makeTable(
   fields: { name: string; type: string }[],
 ): Promise<void> {
   const known = client.streams?.datasets;
+  const create = (): Promise<void> =>
+    client.createTable(dataset, name, fields).catch((error: unknown) => {
+      // Made by our own request, the answer of which was lost: nobody else has this name.
+      if (!isDuplicate(error)) throw error;
+    });
   if (known?.has(dataset) === true) {
     try {
-      await client.createTable(dataset, name, fields);
+      await create();
       return;
     } catch (error) {
       if (!isMissing(error)) throw error;
     }
   }
   await client.createDataset(dataset, { staging: true });
-  await client.createTable(dataset, name, fields);
+  await create();
   known?.add(dataset);
 }
 
