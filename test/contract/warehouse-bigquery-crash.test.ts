@@ -8,6 +8,7 @@ import {
   startBqemulator,
   type TestBigquery,
 } from '../support/bqemulator.ts';
+import { cutProxy } from '../support/cut-proxy.ts';
 import { httpCut, type Cut } from '../support/http-cut.ts';
 import { openBench, windowOf, type Bench } from './warehouse-fixture.ts';
 import { EVOLVE, NAME, row, signal, T } from './warehouse-harness.ts';
@@ -72,26 +73,30 @@ const ROADS = [
     };
   }
 
-  /** One load through a proxy that cuts, then a replay by somebody else. */
-  async function attempt(cut: Cut) {
-    const project = `cut-${cut.at}-${cut.side}-${cut.forEver ? 'dead' : 'once'}`;
+  /** One load through a proxy that cuts, then a replay by somebody else. `stream`: cuts the connection of the stream instead, once. */
+  async function attempt(cut: Cut, stream?: { at: number; side: Cut['side'] }) {
+    const about = stream === undefined ? cut : { ...stream, side: `${stream.side}-stream` };
+    const project = `cut-${about.at}-${about.side}-${cut.forEver ? 'dead' : 'once'}`;
     const direct = await openBigquery(server.endpoint, bench.folder, { project });
     await direct.migrate('crm', NAME, EVOLVE);
     await direct.load(requests[0], signal);
     const proxy = await httpCut(server.endpoint, cut);
-    const { writeEndpoint } = server;
-    const through = await openBigquery(proxy.endpoint, bench.folder, { project, writeEndpoint });
+    const writes = await cutProxy(server.writeEndpoint);
+    if (stream !== undefined) writes.cutAt(stream.at, stream.side);
+    const options = { project, writeEndpoint: writes.url };
+    const through = await openBigquery(proxy.endpoint, bench.folder, options);
     const outcome = await through.load(requests[1], signal).then(
       () => 'loaded',
       (error: HeadwaterError) => error.code,
     );
     await through.close();
     await proxy.close();
+    await writes.close();
     const again = await direct.load(requests[1], signal);
     const state = await stateOf(direct);
     const proof = await direct.verify(requests[1]);
     await direct.close();
-    return { outcome, again, state, proof, requests: proxy.requests };
+    return { outcome, again, state, proof, requests: proxy.requests, chunks: writes.requests };
   }
 
   async function everywhere(side: Cut['side'], forEver: boolean): Promise<string[]> {
@@ -113,6 +118,26 @@ const ROADS = [
     for (const side of every ? (['request', 'answer'] as const) : (['answer'] as const))
       expect(new Set(await everywhere(side, false))).toEqual(new Set(['loaded']));
   }, 180_000);
+
+  if (window !== 'w2')
+    test('survives that the connection of its stream is cut at any point', async () => {
+      const calm = { at: 0, side: 'request', forEver: false } as const;
+      const { chunks } = await attempt(calm, { at: 1_000, side: 'request' });
+      expect(chunks).toBeGreaterThan(5);
+      const cuts = Array.from({ length: chunks }, (_, at) => ({ at: at + 1, side: 'answer' as const }));
+      if (!ALL) cuts.splice(0, cuts.length, ...cuts.filter(({ at }) => at % 4 === 0));
+      for (let from = 0; from < cuts.length; from += AT_ONCE) {
+        const some = cuts.slice(from, from + AT_ONCE);
+        const results = await Promise.all(some.map((cut) => attempt(calm, cut)));
+        for (const [at, { outcome, again, state }] of results.entries())
+          expect([some[at], outcome, again.alreadyApplied, state]).toEqual([
+            some[at],
+            'loaded',
+            true,
+            wanted,
+          ]);
+      }
+    }, 180_000);
 
   test('is there once after the worker died behind any of its requests', async () => {
     const outcomes = await everywhere('answer', true);
