@@ -48,6 +48,31 @@ export function isAway(error: unknown): error is HeadwaterError {
   return error.code === 'WAREHOUSE_UNAVAILABLE' || error.code === 'WAREHOUSE_LOCKED';
 }
 
+/** Whether the main warehouse still lands for longer than `msMax`: what is written beside would wait, and every copy with it. */
+export async function isBusy({ sink, lanes }: Dependencies, msMax: number): Promise<boolean> {
+  return await inTime(sink, msMax, () => lanes('warehouse', () => Promise.resolve(false))).catch(() => true);
+}
+
+/** WAREHOUSE_UNAVAILABLE after `msMax`; the work itself goes on, and how it ends is nobody's concern. */
+export async function inTime<T>(sink: string, msMax: number, work: () => Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const error = new HeadwaterError(
+      'WAREHOUSE_UNAVAILABLE',
+      `${sink} did not answer within ${msMax / 1000} s`,
+    );
+    timer = setTimeout(() => reject(error), msMax);
+  });
+  const working = work();
+  // What ends after its time has nobody who waits for it.
+  working.catch(() => undefined);
+  try {
+    return await Promise.race([working, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /**
  * For writes that no window carries and that the main warehouse must not have before every copy has them: whoever finds the main one
  * unchanged does them again, so a copy that is away delays them and never misses them (I2).
@@ -56,23 +81,30 @@ export async function onEachCopy<T>(
   dependencies: Dependencies,
   work: (copy: Dependencies) => Promise<T>,
 ): Promise<T[]> {
-  const done: T[] = [];
-  for (const copy of copiesOf(dependencies)) done.push(await work(await forCopy(dependencies, copy)));
-  return done;
+  const ends = await Promise.allSettled(
+    copiesOf(dependencies).map(async (copy) => work(await forCopy(dependencies, copy))),
+  );
+  return ends.map((end) => {
+    if (end.status === 'fulfilled') return end.value;
+    const { reason }: { reason: unknown } = end;
+    throw reason;
+  });
 }
 
-/** For writes that come again by themselves: what fails is told in the log, and nobody waits for it. */
+/** For writes that come again by themselves: what fails is told in the log. A slow one holds up none of the others. */
 export async function tryEachCopy(
   dependencies: Dependencies,
   what: string,
   work: (copy: Dependencies) => Promise<unknown>,
 ): Promise<void> {
-  for (const copy of copiesOf(dependencies)) {
-    try {
-      await work(await forCopy(dependencies, copy));
-    } catch (error) {
-      const reason = error instanceof HeadwaterError ? error.code : 'INTERNAL';
-      dependencies.log('warn', `${what} did not reach a further warehouse`, { sink: copy.sink, reason });
-    }
-  }
+  await Promise.all(
+    copiesOf(dependencies).map(async (copy) => {
+      try {
+        await work(await forCopy(dependencies, copy));
+      } catch (error) {
+        const reason = error instanceof HeadwaterError ? error.code : 'INTERNAL';
+        dependencies.log('warn', `${what} did not reach a further warehouse`, { sink: copy.sink, reason });
+      }
+    }),
+  );
 }

@@ -1,7 +1,10 @@
 // After the last step: writes the run's summary to the ledger and the warehouse, where it outlives Temporal's retention.
 import type { RunSummary } from '../schemas/run.ts';
-import { tryEachCopy } from './copies.ts';
+import { copiesOf, inTime, tryEachCopy } from './copies.ts';
 import type { Dependencies } from './dependencies.ts';
+
+/** One of several that still lands records it after that: the run does not wait. */
+const RECORD_MS_MAX = 10_000;
 
 export async function beginRun(dependencies: Dependencies, run: RunSummary): Promise<void> {
   await dependencies.ledger.startRun(run);
@@ -22,8 +25,14 @@ export async function finishRun(dependencies: Dependencies, run: RunSummary): Pr
       code,
     });
   await dependencies.ledger.endRun(run);
+  const isOne = copiesOf(dependencies).length === 0;
+  const recordIn = ({ sink, lanes, warehouse }: Dependencies) => {
+    const record = () => lanes('warehouse', () => warehouse.recordRun(run));
+    return isOne ? record() : inTime(sink, RECORD_MS_MAX, record);
+  };
+  const copies = tryEachCopy(dependencies, 'the run', recordIn);
   try {
-    await dependencies.lanes('warehouse', () => dependencies.warehouse.recordRun(run));
+    await recordIn(dependencies);
   } catch (error) {
     dependencies.log('warn', 'the warehouse could not record the run; the ledger has it', {
       connection: run.connection,
@@ -31,7 +40,5 @@ export async function finishRun(dependencies: Dependencies, run: RunSummary): Pr
       reason: error instanceof Error ? error.name : 'unknown',
     });
   }
-  await tryEachCopy(dependencies, 'the run', ({ lanes, warehouse }) =>
-    lanes('warehouse', () => warehouse.recordRun(run)),
-  );
+  await copies;
 }

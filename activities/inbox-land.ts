@@ -19,6 +19,8 @@ const JOINED_MAX = 256;
 /** After as many tries the events are parked with the warehouse's code. */
 const TRIES_MAX = 5;
 const RETRY_MS = 5_000;
+/** A further warehouse that takes longer gets these changes with the next window: the next landing does not wait for it. */
+const COPY_MS_MAX = 30_000;
 
 /** Of one object and one description of it: shaped, in the claims, not in the warehouse. */
 interface Kept {
@@ -188,19 +190,24 @@ async function land(
       joined = parts;
     }
     const batches = [...joined, ...read.filter((one) => !isWhole(one))];
-    const landIn = ({ lanes, warehouse }: Dependencies) =>
+    const landIn = ({ lanes, warehouse }: Dependencies, stop = signal) =>
       lanes('warehouse', async () => {
-        signal.throwIfAborted();
+        stop.throwIfAborted();
         await warehouse.migrate(connection, schema, settings.policy);
-        for (const one of batches) await warehouse.load(await screened(direct, one), signal);
+        for (const one of batches) await warehouse.load(await screened(direct, one), stop);
         failpoint('inbox:landed');
         if (aside.length > 0) await warehouse.setAside(aside);
       });
     // I2: what no poll brings again must be in every copy before its events are settled; the rest comes with the next window.
     const { pushOnly } = settings.capabilities;
-    if (pushOnly === true) await onEachCopy(dependencies, landIn);
-    await landIn(dependencies);
-    if (pushOnly !== true) await tryEachCopy(dependencies, 'pushed changes', landIn);
+    const inTime = AbortSignal.any([signal, AbortSignal.timeout(COPY_MS_MAX)]);
+    const ends = await Promise.allSettled([
+      landIn(dependencies),
+      pushOnly === true
+        ? onEachCopy(dependencies, (copy) => landIn(copy))
+        : tryEachCopy(dependencies, 'pushed changes', (copy) => landIn(copy, inTime)),
+    ]);
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
     await removeReads(dependencies, read);
     return batches.reduce((sum, { batch: { counts } }) => sum + counts.shaped + counts.tombstones, 0);
   } finally {

@@ -24,6 +24,8 @@ export interface MoveInput {
   callClass: CallClass;
   /** A further warehouse that the window, which is staged, lands in; absent: the main one. */
   sink?: string;
+  /** Ends when the window is staged and proven: of several warehouses each lands it at its own pace. */
+  stageOnly?: boolean;
   /** Set when an operator said that the source may have far fewer rows. */
   allowShrink?: boolean;
 }
@@ -94,6 +96,7 @@ export function createSteps(dependencies: Dependencies, sources: OpenSources): S
       const { settings, source, progress } = await open(input);
       const proof = await prove(dependencies, settings, source, progress);
       const seconds = () => (performance.now() - startedMs) / 1000;
+      if (input.stageOnly === true) return staged(proof.receipt, seconds(), undefined);
       return landed(dependencies, proof.receipt, seconds, undefined, async () => {
         const at = await forSink(dependencies, input.sink);
         const loads = await loadAll(at, settings, proof.progress);
@@ -124,9 +127,10 @@ async function moveWhole(dependencies: Dependencies, input: MoveInput, open: Ope
   } finally {
     await early.stop();
   }
-  const { progress: staged } = await open(input);
-  const proof = await timed(stepMs, 'prove', () => prove(dependencies, settings, source, staged));
+  const { progress: shaped } = await open(input);
+  const proof = await timed(stepMs, 'prove', () => prove(dependencies, settings, source, shaped));
   const seconds = () => (performance.now() - startedMs) / 1000;
+  if (input.stageOnly === true) return staged(proof.receipt, seconds(), stepMs);
   return landed(dependencies, proof.receipt, seconds, stepMs, async () => {
     const at = await forSink(dependencies, input.sink);
     const loads = await timed(stepMs, 'load', () => loadAll(at, settings, proof.progress));
@@ -158,8 +162,12 @@ async function landed(
   } catch (error) {
     if (!waitsForNobody(dependencies, error)) throw error;
     const { code, message } = error;
-    return { ...summarize(proven, [], seconds(), stepMs), state: 'staged', code, message };
+    return { ...staged(proven, seconds(), stepMs), code, message };
   }
+}
+
+function staged(proven: Receipt, seconds: number, stepMs: Record<string, number> | undefined): ObjectSummary {
+  return { ...summarize(proven, [], seconds, stepMs), state: 'staged' };
 }
 
 /** I3: a step of an older attempt than the ledger's works with what the newer one has; the ledger refuses its writes. */

@@ -2,15 +2,19 @@
 import { HeadwaterError } from '../rules/errors.ts';
 import type { SinkTrouble } from '../schemas/run.ts';
 import type { IntervalRow } from '../warehouses/warehouse.ts';
-import { copiesOf, forCopy, isAway, type Copy } from './copies.ts';
+import { copiesOf, forCopy, inTime, isAway, isBusy, type Copy } from './copies.ts';
 import type { Dependencies } from './dependencies.ts';
 import { compareSink } from './sink.ts';
 
 /** A copy that does not answer within this long is behind; the run goes on without it. */
 const ANSWER_MS_MAX = 10_000;
+/** The main one may have to wake up first. */
+const MAIN_ANSWER_MS_MAX = 30_000;
+/** A main warehouse that is still landing what an earlier run staged is waited for as long before a plan does without it. */
+const MAIN_LANE_MS_MAX = 2_000;
 
 export interface Sinks {
-  /** The main warehouse does not answer; the copies go on without it. */
+  /** The main warehouse does not answer, or is busy for longer; the copies go on without it. */
   mainAway: boolean;
   /** Copies that can be written to. */
   copies: readonly Copy[];
@@ -26,13 +30,14 @@ export async function examineSinks(dependencies: Dependencies, connection: strin
     return { mainAway: false, copies: [], away: [], troubles: [] };
   }
   const [main, { well, away, troubles }] = await Promise.all([
-    compareSink(dependencies, connection).then(
+    inTime(dependencies.sink, MAIN_ANSWER_MS_MAX, () => compareSink(dependencies, connection)).then(
       () => null,
       (error: unknown) => error,
     ),
     examineCopies(dependencies, connection),
   ]);
-  if (main === null) return { mainAway: false, copies: well, away, troubles };
+  if (main === null)
+    return { mainAway: await isBusy(dependencies, MAIN_LANE_MS_MAX), copies: well, away, troubles };
   if (!isAway(main) || well.length === 0) throw main;
   return { mainAway: true, copies: well, away, troubles: [troubleOf(dependencies.sink, main), ...troubles] };
 }
@@ -48,7 +53,9 @@ async function examineCopies(
   await Promise.all(
     copiesOf(dependencies).map(async (copy) => {
       try {
-        await inTime(copy, async () => compareSink(await forCopy(dependencies, copy), connection));
+        await inTime(copy.sink, ANSWER_MS_MAX, async () =>
+          compareSink(await forCopy(dependencies, copy), connection),
+        );
         well.push(copy);
       } catch (error) {
         troubles.push(troubleOf(copy.sink, error));
@@ -69,7 +76,7 @@ export async function settleCopies(
   await Promise.all(
     copies.map(async (copy) => {
       try {
-        await inTime(copy, async () => {
+        await inTime(copy.sink, ANSWER_MS_MAX, async () => {
           const { warehouse, lanes, ledger, sink } = await forCopy(dependencies, copy);
           const state = await lanes('warehouse', () => warehouse.closeWindows(rows));
           await ledger.commitSink(sink, rows.map(withoutReceipt), state);
@@ -99,25 +106,6 @@ export async function copiesToDeliver(
     if (windowsMove || (await ledger.undelivered(sink, connection)).length > 0) waiting.push(sink);
   }
   return waiting;
-}
-
-async function inTime<T>({ sink }: Copy, work: () => Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    const error = new HeadwaterError(
-      'WAREHOUSE_UNAVAILABLE',
-      `${sink} did not answer within ${ANSWER_MS_MAX / 1000} s`,
-    );
-    timer = setTimeout(() => reject(error), ANSWER_MS_MAX);
-  });
-  const working = work();
-  // What ends after its time has nobody who waits for it.
-  working.catch(() => undefined);
-  try {
-    return await Promise.race([working, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 function troubleOf(sink: string, error: unknown): SinkTrouble {

@@ -9,6 +9,7 @@ import type { ObjectSummary, SinkTrouble, Trigger } from '../schemas/run.ts';
 import type { Interval, Window } from '../schemas/window.ts';
 import type { Source } from '../sources/source.ts';
 import { connectionSettings, type OpenSources } from './connections.ts';
+import { copiesOf } from './copies.ts';
 import type { ConnectionSettings, Dependencies } from './dependencies.ts';
 import { failpoint } from './failpoints.ts';
 import { isPaused } from './pauses.ts';
@@ -64,6 +65,8 @@ export interface PlanOutput {
   /** Objects that need no work: current, paused or in progress elsewhere. Idle ones are only counted. */
   settled: ObjectSummary[];
   idle: number;
+  /** Of several warehouses the name of the main one: each lands these windows by a workflow of its own. */
+  main?: string;
   /** Further warehouses that lack windows, or will when these have moved. */
   deliver?: string[];
   /** Further warehouses that do not answer: a workflow of their own waits for them. */
@@ -172,9 +175,10 @@ async function forCopies(
   { copies, away, troubles }: Sinks,
   connection: string,
   windowsMove: boolean,
-): Promise<Pick<PlanOutput, 'deliver' | 'await' | 'troubles'>> {
+): Promise<Pick<PlanOutput, 'main' | 'deliver' | 'await' | 'troubles'>> {
   const deliver = await copiesToDeliver(dependencies, copies, connection, windowsMove);
   return {
+    ...(copiesOf(dependencies).length > 0 && windowsMove ? { main: dependencies.sink } : {}),
     ...(deliver.length === 0 ? {} : { deliver }),
     ...(away.length === 0 ? {} : { await: away }),
     ...(troubles.length === 0 ? {} : { troubles }),

@@ -8,7 +8,7 @@ import { eventRow, goldenRow, goldenTables, identityRows, type OwnRow } from '..
 import type { GoldenProfile } from '../schemas/profile.ts';
 import type { OwnTable } from '../schemas/own-table.ts';
 import type { Claims } from '../stores/claims/claims.ts';
-import { copiesOf, isAway, tryEachCopy } from './copies.ts';
+import { copiesOf, isAway, isBusy, tryEachCopy } from './copies.ts';
 import type { Dependencies, Profiles } from './dependencies.ts';
 import { failpoint } from './failpoints.ts';
 
@@ -16,24 +16,37 @@ import { failpoint } from './failpoints.ts';
 const ROWS_PER_MERGE_MAX = 5_000;
 /** Outbox rows read at once: a profile that changed several times among them is written once. */
 const OUTBOX_ROWS_MAX = 20_000;
+/** A further warehouse that is slower than the main one by more than this goes on with the next publish. */
+const COPY_MS_MAX = 30_000;
+/** Of several, a main one that still lands for longer gets its golden tables with the next publish. */
+const BUSY_MS_MAX = 60_000;
 
 /**
  * Drains everything; a crash between the merge and the cursor repeats a merge, which changes nothing. Returns profiles. Each warehouse
  * has cursors of its own, so one that is away gets what it missed from the next publish.
  */
 export async function publish(dependencies: Dependencies): Promise<number> {
+  let endedMs = Infinity;
+  const isLate = () => dependencies.now() - endedMs > COPY_MS_MAX;
+  const isAlone = copiesOf(dependencies).length === 0;
+  const publishToMain = async () => {
+    if (isAlone || !(await isBusy(dependencies, BUSY_MS_MAX))) return publishTo(dependencies, () => false);
+    dependencies.log('warn', 'golden tables wait for the next publish', { reason: 'busy' });
+    return 0;
+  };
   const [main] = await Promise.allSettled([
-    publishTo(dependencies),
-    tryEachCopy(dependencies, 'golden tables', publishTo),
+    publishToMain().finally(() => (endedMs = dependencies.now())),
+    tryEachCopy(dependencies, 'golden tables', (copy) => publishTo(copy, isLate)),
   ]);
   if (main.status === 'fulfilled') return main.value;
   const { reason }: { reason: unknown } = main;
-  if (copiesOf(dependencies).length === 0 || !isAway(reason)) throw reason;
+  if (isAlone || !isAway(reason)) throw reason;
   dependencies.log('warn', 'golden tables wait for the next publish', { reason: reason.code });
   return 0;
 }
 
-async function publishTo(dependencies: Dependencies): Promise<number> {
+/** `isLate` is asked between two parts: what is written stays, the rest comes with the next publish. */
+async function publishTo(dependencies: Dependencies, isLate: () => boolean): Promise<number> {
   const { profiles, sink, lanes, warehouse } = dependencies;
   if (profiles === undefined) return 0;
   const { claims } = profiles;
@@ -41,7 +54,9 @@ async function publishTo(dependencies: Dependencies): Promise<number> {
   const published = await drain(claims, sink, {
     read: profileReader(claims),
     write: (current) => merge(dependencies, profileTables(profiles, current, epoch)),
+    isLate,
   });
+  if (isLate()) return published;
   // The log itself, under a cursor of its own: `golden.profile_events`.
   await drain(claims, `${sink}/events`, {
     read: async (after) => {
@@ -50,7 +65,9 @@ async function publishTo(dependencies: Dependencies): Promise<number> {
     },
     write: (events) =>
       merge(dependencies, [[goldenTables.events, events.map((event) => eventRow(event, epoch))]]),
+    isLate,
   });
+  if (isLate()) return published;
   // I6: rows of an earlier store go only when everything of this one is there.
   const alone = `${sink}/alone`;
   if (published > 0 && (await claims.cursor(alone)) === 0) {
@@ -90,7 +107,11 @@ function profileReader(claims: Claims): (after: number) => Promise<Drained<Golde
 async function drain<Item>(
   claims: Claims,
   consumer: string,
-  steps: { read: (after: number) => Promise<Drained<Item>>; write: (items: Item[]) => Promise<void> },
+  steps: {
+    read: (after: number) => Promise<Drained<Item>>;
+    write: (items: Item[]) => Promise<void>;
+    isLate: () => boolean;
+  },
 ): Promise<number> {
   let count = 0;
   let coming = steps.read(await claims.cursor(consumer));
@@ -109,7 +130,7 @@ async function drain<Item>(
     Context.current().heartbeat({ consumer, count });
     Context.current().cancellationSignal.throwIfAborted();
     // What has come meanwhile is the next publish's: where changes never cease, this one would not end.
-    if (isLast) return count;
+    if (isLast || steps.isLate()) return count;
   }
 }
 

@@ -46,7 +46,10 @@ export async function reconcile(dependencies: Dependencies, input: ReconcileInpu
   if (profiles === undefined) return summary;
   await checkSink(dependencies, profiles.claims);
   const readWhole = new Set<string>();
-  for (const window of await ledger.undelivered(CLAIMS_SINK, input.connection)) {
+  const owed = await ledger.undelivered(CLAIMS_SINK, input.connection);
+  const waiting = await waitingForMain(dependencies, input.connection, owed);
+  for (const window of owed) {
+    if (waiting.has(window.id)) continue;
     const batches = await reconcileWindow(dependencies, profiles, window, input, summary, readWhole);
     const state = await profiles.claims.closeWindow(window.id, batches);
     failpoint('reconcile:closed');
@@ -69,6 +72,27 @@ export async function reconcileOwed(dependencies: Dependencies, connection: stri
     await ledger.commitSink(CLAIMS_SINK, done, await profiles.claims.sinkState());
   }
   return owed.length > empty.length;
+}
+
+/**
+ * I2: which records a whole read no longer found is known once the main warehouse has landed it: until then it waits, and what came
+ * later of the same object with it.
+ */
+async function waitingForMain(
+  { ledger, sink }: Dependencies,
+  connection: string,
+  owed: readonly Window[],
+): Promise<Set<string>> {
+  const lacking = new Set((await ledger.undelivered(sink, connection)).map(({ id }) => id));
+  const objects = new Set<string>();
+  const waiting = new Set<string>();
+  if (lacking.size === 0) return waiting;
+  for (const { id, object, from } of owed) {
+    const { schema } = await ledger.progress(id);
+    if (lacking.has(id) && (from === ORIGIN || schema.stamp === null)) objects.add(object);
+    if (objects.has(object)) waiting.add(id);
+  }
+  return waiting;
 }
 
 /** I7: a store that was deleted, or an older copy of it, is noticed before anything is added. */

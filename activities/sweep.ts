@@ -1,7 +1,7 @@
 // After a run: staged files, and old windows, receipts and runs that no one needs any more are removed.
 import { decideRemovals, factsBefore } from '../rules/retention.ts';
 import { fromMs } from '../rules/time.ts';
-import { copiesOf, tryEachCopy } from './copies.ts';
+import { copiesOf, inTime, tryEachCopy } from './copies.ts';
 import type { Dependencies } from './dependencies.ts';
 import { overdueEraser } from './erase-retention.ts';
 
@@ -11,6 +11,8 @@ const WINDOWS_MAX = 100_000;
 const SWEEP_EVERY_MS = 10 * 60_000;
 /** Rows of each kind that one sweep removes from the ledger and from each table of the warehouse; the next one goes on. */
 const FACTS_ROWS_MAX = 2_000;
+/** One of several that still lands is swept after that: no run waits for it. */
+const PRUNE_MS_MAX = 10_000;
 /** Rows of the outbox that one sweep looks at; the next one goes on. */
 const OUTBOX_ROWS_MAX = 100_000;
 
@@ -74,9 +76,13 @@ async function pruneFacts(dependencies: Dependencies, nowMs: number): Promise<st
   const { ledger, warehouse, lanes, sink, retention } = dependencies;
   const before = factsBefore(fromMs(nowMs), retention.factsMs, retention.keepMs);
   const { windows, runs } = await ledger.prune({ sink, before, rowsMax: FACTS_ROWS_MAX });
-  const rows = await lanes('warehouse', () => warehouse.prune(before, FACTS_ROWS_MAX));
+  const isOne = copiesOf(dependencies).length === 0;
+  const prune = () => lanes('warehouse', () => warehouse.prune(before, FACTS_ROWS_MAX));
+  const rows = await (isOne ? prune() : inTime(sink, PRUNE_MS_MAX, prune));
   await tryEachCopy(dependencies, 'the removal of old facts', (copy) =>
-    copy.lanes('warehouse', () => copy.warehouse.prune(before, FACTS_ROWS_MAX)),
+    inTime(copy.sink, PRUNE_MS_MAX, () =>
+      copy.lanes('warehouse', () => copy.warehouse.prune(before, FACTS_ROWS_MAX)),
+    ),
   );
   if (windows + runs + rows === 0) return '';
   return `removed ${windows} windows, ${runs} runs and ${rows} rows of _headwater from before ${before}`;

@@ -5,7 +5,7 @@ import { Client, Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { createActivities } from '../activities/index.ts';
-import { loadConfig } from '../config/load-config.ts';
+import { loadConfig, type LoadedConfig } from '../config/load-config.ts';
 import { lastWords } from '../rules/last-words.ts';
 import { serveControl } from './control.ts';
 import { startFastLanes } from './fast-lanes.ts';
@@ -15,6 +15,8 @@ import { workflowBundle } from './workflow-bundle.ts';
 
 /** Activities at once; lanes bound the work inside them. */
 const ACTIVITIES_MAX = 16;
+/** Objects that one connection lands in one warehouse at once, as `deliverCopy` has it. */
+const DELIVERIES_AT_ONCE = 4;
 const WORKFLOW_TASKS_MAX = 16;
 /** Running steps get this long to reach a durable point when the worker stops. */
 const SHUTDOWN_GRACE_MS = 10_000;
@@ -56,7 +58,7 @@ async function main(): Promise<void> {
       workflowBundle: workflowCode,
       activities: createActivities(wiring.dependencies),
       // Each fast lane keeps one slot for ever.
-      maxConcurrentActivityTaskExecutions: ACTIVITIES_MAX + pushing(config).length,
+      maxConcurrentActivityTaskExecutions: ACTIVITIES_MAX + pushing(config).length + deliveriesMax(config),
       maxConcurrentWorkflowTaskExecutions: WORKFLOW_TASKS_MAX,
       shutdownGraceTime: SHUTDOWN_GRACE_MS,
       shutdownForceTime: SHUTDOWN_FORCE_MS,
@@ -77,6 +79,12 @@ async function main(): Promise<void> {
     await connection.close();
     await clientConnection.close();
   }
+}
+
+/** Of several warehouses a slow one keeps its steps waiting: they take no slot that another one needs. */
+function deliveriesMax({ connections, copies = [] }: LoadedConfig['config']): number {
+  if (copies.length === 0) return 0;
+  return Object.keys(connections).length * (1 + copies.length) * DELIVERIES_AT_ONCE;
 }
 
 /** Steps that wait for something end with it at once; the others have their grace time. */

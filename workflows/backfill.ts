@@ -83,14 +83,14 @@ export async function backfill(input: BackfillInput): Promise<BackfillResult> {
     finish(run, plan, 'dry run');
     return { plan, run: null };
   }
-  await moveAll(calls, run, input, plan, pause);
+  const copies = new Copies();
+  if (plan.deliver !== undefined) copies.note({ deliver: plan.deliver });
+  const limits = { deadlineMs: null, allowShrink: input.allowShrink, tuning: input.tuning };
+  copies.beginBesideMain(run.connection, limits);
+  await moveAll(calls, run, input, plan, pause, copies);
   pause.changed = () => {};
   if (plan.profiles === true) await resolveProfiles(calls, run);
-  if (plan.deliver !== undefined) {
-    const copies = new Copies();
-    copies.note({ deliver: plan.deliver });
-    await copies.settle(run, { deadlineMs: null, allowShrink: input.allowShrink, tuning: input.tuning });
-  }
+  await copies.settle(run, limits);
   run.outcome = outcomeOf(run);
   run.endedAt = new Date().toISOString();
   upsertMemo({ summary: runReport(run, run.outcome) });
@@ -106,6 +106,7 @@ async function moveAll(
   input: BackfillInput,
   plan: BackfillPlan,
   pause: Pause,
+  copies: Copies,
 ): Promise<void> {
   let doneCount = 0;
   const show = () =>
@@ -118,6 +119,7 @@ async function moveAll(
     await inParallel(plan.windows, plan.maxActive, async (window) => {
       await condition(() => !pause.on);
       run.objects.push(...(await moveWindow(calls, run, input, window)));
+      copies.wake();
       doneCount += 1;
       show();
     });

@@ -1,5 +1,7 @@
 // Lands staged windows in one further warehouse, objects side by side, until it lacks nothing that is still staged.
 import {
+  CancellationScope,
+  condition,
   continueAsNew,
   setCurrentDetails,
   setHandler,
@@ -7,11 +9,11 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import { runReport } from '../rules/report.ts';
+import { formatInstant, named, runReport } from '../rules/report.ts';
 import type { Tuning } from '../schemas/inputs.ts';
 import type { ObjectSummary, RunSummary } from '../schemas/run.ts';
 import { OUTCOME, PHASE, ROWS_LOADED } from './attributes.ts';
-import { progressQuery } from './messages.ts';
+import { completeSignal, progressQuery, stagedSignal } from './messages.ts';
 import { moveInChild } from './object-child.ts';
 import { inParallel } from './parallel.ts';
 import { activityCalls, type Calls } from './proxies.ts';
@@ -21,6 +23,8 @@ const PAUSE_MS_MIN = 30_000;
 const PAUSE_MS_MAX = 15 * 60_000;
 /** Rounds of one execution: keeps its history short. */
 const ROUNDS_MAX = 20;
+/** A run says when it ends; one that was terminated does not. */
+const SILENT_MS_MAX = 60 * 60_000;
 
 export interface DeliverCopyInput {
   connection: string;
@@ -28,6 +32,10 @@ export interface DeliverCopyInput {
   sink: string;
   /** Ends `behind` when a window does not land, instead of waiting for the warehouse. */
   once?: boolean;
+  /** Beside a run: lands what is staged as it comes, until the run says that nothing more comes; then as with `once`. */
+  follow?: boolean;
+  /** Set when an execution is continued as new after it was asked to end. */
+  complete?: boolean;
   /** Lets a whole read go on although the warehouse would lose far more rows than usual. */
   allowShrink?: boolean;
   /** Until the next look at the warehouse, ms; doubles while it is away. */
@@ -35,42 +43,71 @@ export interface DeliverCopyInput {
   tuning?: Tuning;
 }
 
+/** What the signals said. */
+interface Heard {
+  staged: boolean;
+  complete: boolean;
+}
+
 export async function deliverCopy(input: DeliverCopyInput): Promise<RunSummary> {
-  const { connection, sink } = input;
+  const { sink } = input;
   const info = workflowInfo();
-  const run: RunSummary = {
-    connection,
-    workflowId: info.workflowId,
-    runId: info.runId,
-    trigger: 'manual',
-    outcome: 'ok',
-    startedAt: info.startTime.toISOString(),
-    endedAt: null,
-    idle: 0,
-    objects: [],
-  };
+  const run = newRun(input.connection);
+  const heard: Heard = { staged: false, complete: input.complete === true };
   setHandler(progressQuery, () => run);
+  setHandler(stagedSignal, () => void (heard.staged = true));
+  setHandler(completeSignal, () => void (heard.complete = true));
   const calls = activityCalls({ tuning: input.tuning, priority: 4, deadlineMs: undefined });
+  /** By object, what this warehouse refused: asking again while a run goes on changes nothing. */
+  const refused = new Map<string, ObjectSummary>();
   let pauseMs = input.pauseMs ?? PAUSE_MS_MIN;
   for (let round = 1; ; round += 1) {
-    const lines = await deliverRound(calls, input);
-    if (lines.length === 0) break;
+    heard.staged = false;
+    const isLast = input.once === true || heard.complete;
+    const lines = await deliverRound(calls, input, refused);
     run.objects.push(...lines.filter((line) => line.state === 'landed'));
     const stuck = lines.find((line) => line.state !== 'landed');
-    setCurrentDetails(runReport(run, stuck === undefined ? 'delivering' : `${sink} is behind`));
-    if (stuck === undefined) pauseMs = PAUSE_MS_MIN;
-    else if (input.once === true) {
-      const { code = 'INTERNAL', message = 'a window did not land' } = stuck;
-      run.behind = [{ sink, code, message }];
-      run.outcome = 'behind';
+    if (input.follow === true)
+      for (const line of lines) if (line.state === 'failed') refused.set(line.object, line);
+    const left = stuck ?? refused.values().next().value;
+    if (isLast && left !== undefined) {
+      const others = refused.has(left.object) ? [] : [left];
+      endBehind(run, sink, left, input.follow === true ? [...refused.values(), ...others] : []);
       break;
-    } else {
-      await sleep(pauseMs, { summary: `${sink} is away` });
+    }
+    if (lines.length === 0 && (isLast || input.follow !== true)) break;
+    if (stuck !== undefined && !refused.has(stuck.object)) {
+      show(run, `${sink} is behind`, stuck, pauseMs);
+      await pause(pauseMs, `${sink} is away`, () => heard.complete);
       pauseMs = Math.min(pauseMs * 2, PAUSE_MS_MAX);
+    } else {
+      pauseMs = PAUSE_MS_MIN;
+      show(run, lines.length === 0 ? 'everything that is staged has landed; more may come' : 'delivering');
+      if (lines.length === 0 && !(await isAsked(heard))) break;
     }
     if (round >= ROUNDS_MAX || info.continueAsNewSuggested)
-      await continueAsNew<typeof deliverCopy>({ ...input, pauseMs });
+      await continueAsNew<typeof deliverCopy>({ ...input, pauseMs, complete: heard.complete });
   }
+  end(run, sink);
+  return run;
+}
+function newRun(connection: string): RunSummary {
+  const { workflowId, runId, startTime } = workflowInfo();
+  return {
+    ...{ connection, workflowId, runId, trigger: 'manual', outcome: 'ok' },
+    ...{ startedAt: startTime.toISOString(), endedAt: null, idle: 0, objects: [] },
+  };
+}
+
+/** `told`: the lines of a follower, which a run takes over into its table. */
+function endBehind(run: RunSummary, sink: string, stuck: ObjectSummary, told: ObjectSummary[]): void {
+  const { code = 'INTERNAL', message = 'a window did not land' } = stuck;
+  run.behind = [{ sink, code, message }];
+  run.outcome = 'behind';
+  run.objects.push(...told);
+}
+
+function end(run: RunSummary, sink: string): void {
   run.endedAt = new Date().toISOString();
   setCurrentDetails(
     runReport(run, run.outcome === 'ok' ? 'nothing that is staged is missing' : `${sink} is behind`),
@@ -80,14 +117,42 @@ export async function deliverCopy(input: DeliverCopyInput): Promise<RunSummary> 
     { key: PHASE, value: 'done' },
     { key: ROWS_LOADED, value: run.objects.reduce((rows, line) => rows + line.inserted + line.updated, 0) },
   ]);
-  return run;
+}
+
+function show(run: RunSummary, phase: string, stuck?: ObjectSummary, pauseMs = 0): void {
+  const report = runReport(run, phase);
+  if (stuck === undefined) return setCurrentDetails(report);
+  const { object, code = 'INTERNAL', message = '' } = stuck;
+  const next = new Date(Date.now() + pauseMs).toISOString();
+  setCurrentDetails(
+    `${report}\n\n\`${code}\` ${named(object, message)}\n\nThe next look is at ${formatInstant(next)} UTC.`,
+  );
+}
+
+/** Until the time is over, or it is asked for. */
+async function pause(ms: number, summary: string, isOver: () => boolean): Promise<void> {
+  await CancellationScope.cancellable(async () => {
+    await Promise.race([sleep(ms, { summary }), condition(isOver)]);
+    CancellationScope.current().cancel();
+  });
+}
+
+/** False: nobody has said a word for so long that the run must be gone. */
+async function isAsked(heard: Heard): Promise<boolean> {
+  await pause(SILENT_MS_MAX, 'until more is staged', () => heard.staged || heard.complete);
+  return heard.staged || heard.complete;
 }
 
 /** All windows that wait, each object's in order; no lines: none does. */
-async function deliverRound(calls: Calls, input: DeliverCopyInput): Promise<ObjectSummary[]> {
+async function deliverRound(
+  calls: Calls,
+  input: DeliverCopyInput,
+  refused: ReadonlyMap<string, ObjectSummary>,
+): Promise<ObjectSummary[]> {
   const { connection, sink, allowShrink, tuning } = input;
   const lines: ObjectSummary[] = [];
-  const windows = await calls.undelivered(`look for staged windows that ${sink} lacks`, { connection, sink });
+  const found = await calls.undelivered(`look for staged windows that ${sink} lacks`, { connection, sink });
+  const windows = found.filter(({ object }) => !refused.has(object));
   const groups = [...Map.groupBy(windows, (window) => window.object).values()];
   await inParallel(groups, OBJECTS_AT_ONCE_MAX, async ([first, ...others]) => {
     if (first === undefined) return;

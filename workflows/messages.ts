@@ -1,5 +1,5 @@
 // Queries, signals and updates that operators and the command line use; names are part of the product's interface.
-import { defineQuery, defineUpdate } from '@temporalio/workflow';
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { AuditRun, ReplayRun } from '../schemas/audit.ts';
 import type { DrainReceipt } from '../schemas/inbox-run.ts';
 import type { DeliveryReceipt } from '../schemas/notification.ts';
@@ -20,3 +20,8 @@ export const notifyQuery = defineQuery<DeliveryReceipt>('progress');
 /** A backfill starts no new window until it is resumed; windows in flight end by themselves. */
 export const pauseUpdate = defineUpdate<'paused'>('pause');
 export const resumeUpdate = defineUpdate<'running'>('resume');
+
+/** To a delivery: a window more is staged. */
+export const stagedSignal = defineSignal('staged');
+/** To a delivery: nothing more comes. It looks once more, lands what it can and ends. */
+export const completeSignal = defineSignal('complete');

@@ -7,7 +7,6 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { outcomeOf } from '../rules/outcome.ts';
 import { migrationReport, runReport } from '../rules/report.ts';
 import { unmoved } from '../rules/summary.ts';
@@ -15,7 +14,7 @@ import type { MigrateInput, MigrationPlan, MigrationResult } from '../schemas/mi
 import type { RunSummary } from '../schemas/run.ts';
 import { CONNECTION, OUTCOME, PHASE } from './attributes.ts';
 import { backfill } from './backfill.ts';
-import { deliverCopy } from './deliver-copy.ts';
+import { deliverNow } from './copies.ts';
 import { plainFailure, refuseMisshapen, summariesIn, troubleOf } from './failures.ts';
 import { progressQuery } from './messages.ts';
 import { activityCalls } from './proxies.ts';
@@ -97,30 +96,9 @@ async function readAgain(run: RunSummary, input: MigrateInput, objects: string[]
 async function deliver(run: RunSummary, input: MigrateInput): Promise<void> {
   const { connection, sink, allowShrink, tuning } = input;
   setCurrentDetails(runReport(run, `landing what is staged in ${sink}`));
-  try {
-    const landed = await executeChild(deliverCopy, {
-      workflowId: `deliver/${connection}/${sink}`,
-      parentClosePolicy: ParentClosePolicy.ABANDON,
-      staticSummary: `${connection} · staged windows to ${sink}`,
-      args: [
-        {
-          ...{ connection, sink, once: true },
-          ...(allowShrink === true ? { allowShrink } : {}),
-          ...(tuning === undefined ? {} : { tuning }),
-        },
-      ],
-    });
-    run.objects.push(...landed.objects);
-    if (landed.behind !== undefined) run.behind = landed.behind;
-  } catch (error) {
-    const { code, message, state } = troubleOf(error);
-    if (state === 'cancelled') throw error;
-    run.behind = [
-      error instanceof WorkflowExecutionAlreadyStartedError
-        ? { sink, code: 'WINDOW_IN_PROGRESS', message: `deliver/${connection}/${sink} lands what it lacks` }
-        : { sink, code, message },
-    ];
-  }
+  const { landed, trouble } = await deliverNow(connection, sink, { deadlineMs: null, allowShrink, tuning });
+  run.objects.push(...landed);
+  if (trouble !== null) run.behind = [trouble];
 }
 
 function end(run: RunSummary, plan: MigrationPlan, after: MigrationPlan, dryRun: boolean): MigrationResult {

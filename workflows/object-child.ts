@@ -22,12 +22,14 @@ export interface ObjectChild {
   allowShrink?: boolean | undefined;
   /** A further warehouse that staged windows land in. */
   sink?: string | undefined;
+  /** Ends when the windows are staged and proven. */
+  stageOnly?: boolean | undefined;
   tuning?: Tuning | undefined;
 }
 
 /** Throws only when the run itself is cancelled; a child of the same id that runs already is in progress, not an error. */
 export async function moveInChild(child: ObjectChild): Promise<ObjectSummary[]> {
-  const { connection, object, windows, trigger, deadlineMs, allowShrink, sink, tuning } = child;
+  const { connection, object, windows, trigger, deadlineMs, allowShrink, sink, stageOnly, tuning } = child;
   const last = windows.findLast(({ partial }) => partial !== true) ?? windows[0];
   const window = formatWindow(last.from, last.until);
   try {
@@ -51,6 +53,7 @@ export async function moveInChild(child: ObjectChild): Promise<ObjectSummary[]> 
           ...(deadlineMs === undefined ? {} : { deadlineMs }),
           ...(allowShrink === true ? { allowShrink } : {}),
           ...(sink === undefined ? {} : { sink }),
+          ...(stageOnly === true ? { stageOnly } : {}),
           ...(tuning === undefined ? {} : { tuning }),
         },
       ],

@@ -15,7 +15,7 @@ import type { RunPlanOutput } from '../activities/index.ts';
 import { FAILING_OUTCOMES, outcomeOf } from '../rules/outcome.ts';
 import { formatCount, runReport } from '../rules/report.ts';
 import type { SyncConnectionInput } from '../schemas/inputs.ts';
-import type { RunSummary, Trigger } from '../schemas/run.ts';
+import type { ObjectSummary, RunSummary, Trigger } from '../schemas/run.ts';
 import { CONNECTION, OUTCOME, PHASE, ROWS_LOADED, SCHEDULED_BY, SCHEDULED_START } from './attributes.ts';
 import { Copies } from './copies.ts';
 import { refuseMisshapen, runFailure, troubleOf } from './failures.ts';
@@ -41,6 +41,7 @@ export async function syncConnection(input: SyncConnectionInput): Promise<RunSum
     deadlineMs: undefined,
   });
   const copies = new Copies();
+  const { allowShrink, tuning } = input;
   let deadlineMs: number | null = null;
   let closed = false;
   let profiles = false;
@@ -69,14 +70,16 @@ export async function syncConnection(input: SyncConnectionInput): Promise<RunSum
       if (planned.resync !== undefined) await startResync(run.connection, planned.resync, input);
       run.idle += planned.idle;
       run.objects.push(...planned.settled);
-      await moveObjects(run, input, planned, trigger);
-      await moveRest(calls, run, input, planned, trigger);
+      if (copies.sideBySide) copies.begin(run.connection, { deadlineMs, allowShrink, tuning });
+      await moveObjects(run, input, planned, trigger, copies);
+      await moveRest(calls, run, input, planned, trigger, copies);
       offset = planned.next;
     }
     if (!closed) {
-      const { allowShrink, tuning } = input;
-      const settled = copies.settle(run, { deadlineMs, allowShrink, tuning });
-      await Promise.all([settled, profiles ? resolveProfiles(calls, run) : undefined]);
+      const limits = { deadlineMs, allowShrink, tuning };
+      const resolve = async () => (profiles ? resolveProfiles(calls, run) : undefined);
+      if (copies.sideBySide) await copies.settle(run, limits, resolve);
+      else await Promise.all([copies.settle(run, limits), resolve()]);
       run.outcome = outcomeOf(run);
     }
   } catch (error) {
@@ -85,14 +88,15 @@ export async function syncConnection(input: SyncConnectionInput): Promise<RunSum
       trouble.state === 'cancelled' ? 'cancelled' : trouble.state === 'deferred' ? 'deferred' : 'failed';
     Object.assign(run, { code: trouble.code, message: trouble.message });
     await CancellationScope.nonCancellable(() => record(calls, run));
+    await copies.release();
     if (run.outcome === 'deferred') return run;
     if (run.outcome === 'cancelled') throw error;
     throw ApplicationFailure.create({ type: trouble.code, message: trouble.message, nonRetryable: true });
   }
   if (closed) return close(run);
   await record(calls, run);
-  if (run.objects.some((line) => line.state === 'staged') && run.outcome === 'behind')
-    await deliverLater(input);
+  const isWaiting = run.outcome === 'behind' && run.objects.some((line) => line.state === 'staged');
+  if (isWaiting && !copies.sideBySide) await deliverLater(input);
   if (FAILING_OUTCOMES.includes(run.outcome)) throw runFailure(run);
   return run;
 }
@@ -127,8 +131,11 @@ async function moveRest(
   input: SyncConnectionInput,
   planned: RunPlanOutput,
   trigger: Trigger,
+  copies: Copies,
 ): Promise<void> {
-  const landed = new Set(run.objects.filter((line) => line.state === 'landed').map((line) => line.object));
+  const moved = (line: ObjectSummary) =>
+    line.state === 'landed' || (copies.sideBySide && line.state === 'staged');
+  const landed = new Set(run.objects.filter(moved).map((line) => line.object));
   const resumed = planned.windows.filter((window) => window.resumed && window.kind !== 'past');
   const objects = [...new Set(resumed.map((window) => window.object))].filter((object) => landed.has(object));
   if (objects.length === 0) return;
@@ -145,7 +152,7 @@ async function moveRest(
   });
   run.idle += rest.idle;
   run.objects.push(...rest.settled.filter((line) => line.state !== 'current'));
-  await moveObjects(run, input, rest, trigger);
+  await moveObjects(run, input, rest, trigger, copies);
 }
 
 async function moveObjects(
@@ -153,8 +160,12 @@ async function moveObjects(
   input: SyncConnectionInput,
   planned: RunPlanOutput,
   trigger: Trigger,
+  copies: Copies,
 ): Promise<void> {
-  const groups = Map.groupBy(planned.windows, (window) => window.object);
+  const stageOnly = copies.sideBySide;
+  // What is staged already waits for its warehouse, not for this run.
+  const windows = stageOnly ? planned.windows.filter(({ kind }) => kind !== 'undelivered') : planned.windows;
+  const groups = Map.groupBy(windows, (window) => window.object);
   setCurrentDetails(runReport(run, `moving ${groups.size} objects`));
   const prefix = trigger === 'backfill' ? 'backfill' : 'sync';
   await inParallel([...groups.entries()], planned.objectsInParallel, async ([object, [first, ...others]]) => {
@@ -169,9 +180,11 @@ async function moveObjects(
       about: last.rowsEstimate === null ? '' : `about ${formatCount(last.rowsEstimate)} rows`,
       deadlineMs: planned.deadlineMs ?? undefined,
       allowShrink: input.allowShrink,
+      stageOnly,
       tuning: input.tuning,
     });
     run.objects.push(...lines);
+    if (stageOnly) copies.wake();
     setCurrentDetails(runReport(run, `moving ${groups.size} objects`));
   });
 }

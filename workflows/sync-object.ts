@@ -30,6 +30,8 @@ export interface SyncObjectInput {
   allowShrink?: boolean;
   /** A further warehouse that staged windows land in. */
   sink?: string;
+  /** Extracts, shapes and proves; each of several warehouses lands the windows by a workflow of its own. */
+  stageOnly?: boolean;
   tuning?: Tuning;
   /** Where an execution that was continued as new goes on. */
   resumeAt?: { window: number; slice: number; done: ObjectSummary[] };
@@ -79,6 +81,7 @@ async function moveWindow(
     callClass: window.partial === true ? 'backfill' : input.callClass,
     ...(input.allowShrink === true ? { allowShrink: true } : {}),
     ...(input.sink === undefined ? {} : { sink: input.sink }),
+    ...(input.stageOnly === true ? { stageOnly: true } : {}),
   };
   const what = window.partial === true && window.note !== undefined ? ` · ${window.note}` : '';
   const rows = window.rowsEstimate === null ? what : ` · ${formatCount(window.rowsEstimate)} rows${what}`;
@@ -122,6 +125,7 @@ async function land(
   before: Promise<unknown> | undefined,
 ): Promise<void> {
   await calls.shape(`shape ${label} · ${formatCount(rows)} rows`, move);
+  if (move.stageOnly === true) return;
   await before;
   await calls.load(`load ${label} · ${formatCount(rows)} rows`, move);
 }

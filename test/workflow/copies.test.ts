@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { ApplicationFailure } from '@temporalio/common';
 import type { deliverCopy } from '../../workflows/deliver-copy.ts';
 import type { syncConnection } from '../../workflows/sync-connection.ts';
+import { until } from '../support/fast-lane.ts';
 import { saveHistory } from './histories.ts';
 import { fakes, landed, openBench, planned, window, type Bench } from './support.ts';
 
@@ -14,10 +15,12 @@ afterAll(() => bench.stop());
 
 const AWAY = { code: 'WAREHOUSE_UNAVAILABLE', message: 'it does not answer' };
 
-/** What each sink has landed, beside one that is away. */
+/** What each sink has landed, beside one that is away. With `stageOnly` a window is there for all from then on. */
 function sinks(staged: string[]) {
   const has = new Map<string, string[]>();
   const away = new Set<string>();
+  /** What a sink's landing waits for. */
+  const held = new Map<string, Promise<void>>();
   const activities = fakes({
     undelivered: ({ sink = 'main' }) =>
       Promise.resolve(
@@ -25,14 +28,19 @@ function sinks(staged: string[]) {
           .filter((object) => has.get(sink)?.includes(object) !== true)
           .map((object) => window(object, { kind: 'undelivered' })),
       ),
-    moveSlice: ({ window: id, sink = 'main' }) => {
+    moveSlice: async ({ window: id, sink = 'main', stageOnly = false }) => {
       const object = id.slice(2);
-      if (away.has(sink)) return Promise.resolve({ ...landed(object, { state: 'staged' }), ...AWAY });
+      if (stageOnly) {
+        staged.push(object);
+        return landed(object, { state: 'staged', inserted: 0 });
+      }
+      await held.get(sink);
+      if (away.has(sink)) return { ...landed(object, { state: 'staged' }), ...AWAY };
       has.set(sink, [...(has.get(sink) ?? []), object]);
-      return Promise.resolve(landed(object));
+      return landed(object);
     },
   });
-  return { has, away, activities };
+  return { has, away, held, activities };
 }
 
 const sync = (taskQueue: string, workflowId: string) =>
@@ -178,5 +186,144 @@ test('once: a window that is refused ends it as behind', async () => {
   expect(result).toMatchObject({
     ...{ outcome: 'behind', objects: [] },
     behind: [{ sink: 'copy', code: 'WAREHOUSE_REJECTED', message: 'no such right' }],
+  });
+});
+
+/** A plan of two windows for three warehouses, each of which lands beside the others. */
+function threeSinks() {
+  const world = sinks([]);
+  world.activities.plan = (input) =>
+    Promise.resolve(
+      planned(input, {
+        windows: [window('Contact'), window('Lead')],
+        ...{ main: 'main', deliver: ['copy', 'lake'] },
+      }),
+    );
+  const hold = (sink: string) => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    world.held.set(sink, promise);
+    return resolve;
+  };
+  const level = async (...names: string[]) => {
+    for (const name of names)
+      await until(
+        () => Promise.resolve(world.has.get(name)?.length),
+        (count) => count === 2,
+      );
+  };
+  return { ...world, hold, level };
+}
+
+test.each(['main', 'copy', 'lake'])(
+  '%s slow: the others have everything before it has anything; the run then has every line',
+  async (slow) => {
+    const { has, hold, level, activities } = threeSinks();
+    const free = hold(slow);
+    const others = ['main', 'copy', 'lake'].filter((sink) => sink !== slow);
+    const { result, history } = await bench.run(activities, async (queue) => {
+      const handle = await sync(queue, `sync/crm/beside-${slow}`);
+      await level(...others);
+      expect(has.get(slow)).toBeUndefined();
+      free();
+      return { result: await handle.result(), history: await handle.fetchHistory() };
+    });
+    expect(has.get(slow)?.toSorted()).toEqual(['Contact', 'Lead']);
+    expect(result).toMatchObject({ outcome: 'ok' });
+    expect(result.behind).toBeUndefined();
+    expect(result.objects.map(({ object, state, inserted }) => [object, state, inserted]).toSorted()).toEqual(
+      [
+        ['Contact', 'landed', 10],
+        ['Lead', 'landed', 10],
+      ],
+    );
+    if (slow !== 'main') return;
+    await saveHistory(bench.address, 'sync-connection-side-by-side', history);
+    const delivery = await bench.client.workflow.getHandle('deliver/crm/main').fetchHistory();
+    await saveHistory(bench.address, 'deliver-copy-follows', delivery);
+  },
+);
+
+test('the main one slower than the run may be: the run ends behind with what is proven, its delivery goes on', async () => {
+  const { has, hold, level, activities } = threeSinks();
+  const { plan } = activities;
+  activities.plan = async (input) => ({ ...(await plan(input)), deadlineMs: 1_500 });
+  const free = hold('main');
+  const result = await bench.run(activities, async (queue) => {
+    const run = await (await sync(queue, 'sync/crm/beside-late')).result();
+    await level('copy', 'lake');
+    expect(has.get('main')).toBeUndefined();
+    free();
+    await bench.client.workflow.getHandle('deliver/crm/main').result();
+    return run;
+  });
+  expect(result).toMatchObject({ outcome: 'behind', behind: [{ sink: 'main', code: 'TIMEOUT' }] });
+  expect(result.objects.map(({ state, code, verdict }) => [state, code, verdict])).toEqual(
+    Array(2).fill(['staged', 'TIMEOUT', 'proven']),
+  );
+  expect(has.get('main')?.toSorted()).toEqual(['Contact', 'Lead']);
+});
+
+test('what the main one refuses fails its object alone; the others have it, and nobody asks for it again in this run', async () => {
+  const { has, level, activities } = threeSinks();
+  const { moveSlice } = activities;
+  let asked = 0;
+  activities.moveSlice = (input) => {
+    if (input.sink !== 'main' || input.window !== 'w_Lead') return moveSlice(input);
+    asked += 1;
+    return Promise.reject(
+      ApplicationFailure.create({ type: 'WAREHOUSE_REJECTED', message: 'no such right', nonRetryable: true }),
+    );
+  };
+  const failure: unknown = await bench.run(activities, async (queue) => {
+    const handle = await sync(queue, 'sync/crm/beside-refused');
+    const error: unknown = await handle.result().catch((reason: unknown) => reason);
+    await level('copy', 'lake');
+    await expect(bench.client.workflow.getHandle('deliver/crm/main').describe()).resolves.toMatchObject({
+      status: { name: 'COMPLETED' },
+    });
+    return error;
+  });
+  expect(failure).toMatchObject({ cause: { type: 'PARTIAL' } });
+  expect(String((failure as Error).cause)).toContain('Lead WAREHOUSE_REJECTED');
+  expect([has.get('main'), asked]).toEqual([['Contact'], 1]);
+});
+
+test('a delivery that waits for its warehouse is taken over: the next run does not call it behind once it is back', async () => {
+  const { has, away, activities } = threeSinks();
+  away.add('copy');
+  const result = await bench.run(activities, async (queue) => {
+    const waiting = await bench.client.workflow.start<typeof deliverCopy>('deliverCopy', {
+      ...{ workflowId: 'deliver/crm/copy', taskQueue: queue },
+      args: [{ connection: 'crm', sink: 'copy', pauseMs: 3_600_000 }],
+    });
+    const first = await (await sync(queue, 'sync/crm/beside-away')).result();
+    expect(first).toMatchObject({ outcome: 'behind', behind: [{ sink: 'copy', ...AWAY }] });
+    await waiting.result();
+    const left = bench.client.workflow.getHandle('deliver/crm/copy');
+    expect((await left.describe()).status.name).toBe('RUNNING');
+    away.delete('copy');
+    return (await sync(queue, 'sync/crm/beside-back')).result();
+  });
+  expect(result).toMatchObject({ outcome: 'ok' });
+  expect(result.behind).toBeUndefined();
+  expect(has.get('copy')?.toSorted()).toEqual(['Contact', 'Lead']);
+});
+
+test('a run that is cancelled takes its deliveries with it', async () => {
+  const { hold, activities } = threeSinks();
+  const free = hold('main');
+  await bench.run(activities, async (queue) => {
+    const handle = await sync(queue, 'sync/crm/beside-cancelled');
+    const delivery = bench.client.workflow.getHandle('deliver/crm/main');
+    await until(
+      () => delivery.describe().then(({ status }) => status.name, String),
+      (name) => name === 'RUNNING',
+    );
+    await handle.cancel();
+    // A step ends before its delivery does.
+    setTimeout(free, 300);
+    await expect(handle.result()).rejects.toThrow();
+    await expect(delivery.result()).rejects.toThrow();
+    expect((await delivery.describe()).status.name).toBe('CANCELLED');
   });
 });
