@@ -24,10 +24,24 @@ export interface TestSnowflake {
 /** Why it cannot run here, or undefined when it can. */
 export const fakesnowMissing = (): Promise<string | undefined> => pythonPackageMissing(FAKESNOW);
 
-export async function startFakesnow(): Promise<TestSnowflake> {
+export interface Emulated {
+  /** Addresses of emulators of buckets, for external stages. */
+  s3?: string;
+  gcs?: string;
+  /** After so long an idle transaction gives way to one that waits for it; absent: five minutes, as documented. */
+  idleMs?: number;
+}
+
+export async function startFakesnow({ s3, gcs, idleMs }: Emulated = {}): Promise<TestSnowflake> {
   const port = await pickPort(0);
   const python = join(environmentOf(FAKESNOW), 'bin', 'python');
-  const child = spawn(python, [SCRIPT, String(port)], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const env = {
+    ...process.env,
+    ...(s3 === undefined ? {} : { FAKESNOW_S3: s3 }),
+    ...(gcs === undefined ? {} : { FAKESNOW_GCS: gcs }),
+    ...(idleMs === undefined ? {} : { FAKESNOW_IDLE_S: String(idleMs / 1000) }),
+  };
+  const child = spawn(python, [SCRIPT, String(port)], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   await ready(child);
   return {
     url: `http://127.0.0.1:${port}`,
