@@ -22,6 +22,15 @@ export function parseSizeBytes(text: string): number | undefined {
   return match && unit !== undefined ? Math.round(Number(match[1]) * unit) : undefined;
 }
 
+/** `1.5 GiB`, in the largest unit of which there is one. */
+export function formatBytes(bytes: number): string {
+  for (const unit of ['TiB', 'GiB', 'MiB', 'KiB']) {
+    const unitBytes = SIZE_UNITS_BYTES[unit.toUpperCase()] ?? Infinity;
+    if (bytes >= unitBytes) return `${(bytes / unitBytes).toFixed(1)} ${unit}`;
+  }
+  return `${bytes} B`;
+}
+
 /** The longest unit that divides it: `1h`, `90s`. */
 export function formatDuration(ms: number): string {
   const fitting = Object.entries(DURATION_UNITS_MS).filter(([, unitMs]) => ms % unitMs === 0 && ms >= unitMs);

@@ -181,6 +181,11 @@ export interface QueryAnswer {
  */
 export interface Warehouse {
   check(): Promise<{ check: string; ok: boolean; detail: string; remedy?: string }[]>;
+  /**
+   * Bytes that one load into the table of each object reads, in order; null where nothing was loaded yet. Present where
+   * `loads.paidByBytes` says so; runs nothing.
+   */
+  bytesRead?(connection: string, objects: readonly string[]): Promise<(number | null)[]>;
   /** Creates or evolves `<connection>.<table>` by policy; SCHEMA_FROZEN when the policy forbids it. */
   migrate(connection: string, schema: ObjectSchema, policy: EvolutionPolicy): Promise<SchemaChange[]>;
   /**
@@ -253,9 +258,9 @@ export interface WarehouseDefinition<Config extends z.ZodType = z.ZodType> {
   embedded: boolean;
   /**
    * Where loads are counted or each has its price; absent: load as often as you like. Pushed changes land no more often than
-   * `everyMsMin`, and `plan` tells the loads of a day and `because`.
+   * `everyMsMin`, and `plan` tells the loads of a day and `because`. `paidByBytes`: and what they read, see `bytesRead`.
    */
-  loads?: { everyMsMin: number; perObjectAndDayMax?: number; because: string };
+  loads?: { everyMsMin: number; perObjectAndDayMax?: number; because: string; paidByBytes?: true };
   config: Config;
   /**
    * How a statement names the table of a connection, in quotes; absent: as `"connection"."table"`. `options`: the configuration's, as

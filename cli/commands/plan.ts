@@ -12,7 +12,7 @@ import { copyNames } from '../copies.ts';
 import { MANY, type Call, type Command } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { errorLine } from '../output.ts';
-import { loadLines } from '../loads.ts';
+import { loadLines, readLines } from '../loads.ts';
 import { plannedRefresh } from '../planned-refresh.ts';
 import { withSource, type OpenedSource } from '../source.ts';
 import { checkpointOf } from '../troubles.ts';
@@ -52,7 +52,8 @@ export const plan: Command = {
   options: {},
   arguments: { min: 0, max: MANY },
   async run(call) {
-    const { config } = await call.load();
+    const loaded = await call.load();
+    const { config } = loaded;
     const [name, ...objects] = call.arguments;
     const plans: { connection: string; objects: PlannedObject[] }[] = [];
     for (const connection of chosenConnections(config, name)) {
@@ -68,8 +69,12 @@ export const plan: Command = {
       for (const { object, also } of lines)
         if (also !== undefined) call.output.line(`${connection} ${object}: ${also}`);
     }
-    for (const one of call.json ? [] : chosenConnections(config, name))
+    for (const one of call.json ? [] : chosenConnections(config, name)) {
       for (const line of loadLines(config, one)) call.output.line(`${one.name} in ${line}`);
+      const planned = plans.find(({ connection }) => connection === one.name)?.objects ?? [];
+      const names = planned.map(({ object }) => object);
+      for (const line of await readLines(loaded, one, names)) call.output.line(`${one.name} in ${line}`);
+    }
     const failing = plans.flatMap(({ connection, objects: lines }) =>
       lines.flatMap(({ object, error }) => (error === undefined ? [] : { connection, object, error })),
     );

@@ -242,6 +242,8 @@ if (missing !== undefined) process.stderr.write(`SKIPPED: what only BigQuery has
     const filled = await warehouse.check();
     expect(filled.filter(({ ok }) => !ok)).toEqual([]);
     expect(filled.map(({ check }) => check)).toContain('merge');
+    const [known, unknown] = (await warehouse.bytesRead?.('erase', ['Contact', 'Never'])) ?? [];
+    expect([known, unknown]).toEqual([expect.any(Number), null]);
     expect(filled.at(-1)?.detail).toMatch(/a load of each of \d+ tables reads 0\.0 GiB, of crm\./);
   });
 });

@@ -19,6 +19,8 @@ export interface Outcome {
   /** How many times it is asked before it is done. */
   waits?: number;
   refusal?: { status: number; reason: string };
+  /** What a dry run tells. */
+  bytes?: number;
 }
 
 export interface FakeBigquery {
@@ -28,6 +30,8 @@ export interface FakeBigquery {
   readonly requests: string[];
   /** What the next jobs do, in order; then all end well and empty. */
   plan: Outcome[];
+  /** `dataset/table` of those that are there, each with a column. */
+  tables: Set<string>;
   close(): Promise<void>;
 }
 
@@ -43,7 +47,7 @@ const bodySchema = z.looseObject({
 export async function startFakeBigquery(): Promise<FakeBigquery> {
   const jobs: (FakeJob & { outcome: Outcome; waits: number })[] = [];
   const requests: string[] = [];
-  const fake = { plan: [] as Outcome[] };
+  const fake = { plan: [] as Outcome[], tables: new Set<string>() };
   const sessions = new Map<string, string>();
 
   const resource = (job: (typeof jobs)[number]) => {
@@ -77,7 +81,9 @@ export async function startFakeBigquery(): Promise<FakeBigquery> {
       return;
     }
     if (configuration.dryRun === true) {
-      answer(response, { statistics: { query: { statementType: 'SELECT' } } });
+      answer(response, {
+        statistics: { totalBytesProcessed: String(outcome.bytes ?? 0), query: { statementType: 'SELECT' } },
+      });
       return;
     }
     const about = { sql: configuration.query?.query ?? '', labels: configuration.labels ?? {} };
@@ -92,7 +98,10 @@ export async function startFakeBigquery(): Promise<FakeBigquery> {
     requests.push(`${request.method ?? ''} ${url.pathname}`);
     const [, kind, id = '', more] = /\/(jobs|queries)(?:\/([^/]+))?(?:\/([^/]+))?$/.exec(url.pathname) ?? [];
     const job = jobs.find((one) => one.id === id);
-    if (url.pathname.startsWith('/upload/')) {
+    const [, dataset, table] = /\/datasets\/(\w+)\/tables\/(\w+)$/.exec(url.pathname) ?? [];
+    if (fake.tables.has(`${dataset}/${table}`))
+      answer(response, { schema: { fields: [{ name: 'one', type: 'STRING' }] } });
+    else if (url.pathname.startsWith('/upload/')) {
       const session = url.searchParams.get('upload_id');
       if (session === null) {
         sessions.set(String(sessions.size), text);

@@ -8,6 +8,7 @@ import { openClient, told } from './client.ts';
 import type { Client } from './client.ts';
 import { bigqueryConfigSchema } from './config.ts';
 import type { BigqueryConfig } from './config.ts';
+import { bytesRead } from './cost.ts';
 import { loadBatch, verifyBatch } from './load.ts';
 import { checkNames } from './names.ts';
 import { dropOtherEpochs, mergeOwnTables } from './own-tables.ts';
@@ -39,6 +40,7 @@ export const bigquery = defineWarehouse({
   loads: {
     ...{ everyMsMin: LOAD_MS_MIN, perObjectAndDayMax: LOADS_PER_DAY_MAX },
     because: 'each merge takes seconds and reads its table',
+    paidByBytes: true,
   },
   config: bigqueryConfigSchema,
   connect,
@@ -57,6 +59,7 @@ async function connect(config: BigqueryConfig, context: WarehouseContext): Promi
   };
   const now = risingClock(context.now);
   return {
+    bytesRead: (name, objects) => told('asking what loads read', () => bytesRead(client, name, objects)),
     check: () => told('checking the warehouse', () => checkService(client)),
     migrate: (name, schema, policy) =>
       prepared(`migrating ${name}.${schema.table}`, () => migrate(client, { name, schema, policy }, now())),
