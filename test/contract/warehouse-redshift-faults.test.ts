@@ -8,54 +8,13 @@ import { cutProxy } from '../support/cut-proxy.ts';
 import { administer } from '../support/postgres-warehouse.ts';
 import { redshiftMissing, startRedshift, type TestRedshift } from '../support/redshift.ts';
 import { openBench, windowOf, type Bench } from './warehouse-fixture.ts';
-import { code, EVOLVE, NAME, row, signal, T } from './warehouse-harness.ts';
+import { code, EVOLVE, NAME, row, signal } from './warehouse-harness.ts';
+import { prepareReplay, PROVEN, replayBatches, stateOf, temporaryTables } from './warehouse-replay.ts';
 
 const missing = await redshiftMissing();
 
 let server: TestRedshift;
 let bench: Bench;
-
-/** Rows and facts of one connection, without times of loading: what all that took the same batches have in common. */
-async function state(url: string, name: string): Promise<unknown> {
-  const rows = await administer(
-    url,
-    `SELECT id, name, _deleted, _version::text, _confirmed_at::text, _hash, split_part(_window, ' ', 1) AS in_window FROM ${name}.contact ORDER BY id`,
-  );
-  const facts = await administer(
-    url,
-    `SELECT split_part(batch, ' ', 1) AS batch, attempt, inserted, updated, unchanged, stale, replaced_by
-     FROM _headwater.batches WHERE connection = '${name}' ORDER BY batch`,
-  );
-  const aside = await administer(
-    url,
-    `SELECT record, field, value FROM _headwater.quarantine WHERE connection = '${name}' ORDER BY 1`,
-  );
-  return { rows, facts, aside };
-}
-
-async function batches(): Promise<[LoadRequest, LoadRequest]> {
-  const rows = [row('1', 1, 'a'), row('2', 2, 'b'), row('3', 3, 'c'), row('4', 4, 'd')];
-  const first = await bench.batch(
-    NAME,
-    { csv: rows },
-    { window: windowOf('w1'), id: 'b1', confirmedAt: T(20) },
-  );
-  const csv = [row('1', 1, 'a'), row('2', 3, 'newer'), row('3', 1, 'older'), row('5', 5, 'e')];
-  csv.push(['6', 'no time', 'false', 'bad']);
-  const tombstones = [
-    { id: '4', deletedAt: T(9) },
-    { id: '9', deletedAt: T(9) },
-  ];
-  const more = { window: windowOf('w2'), id: 'b2', confirmedAt: T(30) };
-  return [first, await bench.batch(NAME, { csv, tombstones }, more)];
-}
-
-/** The same batch of another connection. */
-const of = (name: string, { window, batch, ...rest }: LoadRequest): LoadRequest => ({
-  ...rest,
-  window: { ...window, id: `${window.id} ${name}`, connection: name },
-  batch: { ...batch, id: `${batch.id} ${name}`, window: `${window.id} ${name}` },
-});
 
 /** In no request: the cut is set in the middle of the load. */
 const LATER = 'no such text';
@@ -64,7 +23,7 @@ const LATER = 'no such text';
 const STRIDE = 5;
 
 async function cuts(): Promise<void> {
-  const requests = await batches();
+  const requests = await replayBatches(bench);
   const url = await server.newDatabase();
   const proxy = await cutProxy(url);
   let onBatchRow: (() => void) | undefined;
@@ -77,13 +36,9 @@ async function cuts(): Promise<void> {
       onBatchRow = undefined;
     },
   });
-  const prepare = async (name: string): Promise<LoadRequest> => {
-    await warehouse.migrate(name, NAME, EVOLVE);
-    await warehouse.load(of(name, requests[0]), signal);
-    return of(name, requests[1]);
-  };
+  const prepare = (name: string): Promise<LoadRequest> => prepareReplay(warehouse, requests, name);
   await warehouse.load(await prepare('calm'), signal);
-  const wanted = await state(url, 'calm');
+  const wanted = await stateOf(url, 'calm');
 
   let steps = 0;
   /** False once the load is over before the cut. */
@@ -107,8 +62,8 @@ async function cuts(): Promise<void> {
     steps += 1;
     const again = await warehouse.load(request, signal);
     if (done) expect(again.alreadyApplied).toBe(true);
-    expect(await warehouse.verify(request)).toEqual({ present: 6, missing: 0 });
-    expect(await state(url, name)).toEqual(wanted);
+    expect(await warehouse.verify(request)).toEqual(PROVEN);
+    expect(await stateOf(url, name)).toEqual(wanted);
     return true;
   };
   for (let step = 1; await cutOnce(step, 'request', false);) step += STRIDE;
@@ -117,11 +72,7 @@ async function cuts(): Promise<void> {
   onBatchRow = () => proxy.cutAt('COMMIT\0', 'answer');
   expect(await cutOnce(LATER, 'answer', true)).toBe(true);
   expect(steps).toBeGreaterThan(15);
-  const held = await administer(
-    url,
-    "SELECT relname FROM pg_class WHERE relpersistence = 't' AND relkind = 'r'",
-  );
-  expect(held).toEqual([]);
+  expect(await temporaryTables(url)).toEqual([]);
   expect(await server.objects()).toEqual([]);
   await warehouse.close();
   await proxy.close();

@@ -31,11 +31,14 @@ export async function gcsMissing(): Promise<string | undefined> {
   return await pythonPackageMissing(FAKE_GCS);
 }
 
+/** The Python that has moto, and boto3 with it. */
+export const s3Python = (): string => join(environmentOf(MOTO), 'bin', 'python');
+
 export async function startS3(): Promise<BucketServer> {
   const port = await pickPort(0);
   // Not the script beside it: that one names the folder in which the environment was made.
   const args = ['-m', 'moto.server', '-H', '127.0.0.1', '-p', String(port)];
-  const server = await start(join(environmentOf(MOTO), 'bin', 'python'), args, port);
+  const server = await start(s3Python(), args, port);
   const made = await fetch(`${server.url}/stage`, { method: 'PUT' });
   if (!made.ok) throw new Error(`moto made no bucket: ${made.status}`);
   return { ...server, bucket: 'stage' };

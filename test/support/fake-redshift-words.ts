@@ -63,13 +63,13 @@ export async function runOne(
     queryMode: 'extended',
     ...(named ? {} : { rowMode: 'array' as const }),
   };
-  const { fields = [], rows, rowCount } = await client.query(config);
+  const { fields, rows, rowCount } = await client.query(config);
   const found = (rows as unknown[]).map((row) =>
     (Array.isArray(row) ? row : Object.values(row ?? {})).map((value) =>
       value === null ? null : String(value),
     ),
   );
-  const answer = fields.length === 0 ? {} : { answer: { fields, rows: found } };
+  const answer = (fields ?? []).length === 0 ? {} : { answer: { fields, rows: found } };
   return { rows: rowCount ?? -1, ...answer };
 }
 

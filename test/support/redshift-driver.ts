@@ -164,6 +164,7 @@ async function copyParquet(
   if (role.includes('forbidden')) throw denied();
   const path = join(folder, `copied-${randomUUID()}.parquet`);
   await writeFile(path, await objectOf(s3, bucket, key));
+  const heard = new AbortController();
   const instance = await DuckDBInstance.create(':memory:', { threads: '1' });
   const duckdb = await instance.connect();
   try {
@@ -183,7 +184,7 @@ async function copyParquet(
     await duckdb.run(`COPY (SELECT * FROM '${path}') TO '${path}.csv' (FORMAT csv, HEADER false)`);
     const stream = copyFrom(`COPY ${withStandIns(table)} FROM STDIN (FORMAT csv)`);
     void send(stream);
-    const ended = once(client, 'end').then(() => {
+    const ended = once(client, 'end', { signal: heard.signal }).then(() => {
       throw new Error('Connection terminated');
     });
     ended.catch(() => undefined);
@@ -191,6 +192,7 @@ async function copyParquet(
     await send(`SET redshift.copied TO '${stream.rowCount}'`);
     return { rowCount: stream.rowCount, rows: [] };
   } finally {
+    heard.abort();
     duckdb.closeSync();
     instance.closeSync();
     await Promise.all([rm(path, { force: true }), rm(`${path}.csv`, { force: true })]);

@@ -21,7 +21,7 @@ const REASONS_MAX = 100;
 
 const asText = (column: string): string => `CAST(${column} AS varchar(65535))`;
 
-/** The server writes moments in UTC, as the transaction asks it to. */
+/** The server writes moments as text in UTC, as the session asks it to: each way to it has another form of its own for them. */
 const instantOf = (value: unknown): string | null =>
   typeof value === 'string'
     ? new Date(`${value.replace(' ', 'T').replace(/\+00$/, '')}Z`).toISOString()
@@ -119,7 +119,7 @@ async function heldRows(
   values: readonly Parameter[],
 ): Promise<HeldVersion[]> {
   const rows = await session.rows(
-    `SELECT ${asText(key)} AS record, _version AS version, COALESCE(_deleted, false) AS deleted FROM ${table} WHERE ${where} ORDER BY _version, 1`,
+    `SELECT ${asText(key)} AS record, ${asText('_version')} AS version, COALESCE(_deleted, false) AS deleted FROM ${table} WHERE ${where} ORDER BY _version, 1`,
     values,
   );
   return rows.map((row) => heldVersion({ ...row, version: instantOf(row['version']) }));
@@ -133,7 +133,7 @@ async function versionsIn(
 ): Promise<HeldVersion[] | null> {
   const inside = `_version >= ${moment(from)} AND _version < ${moment(until)}`;
   const [last] = await session.rows(
-    `SELECT max(_version) AS last FROM (SELECT _version FROM ${place.table} WHERE ${inside} ORDER BY _version LIMIT ${Math.trunc(rowsMax)}) AS first`,
+    `SELECT ${asText('max(_version)')} AS last FROM (SELECT _version FROM ${place.table} WHERE ${inside} ORDER BY _version LIMIT ${Math.trunc(rowsMax)}) AS first`,
   );
   if (typeof last?.['last'] !== 'string') return [];
   const bounded = `${inside} AND _version <= CAST('${last['last']}' AS timestamptz)`;
@@ -178,7 +178,7 @@ export function compareSql({ target, key }: Target, fields: readonly StagedColum
     return `CASE WHEN ${differs(mine, theirs)} THEN ',${at}' ELSE '' END`;
   });
   return [
-    `SELECT ${asText(`s.${key}`)} AS record, ${stateCase(`t.${key} IS NULL`)} AS state, s._version AS version, s._deleted AS gone,`,
+    `SELECT ${asText(`s.${key}`)} AS record, ${stateCase(`t.${key} IS NULL`)} AS state, ${asText('s._version')} AS version, s._deleted AS gone,`,
     `  ${["''", ...differing].join('\n  || ')} AS differing`,
     `FROM ${ROWS} AS s LEFT JOIN ${target} AS t ON t.${key} = s.${key}`,
   ].join('\n');

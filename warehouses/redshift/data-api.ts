@@ -134,8 +134,7 @@ async function ended(service: RedshiftData, Id: string, waiting: Waiting): Promi
       const abortSignal = isCancelled || signal === undefined ? {} : { abortSignal: signal };
       const told = await service.describeStatement({ Id, WaitTimeSeconds: WAIT_S_MAX }, abortSignal);
       const { Status, Error: words = '', ResultRows = 0, HasResultSet = false } = told;
-      if (Status === 'FINISHED')
-        return { id: Id, rows: Math.max(0, Number(ResultRows)), hasAnswer: HasResultSet };
+      if (Status === 'FINISHED') return { id: Id, rows: Math.max(0, ResultRows), hasAnswer: HasResultSet };
       if (Status === 'FAILED') throw statementError(words, isOpening);
       if (Status === 'ABORTED') throw serverError('57014', 'the statement was cancelled');
     } catch (error) {
@@ -193,8 +192,10 @@ const columnOf = ({ label, name, typeName = '' }: ColumnMetadata): Part['columns
 /** As the driver of the other way gives them: what a JavaScript number cannot hold for sure is a text. */
 function valueOf(field: Field, column: Part['columns'][number] | undefined): unknown {
   if (field.isNull === true) return null;
-  if (field.longValue !== undefined)
-    return column?.type === 'bigint' ? String(field.longValue) : Number(field.longValue);
+  if (field.longValue !== undefined) {
+    const digits = String(field.longValue);
+    return column?.type === 'bigint' ? digits : Number(digits);
+  }
   return field.stringValue ?? field.booleanValue ?? field.doubleValue ?? null;
 }
 

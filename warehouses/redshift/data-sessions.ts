@@ -100,11 +100,11 @@ function accessOf(api: DataApi, id: string, signal: AbortSignal | undefined): Ac
 function poolOf(api: DataApi, sizeMax: number): Sessions {
   const free: Session[] = [];
   const waiting: (() => void)[] = [];
-  let lent = 0;
+  let left = sizeMax;
   return {
     lend: async (work) => {
-      while (lent >= sizeMax) await new Promise<void>((resolve) => waiting.push(resolve));
-      lent += 1;
+      if (left > 0) left -= 1;
+      else await new Promise<void>((resolve) => waiting.push(resolve));
       let held: string | undefined;
       let isDropped = false;
       try {
@@ -118,9 +118,11 @@ function poolOf(api: DataApi, sizeMax: number): Sessions {
           () => (isDropped = true),
         );
       } finally {
-        lent -= 1;
         if (held !== undefined && !isDropped) free.push({ id: held, usedMs: performance.now() });
-        waiting.shift()?.();
+        // Whoever waits takes this place.
+        const next = waiting.shift();
+        if (next === undefined) left += 1;
+        else next();
       }
     },
   };

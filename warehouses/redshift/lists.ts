@@ -1,5 +1,5 @@
-/** "Quotas and limits": a prepared statement takes 32,767 parameters; a statement for so many at once is still read fast. */
-const VALUES_MAX = 5_000;
+/** "Quotas and limits": a prepared statement takes 32,767 parameters, the Data API 100 KB of a statement. */
+const VALUES_MAX = 1_000;
 
 /** A list of bound values: IN takes no array. An empty one would be no SQL; NULL is equal to nothing. */
 export const listed = (values: readonly unknown[], after = 0): string =>

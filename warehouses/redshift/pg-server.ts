@@ -54,20 +54,19 @@ export function pgServer(config: RedshiftConfig, driver?: PoolConfig['Client']):
 }
 
 function accessOf(client: PoolClient, signal: AbortSignal | undefined): Access {
-  const { rows, run, table } = statementsOf(client, signal);
+  const statements = statementsOf(client, signal);
   const typed = async (sql: string): Promise<Part> => {
-    const { columns, rows: found } = await table(sql);
+    const { columns, rows: found } = await statements.table(sql);
     return {
       columns: columns.map(({ name, oid }) => ({ name, type: TYPE_NAMES[oid] ?? 'unknown' })),
       rows: found,
     };
   };
   return {
-    rows,
-    run,
+    ...statements,
     /** A cursor takes one SELECT and nothing else; the extended protocol takes one statement; the transaction is read only. */
     select: async function* (sql, rowsMax) {
-      await table(`DECLARE ${CURSOR} CURSOR FOR ${sql}`);
+      await statements.table(`DECLARE ${CURSOR} CURSOR FOR ${sql}`);
       for (let left = rowsMax; ;) {
         const asked = Math.min(left, FETCH_ROWS_MAX);
         const part = await typed(`FETCH FORWARD ${asked} FROM ${CURSOR}`);
