@@ -47,20 +47,7 @@ export async function startRedshift(): Promise<TestRedshift> {
       const listed = await (await fetch(`${s3.url}/${s3.bucket}?list-type=2`)).text();
       return [...listed.matchAll(/<Key>([^<]+)<\/Key>/g)].map(([, key = '']) => key);
     },
-    open: (url, folder, { config, onStatement, now = Date.now } = {}) => {
-      mkdirSync(folder, { recursive: true });
-      const options = redshift.config.parse({ ...configOf(url, s3), ...config });
-      const context = {
-        ...{ now, log: () => undefined, tempDirectory: join(folder, 'spill') },
-        ...{ memoryMbMax: 400, threads: 2 },
-      };
-      const driver = redshiftDriver({
-        s3: s3.url,
-        folder,
-        ...(onStatement === undefined ? {} : { onStatement }),
-      });
-      return connectRedshift(options, context, driver);
-    },
+    open: (url, folder, options) => openRedshift(s3, url, folder, options),
     dataApi: (folder, options) => {
       mkdirSync(folder, { recursive: true });
       const driver = redshiftDriver({ s3: s3.url, folder });
@@ -72,8 +59,28 @@ export async function startRedshift(): Promise<TestRedshift> {
   };
 }
 
+/** `s3`: where the bucket is, of a server that is started. */
+export function openRedshift(
+  s3: Pick<BucketServer, 'url' | 'bucket'>,
+  url: string,
+  folder: string,
+  { config, onStatement, now = Date.now }: OpenOptions = {},
+): Promise<Warehouse> {
+  mkdirSync(folder, { recursive: true });
+  const options = redshift.config.parse({ ...configOf(url, s3), ...config });
+  const context = {
+    ...{ now, log: () => undefined, tempDirectory: join(folder, 'spill') },
+    ...{ memoryMbMax: 400, threads: 2 },
+  };
+  const driver = redshiftDriver({
+    ...{ s3: s3.url, folder },
+    ...(onStatement === undefined ? {} : { onStatement }),
+  });
+  return connectRedshift(options, context, driver);
+}
+
 /** As in a configuration file; a literal password, since it is a test's own. */
-export function configOf(url: string, s3: BucketServer): Record<string, unknown> {
+export function configOf(url: string, s3: Pick<BucketServer, 'url' | 'bucket'>): Record<string, unknown> {
   const { hostname, port, pathname, username, password } = new URL(url);
   return {
     ...{ kind: 'redshift', host: hostname, port: Number(port), database: pathname.slice(1) },
