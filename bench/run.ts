@@ -20,6 +20,7 @@ import { realTime } from './real-time.ts';
 import { temporalCost } from './temporal-cost.ts';
 import { warehouseBigquery } from './warehouse-bigquery.ts';
 import { warehousePostgres } from './warehouse-postgres.ts';
+import { warehouseRedshift } from './warehouse-redshift.ts';
 import { warehouseSnowflake } from './warehouse-snowflake.ts';
 
 const MEASUREMENTS: Record<string, (options: BenchOptions) => Promise<Figure[]>> = {
@@ -34,6 +35,7 @@ const MEASUREMENTS: Record<string, (options: BenchOptions) => Promise<Figure[]>>
   'warehouse-postgres': warehousePostgres,
   'warehouse-bigquery': warehouseBigquery,
   'warehouse-snowflake': warehouseSnowflake,
+  'warehouse-redshift': warehouseRedshift,
   'profile-reads': profileReads,
   'real-time': realTime,
 };

@@ -172,15 +172,12 @@ async function copyParquet(
     const described = await duckdb.runAndReadAll(
       `SELECT type, converted_type, logical_type, precision, scale, name FROM parquet_schema('${path}') OFFSET 1`,
     );
-    const columns = await columnsOf(table, send);
-    await checkTypes(
-      columns,
-      described.getRows().map((row) => row.map(String)),
-      async (at) => {
-        const [longest] = (await duckdb.runAndReadAll(`SELECT max(strlen(c${at})) FROM '${path}'`)).getRows();
-        return Number(longest?.[0] ?? 0);
-      },
-    );
+    const found = described.getRows().map((row) => row.map(String));
+    await checkTypes(await columnsOf(table, send), found, async (texts) => {
+      const longest = texts.map((at) => `max(strlen("${found[at]?.[5] ?? ''}"))`).join(', ');
+      const [row = []] = (await duckdb.runAndReadAll(`SELECT ${longest} FROM '${path}'`)).getRows();
+      return row.map(Number);
+    });
     await duckdb.run(`COPY (SELECT * FROM '${path}') TO '${path}.csv' (FORMAT csv, HEADER false)`);
     const stream = copyFrom(`COPY ${withStandIns(table)} FROM STDIN (FORMAT csv)`);
     void send(stream);
@@ -224,19 +221,22 @@ async function columnsOf(table: string, send: Send): Promise<string[]> {
 async function checkTypes(
   columns: readonly string[],
   described: readonly string[][],
-  longestOf: (at: number) => Promise<number>,
+  longestOf: (texts: readonly number[]) => Promise<number[]>,
 ): Promise<void> {
   const failed = (what: string): Error =>
     Object.assign(new Error(`Spectrum Scan Error: ${what}`), { code: 'XX000' });
   if (columns.length !== described.length) throw failed('the number of columns differs');
+  const bounded: { at: number; bytes: number }[] = [];
   for (const [at, type] of columns.entries()) {
     const [physical = '', converted = '', logical = '', precision = '', scale = ''] = described[at] ?? [];
     const held = heldType({ physical, converted, logical, precision, scale });
     const bytes = /^character varying\((\d+)\)$/.exec(type)?.[1];
-    const isText = bytes !== undefined && held === 'text';
-    if (!isText && held !== type) throw failed(`column ${at} is ${held}, not ${type}`);
-    if (isText && (await longestOf(at)) > Number(bytes)) throw failed(`column ${at} is too long`);
+    if (bytes !== undefined && held === 'text') bounded.push({ at, bytes: Number(bytes) });
+    else if (held !== type) throw failed(`column ${at} is ${held}, not ${type}`);
   }
+  const longest = bounded.length === 0 ? [] : await longestOf(bounded.map(({ at }) => at));
+  const over = bounded.find(({ bytes }, index) => (longest[index] ?? 0) > bytes);
+  if (over !== undefined) throw failed(`column ${over.at} is too long`);
 }
 
 function heldType(of: Record<'physical' | 'converted' | 'logical' | 'precision' | 'scale', string>): string {

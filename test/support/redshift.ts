@@ -14,6 +14,7 @@ export interface TestRedshift {
   readonly s3: BucketServer;
   /** The address of a database that nobody has used, with the words of Redshift in it. */
   newDatabase(): Promise<string>;
+  dropDatabase(url: string): Promise<void>;
   /** Keys in the bucket. */
   objects(): Promise<string[]>;
   open(url: string, folder: string, options?: OpenOptions): Promise<Warehouse>;
@@ -26,15 +27,16 @@ export interface OpenOptions {
   config?: object;
   onStatement?: (sql: string) => void;
   now?: () => number;
+  memoryMbMax?: number;
+  threads?: number;
 }
 
 export const redshiftMissing = s3Missing;
 
-export async function startRedshift(): Promise<TestRedshift> {
-  const [postgres, s3] = await Promise.all([
-    startPostgres(['-c', 'fsync=off', '-c', 'full_page_writes=off']),
-    startS3(),
-  ]);
+const FLAGS = ['-c', 'fsync=off', '-c', 'full_page_writes=off'];
+
+export async function startRedshift(flags = FLAGS): Promise<TestRedshift> {
+  const [postgres, s3] = await Promise.all([startPostgres(flags), startS3()]);
   return {
     postgres,
     s3,
@@ -42,6 +44,9 @@ export async function startRedshift(): Promise<TestRedshift> {
       const url = await newDatabase(postgres);
       await administer(url, REDSHIFT_WORDS);
       return url;
+    },
+    dropDatabase: async (url) => {
+      await administer(postgres.url, `DROP DATABASE ${new URL(url).pathname.slice(1)} WITH (FORCE)`);
     },
     objects: async () => {
       const listed = await (await fetch(`${s3.url}/${s3.bucket}?list-type=2`)).text();
@@ -64,13 +69,13 @@ export function openRedshift(
   s3: Pick<BucketServer, 'url' | 'bucket'>,
   url: string,
   folder: string,
-  { config, onStatement, now = Date.now }: OpenOptions = {},
+  { config, onStatement, now = Date.now, memoryMbMax = 400, threads = 2 }: OpenOptions = {},
 ): Promise<Warehouse> {
   mkdirSync(folder, { recursive: true });
   const options = redshift.config.parse({ ...configOf(url, s3), ...config });
   const context = {
     ...{ now, log: () => undefined, tempDirectory: join(folder, 'spill') },
-    ...{ memoryMbMax: 400, threads: 2 },
+    ...{ memoryMbMax, threads },
   };
   const driver = redshiftDriver({
     ...{ s3: s3.url, folder },
