@@ -108,8 +108,9 @@ const STATEMENTS: Record<string, string> = {
   'evolve-table': planChanges('hw_', 'crm', changed, columns, evolve)
     .flatMap((change) => change.sql)
     .join(';\n'),
-  'load-inspect': staging.inspectSql('"id"', ['/stage/rows']),
+  'load-inspect': staging.inspectSql('"id"', ['/stage/rows'], rows),
   'load-staged-rows': staging.stagedSql(rows, ['/stage/rows']),
+  'load-staged-plain': staging.stagedSql(staging.withoutDoubt(rows, { d5: true }), ['/stage/rows']),
   'load-left-out': staging
     .leftOutSql(request, table, brought, { paths: ['/stage/rows'], now: UNTIL })
     .join(';\n'),

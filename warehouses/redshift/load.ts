@@ -33,6 +33,7 @@ import {
   leftOutSql,
   rowColumns,
   stagedSql,
+  withoutDoubt,
   withUploads,
 } from './staging.ts';
 import type { Put, StagedColumn, Upload } from './staging.ts';
@@ -197,9 +198,10 @@ async function send(client: Client, put: Put, load: Load): Promise<Sent> {
   const sent: Sent = { rows: undefined, tombstones: undefined, aside: undefined };
   const lines = quarantine === null ? [] : [quarantineSql(request, quarantine, now)];
   if (paths.length > 0) {
-    const [found] = await client.staged.rows(inspectSql(table.stagedKey, paths));
-    checkShaped(request, Number(found?.['rows']), Number(found?.['keys']));
-    const columns = rowColumns(table);
+    const described = rowColumns(table);
+    const [found = {}] = await client.staged.rows(inspectSql(table.stagedKey, paths, described));
+    checkShaped(request, Number(found['rows']), Number(found['keys']));
+    const columns = withoutDoubt(described, found);
     sent.rows = await put(stagedSql(columns, paths));
     if (sent.rows.rows !== request.batch.counts.shaped)
       throw brokenFile(request, `gave ${sent.rows.rows} rows, ${request.batch.counts.shaped} were shaped`);
