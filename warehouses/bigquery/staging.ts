@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { HeadwaterError } from '../../rules/errors.ts';
 import { literal } from '../sql.ts';
+import { PARQUET } from '../staged.ts';
 import type { Client } from './client.ts';
 import { isMissing, raised, refusalOf } from './errors.ts';
 import { once } from './jobs.ts';
@@ -14,11 +15,6 @@ export const STAGING = '_headwater_staging';
 /** A table that would be dropped sooner is not built upon. */
 const LEFT_MS_MIN = 3_600_000;
 const NAME_CHARS = 40;
-/**
- * A column with more values in a row group is written without a dictionary. DuckDB's own limit is six times that: of texts that are
- * nearly all different it saves no byte, and writing took 1.6 times as long.
- */
-const DICTIONARY_MAX = 4_096;
 
 /** A column of a staging table. */
 export interface StagedColumn {
@@ -94,7 +90,7 @@ async function stageByJob(client: Client, request: StageRequest): Promise<Staged
   try {
     const select = columns.map(({ name: as, value }) => `${value} AS ${as}`).join(', ');
     const rows = await client.staged.run(
-      `COPY (SELECT ${select} ${request.from}) TO ${literal(path)} (FORMAT parquet, COMPRESSION snappy, DICTIONARY_SIZE_LIMIT ${DICTIONARY_MAX})`,
+      `COPY (SELECT ${select} ${request.from}) TO ${literal(path)} (${PARQUET})`,
     );
     const load = {
       destinationTable: { projectId: client.config.project, datasetId: dataset, tableId: name },
