@@ -1,9 +1,9 @@
 import type { PoolConfig } from 'pg';
+import type { LoadBucket } from '../load-bucket.ts';
 import { openStaged } from '../staged.ts';
 import type { StagedFiles } from '../staged.ts';
 import type { WarehouseContext } from '../warehouse.ts';
 import { openLoadBucket } from './bucket.ts';
-import type { LoadBucket } from './bucket.ts';
 import type { RedshiftConfig } from './config.ts';
 import { dataApiServer } from './data-sessions.ts';
 import { wrapped } from './errors.ts';
