@@ -35,7 +35,13 @@ export async function openLoadBucket(
     url: (key) => `${bucket.place}/${key}`,
     put: async (name, path, signal) => {
       const key = `${prefix}${name}`;
-      await putWhole({ bucket, transfers }, key, await fileUpload(path), signal);
+      try {
+        await putWhole({ bucket, transfers }, key, await fileUpload(path), signal);
+      } catch (error) {
+        // It may have arrived all the same.
+        await bucket.remove(key).catch(() => undefined);
+        throw error;
+      }
       return key;
     },
     remove,

@@ -27,9 +27,11 @@ export interface TestBigquery {
   stop(): Promise<void>;
 }
 
-export async function startBqemulator(): Promise<TestBigquery> {
+/** `buckets`: a folder whose files it takes for objects of Cloud Storage, `<bucket>/<key>`. */
+export async function startBqemulator(buckets?: string): Promise<TestBigquery> {
+  const env = { ...process.env, ...(buckets === undefined ? {} : { BQEMU_GCS_LOCAL_ROOT: buckets }) };
   // It ends by itself when its stdin does: no server is left when a test is killed.
-  const server = spawn(PYTHON, [SERVER], { stdio: ['pipe', 'pipe', 'pipe'] });
+  const server = spawn(PYTHON, [SERVER], { stdio: ['pipe', 'pipe', 'pipe'], env });
   let errors = '';
   server.stderr.on('data', (part: Buffer) => (errors = (errors + part.toString('utf8')).slice(-4_000)));
   const timer = setTimeout(() => server.kill('SIGKILL'), READY_MS_MAX);
@@ -55,11 +57,16 @@ async function end(server: ChildProcess): Promise<void> {
 }
 
 /** An empty warehouse: a project that nobody has used. */
-export function openBigquery(endpoint: string, folder: string, options: object = {}): Promise<Warehouse> {
+export function openBigquery(
+  endpoint: string,
+  folder: string,
+  options: object = {},
+  now: () => number = Date.now,
+): Promise<Warehouse> {
   const project = `test-${randomBytes(6).toString('hex')}`;
   const config = bigquery.config.parse({ kind: 'bigquery', project, endpoint, ...options });
   return bigquery.connect(config, {
-    now: Date.now,
+    now,
     log: () => undefined,
     tempDirectory: join(folder, 'spill'),
     memoryMbMax: 400,

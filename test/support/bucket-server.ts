@@ -44,7 +44,8 @@ export async function startS3(): Promise<BucketServer> {
   return { ...server, bucket: 'stage' };
 }
 
-export async function startGcs(): Promise<BucketServer> {
+/** `root`: a folder that holds the objects as files, for programs that read them there. */
+export async function startGcs(root?: string): Promise<BucketServer> {
   const port = await pickPort(0);
   const library = join(environmentOf(FAKE_GCS), 'lib');
   const [python = ''] = await readdir(library);
@@ -57,7 +58,8 @@ export async function startGcs(): Promise<BucketServer> {
   const server = await start(
     join(folder, binary),
     [
-      ...['-scheme', 'http', '-host', '127.0.0.1', '-port', String(port), '-backend', 'memory'],
+      ...['-scheme', 'http', '-host', '127.0.0.1', '-port', String(port)],
+      ...(root === undefined ? ['-backend', 'memory'] : ['-backend', 'filesystem', '-filesystem-root', root]),
       ...['-external-url', `http://127.0.0.1:${port}`],
     ],
     port,

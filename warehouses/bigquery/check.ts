@@ -1,4 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
+import { literal } from '../sql.ts';
+import { PARQUET } from '../staged.ts';
 import type { Warehouse } from '../warehouse.ts';
 import type { Client } from './client.ts';
 import { refusalOf, wordsOf } from './errors.ts';
@@ -41,7 +44,7 @@ export async function checkService(client: Client): Promise<Result[]> {
     grant('roles/bigquery.jobUser'),
   );
   if (!connected.ok) return [connected];
-  const results = [connected];
+  const results = [connected, ...(await bucketCheck(client, member))];
   for (const name of [OWN, STAGING, GOLDEN]) {
     const dataset = client.dataset(name);
     const held = await heldIn(client, dataset);
@@ -78,6 +81,23 @@ export async function checkService(client: Client): Promise<Result[]> {
     );
   }
   return results;
+}
+
+/** What no dry run asks: a small object is written and removed again. */
+async function bucketCheck({ bucket, config, staged }: Client, member: string): Promise<Result[]> {
+  if (bucket === undefined) return [];
+  const place = bucket.url(config.prefix);
+  const path = staged.temporary('parquet');
+  try {
+    await staged.run(`COPY (SELECT 1 AS one) TO ${literal(path)} (${PARQUET})`);
+    await bucket.remove(await bucket.put(`check-${randomUUID()}.parquet`, path));
+    return [result('bucket', true, `${place} may be written and cleaned`, '')];
+  } catch (error) {
+    const grant = `gcloud storage buckets add-iam-policy-binding gs://${config.bucket} --member=${member} --role=roles/storage.objectUser`;
+    return [result('bucket', false, `${place}: ${wordsOf(error)}`, grant)];
+  } finally {
+    await staged.remove(path);
+  }
 }
 
 /** Tables that are looked at; each is one request. */

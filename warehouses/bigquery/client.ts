@@ -2,6 +2,8 @@ import { z } from 'zod';
 import { HeadwaterError } from '../../rules/errors.ts';
 import type { FactRow } from '../batch-rules.ts';
 import type { TableColumn } from '../columns.ts';
+import { openLoadBucket } from '../load-bucket.ts';
+import type { LoadBucket } from '../load-bucket.ts';
 import { openStaged } from '../staged.ts';
 import type { StagedFiles } from '../staged.ts';
 import type { WarehouseContext } from '../warehouse.ts';
@@ -10,7 +12,7 @@ import { isDuplicate, isMissing, wrapped } from './errors.ts';
 import { openJobs } from './jobs.ts';
 import type { Job, Jobs } from './jobs.ts';
 import { datasetName, qualifiedName, tableName } from './names.ts';
-import { openRest } from './rest.ts';
+import { openRest, parsedKey } from './rest.ts';
 import type { Rest } from './rest.ts';
 import { openStreams } from './stream-rows.ts';
 import type { Streams } from './stream-rows.ts';
@@ -73,6 +75,8 @@ export interface Client {
   readonly rest: Rest;
   readonly jobs: Jobs;
   readonly staged: StagedFiles;
+  /** The road of large files; absent where it is not to be used. */
+  readonly bucket: LoadBucket | undefined;
   /** The road of small batches; absent where it is not to be used. */
   readonly streams: Streams | undefined;
   /** The dataset of a connection, or of Headwater's own tables. */
@@ -94,6 +98,19 @@ export interface Client {
   createTable(dataset: string, table: string, fields: readonly CatalogField[]): Promise<void>;
   dropTable(dataset: string, table: string): Promise<void>;
   close(): Promise<void>;
+}
+
+/** Opened with the account that loads from it. */
+async function bucketOf(config: BigqueryConfig): Promise<LoadBucket | undefined> {
+  const { bucket, prefix, bucketEndpoint: endpoint, key } = config;
+  if (bucket === undefined) return undefined;
+  const anonymous = endpoint?.startsWith('http:') === true;
+  const login = key === undefined ? undefined : parsedKey(key);
+  return openLoadBucket(
+    { kind: 'gcs', bucket, endpoint, anonymous, key: login },
+    prefix,
+    '`npx headwater check` prints the grant that is missing; see docs/warehouses/bigquery.md.',
+  );
 }
 
 /** What the catalog says of a table. */
@@ -125,6 +142,7 @@ export async function openClient(config: BigqueryConfig, context: WarehouseConte
   const rest = await openRest(config);
   const jobs = openJobs(rest, config.location, config.jobMsMax);
   const staged = await openStaged(context, 'bigquery');
+  const bucket = await bucketOf(config);
   const streams = openStreams(config, context);
   const dataset = (name: string): string => datasetName(config.datasetPrefix, name);
   const table = tableReader(rest);
@@ -155,7 +173,7 @@ export async function openClient(config: BigqueryConfig, context: WarehouseConte
     return { rows, job, repeated };
   };
   return {
-    ...{ config, rest, jobs, staged, streams, dataset, table, script },
+    ...{ config, rest, jobs, staged, bucket, streams, dataset, table, script },
     target: (name, of) => qualifiedName(dataset(name), tableName(of)),
     rows: async (sql, parameters) => (await script([sql], withParameters(parameters))).rows,
     run: async (sql, parameters) => {
@@ -177,6 +195,7 @@ export async function openClient(config: BigqueryConfig, context: WarehouseConte
       }
     },
     close: async () => {
+      bucket?.close();
       await streams?.close();
       await staged.close();
     },

@@ -30,6 +30,20 @@ export const bigqueryConfigSchema = z.strictObject({
     .default(100 * 1024 ** 3),
   /** Another address of the service; to an http:// address no credentials are sent. */
   endpoint: z.url({ protocol: /^https?$/ }).optional(),
+  /** Large files go through this bucket of Cloud Storage, in the same location; absent: all are sent to BigQuery itself. */
+  bucket: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$/, 'is no name of a bucket. Write it without gs://.')
+    .optional(),
+  /** Names of objects begin with it; nothing else may lie there. */
+  prefix: z
+    .string()
+    .regex(/^(?:[A-Za-z0-9_][A-Za-z0-9._-]*\/)+$/, 'is no prefix. Write names, each with / behind it.')
+    .default('headwater-bigquery/'),
+  /** Files of at least this size are large, bytes. */
+  bucketBytesMin: z.number().int().min(1).default(67_108_864),
+  /** Another address of Cloud Storage; to an http:// address no credentials are sent. */
+  bucketEndpoint: z.url({ protocol: /^https?$/ }).optional(),
   /** Pushed changes go by the Storage Write API; false: by load jobs, as all others. */
   storageWrite: z.boolean().default(true),
   /** Another address of the Storage Write API, as `endpoint`; where only that is set, it is not used. */

@@ -80,7 +80,11 @@ async function connect(config: BigqueryConfig, context: WarehouseContext): Promi
     intervals: (afterSeq) => prepared('reading intervals', () => readIntervals(client, afterSeq)),
     recordRun: (run) => prepared('recording a run', () => writeRun(client, run)),
     setAside: (rows) => prepared('setting records aside', () => setAsideRows(client, rows, now())),
-    prune: (before, rowsMax) => prepared('removing old facts', () => pruneFacts(client, before, rowsMax)),
+    prune: (before, rowsMax) =>
+      prepared('removing old facts', async () => {
+        await client.bucket?.removeLeftOver(context.now());
+        return pruneFacts(client, before, rowsMax);
+      }),
     mergeOwn: (files, signal) =>
       prepared('merging golden tables', () => mergeOwnTables(client, files, signal), signal),
     dropOtherEpochs: (own, epoch) =>

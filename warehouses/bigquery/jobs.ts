@@ -54,7 +54,8 @@ export interface JobRequest {
 export interface Jobs {
   /** Ends when the job has ended well; JobFailure when it has not. `repeated`: it was there before. */
   query(request: JobRequest): Promise<{ job: Job; repeated: boolean; page: ResultPage }>;
-  load(request: JobRequest, path: string): Promise<{ job: Job; repeated: boolean }>;
+  /** `path`: the local file that it reads; absent where the configuration names objects of a bucket. */
+  load(request: JobRequest, path?: string): Promise<{ job: Job; repeated: boolean }>;
   /** Bytes that a statement would read and its kind, nothing is run. */
   dryRun(configuration: object): Promise<{ bytes: number; statement: string }>;
   more(job: Job, pageToken: string, rowsMax: number): Promise<ResultPage>;
@@ -78,8 +79,11 @@ export function openJobs(rest: Rest, location: string, jobMsMax: number): Jobs {
     },
     load: (request, path) => {
       const id = request.id ?? `headwater_${randomUUID()}`;
+      const body = configured(id, request);
       const send = async () =>
-        jobSchema.parse(await rest.upload(configured(id, request), path, request.signal));
+        path === undefined
+          ? rest.call(jobSchema, { method: 'POST', uri: '/jobs', body, once: true })
+          : jobSchema.parse(await rest.upload(body, path, request.signal));
       return service.run(id, send, service.get, request.signal);
     },
     dryRun: async (configuration) => {

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import { HeadwaterError } from '../../rules/errors.ts';
 import { literal } from '../sql.ts';
 import { PARQUET } from '../staged.ts';
@@ -103,15 +103,37 @@ async function stageByJob(client: Client, request: StageRequest): Promise<Staged
         fields: columns.map((column) => ({ name: column.name, type: column.staged, mode: 'NULLABLE' })),
       },
     };
+    const send = async (id: string) => {
+      const about = { id, labels, signal };
+      const key = await throughBucket(client, name, path, signal);
+      if (key === undefined) return client.jobs.load({ ...about, configuration: { load } }, path);
+      try {
+        const sourceUris = [client.bucket?.url(key)];
+        return await client.jobs.load({ ...about, configuration: { load: { ...load, sourceUris } } });
+      } finally {
+        await client.bucket?.remove(key).catch(() => undefined);
+      }
+    };
     await once(
       `headwater_load_${sha(dataset, name).slice(0, NAME_CHARS)}`,
-      (id) => client.jobs.load({ id, configuration: { load }, labels, signal }, path),
+      send,
       async () => (await found())?.rows === rows,
     );
     return { name, table: qualifiedName(dataset, name), rows, proof: [] };
   } finally {
     await rm(path, { force: true });
   }
+}
+
+/** The rule of large files: the key of an object that holds it; undefined where the file is to be sent itself. */
+async function throughBucket(
+  { bucket, config }: Client,
+  name: string,
+  path: string,
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> {
+  if (bucket === undefined || (await stat(path)).size < config.bucketBytesMin) return undefined;
+  return bucket.put(`${name}-${randomUUID()}.parquet`, path, signal);
 }
 
 async function contentHash({ owner, sources, columns, from }: StageRequest): Promise<string> {
