@@ -3,6 +3,7 @@ import type { WarehouseContext } from '../warehouse.ts';
 import type { Client } from './client.ts';
 import type { BigqueryConfig } from './config.ts';
 import { isDuplicate, isMissing, wordsOf } from './errors.ts';
+import { refuseSql } from './load-sql.ts';
 import { qualifiedName } from './names.ts';
 import type { StagedTable, StageRequest } from './staging.ts';
 import { openStorageWrite } from './storage-write.ts';
@@ -111,7 +112,7 @@ export async function streamRows(
     return undefined;
   }
   const table = qualifiedName(dataset, name);
-  const proof = `IF (SELECT COUNT(*) FROM ${table}) <> ${rows} THEN RAISE USING MESSAGE = 'headwater: unstaged'; END IF`;
+  const proof = refuseSql(`(SELECT COUNT(*) FROM ${table}) <> ${rows}`, 'unstaged');
   return { name, table, rows, proof: [proof] };
 }
 
