@@ -18,7 +18,7 @@ const missing = await redshiftMissing();
 const KEEP_ALIVE_MS = 1_500;
 /** Each cut is three loads of some hundred requests: few of them by default, and behind the request, which is the hard side. */
 const EVERY = process.env['HEADWATER_TEST_ALL'] === '1';
-const STRIDE = EVERY ? 11 : 60;
+const STRIDE = EVERY ? 23 : 60;
 const CUT_MS_MAX = 240_000;
 
 let server: TestRedshift;
@@ -27,6 +27,8 @@ let api: FakeDataApi;
 let requests: [LoadRequest, LoadRequest];
 let fault: FakeOptions['fault'];
 const sent: string[] = [];
+/** Sessions that were given up. */
+let ended = 0;
 
 const open = (url: string, endpoint = api.endpoint, config: object = {}): Promise<Warehouse> =>
   server.open(url, join(bench.folder, 'spill'), { config: { ...throughDataApi({ endpoint }), ...config } });
@@ -184,7 +186,10 @@ async function refused(): Promise<void> {
   await lost.close();
   const fine = await open(url);
   expect((await fine.check()).filter(({ ok }) => !ok)).toEqual([]);
+  ended = 0;
   await fine.close();
+  // A database has a limited number of sessions: none is kept for nobody.
+  expect(ended).toBeGreaterThan(0);
 }
 
 if (missing !== undefined) process.stderr.write(`SKIPPED: the Data API under faults, ${missing}\n`);
@@ -197,6 +202,7 @@ suite('on a fake of the Data API over Postgres behind a driver', () => {
     api = await server.dataApi(join(bench.folder, 'api'), {
       keepAliveMsMax: KEEP_ALIVE_MS,
       fault: (operation, request) => {
+        if (request.SessionKeepAliveSeconds === 0) ended += 1;
         sent.push(...(request.Sqls ?? [request.Sql ?? '']));
         return fault?.(operation, request);
       },

@@ -201,8 +201,11 @@ class Service {
     };
   }
 
-  async #sessionOf({ SessionId, SessionKeepAliveSeconds = 0, ...place }: Request): Promise<Session> {
-    const keepAliveMs = Math.min(SessionKeepAliveSeconds * 1_000, this.#options.keepAliveMsMax ?? Infinity);
+  async #sessionOf({ SessionId, SessionKeepAliveSeconds, ...place }: Request): Promise<Session> {
+    const keepAliveMs = Math.min(
+      (SessionKeepAliveSeconds ?? 0) * 1_000,
+      this.#options.keepAliveMsMax ?? Infinity,
+    );
     if (SessionId !== undefined) {
       if (
         place.Database !== undefined ||
@@ -212,7 +215,7 @@ class Service {
         throw invalid('A request with SessionId goes without Database, WorkgroupName and ClusterIdentifier');
       const session = this.sessions.get(SessionId);
       if (session === undefined) throw invalid('Session is not available');
-      session.keepAliveMs = Math.max(session.keepAliveMs, keepAliveMs);
+      if (SessionKeepAliveSeconds !== undefined) session.keepAliveMs = keepAliveMs;
       return session;
     }
     if (place.Database === undefined) throw invalid('Database is required');

@@ -26,6 +26,7 @@ const ATTRIBUTES = new RegExp(
   String.raw` DISTSTYLE (?:ALL|EVEN|KEY)(?: DISTKEY \(${NAME}\))?(?: COMPOUND SORTKEY \(${NAME}\))?`,
   'g',
 );
+const SNAPSHOT = /^(CREATE DATABASE \w+) ISOLATION LEVEL SNAPSHOT$/;
 const COPY = new RegExp(
   String.raw`^COPY (${NAME}) FROM 's3://([a-z0-9.-]+)/([^']+)' IAM_ROLE (default|'arn:aws:iam::\d{12}:role/[\w/]+') FORMAT AS PARQUET STATUPDATE OFF$`,
 );
@@ -60,7 +61,10 @@ export const OF_USER = '-- of a user';
 function refuse(sql: string): void {
   if (sql.endsWith(OF_USER)) return;
   // Texts may hold anything; the user's own statement is the user's.
-  const bare = sql.replaceAll(/'(?:[^']|'')*'/g, "''").replace(/^DECLARE \w+ CURSOR FOR [\s\S]*$/, 'DECLARE');
+  const bare = sql
+    .replaceAll(/'(?:[^']|'')*'/g, "''")
+    .replace(/^DECLARE \w+ CURSOR FOR [\s\S]*$/, 'DECLARE')
+    .replace(SNAPSHOT, '$1');
   const found = POSTGRES_ONLY.find((pattern) => pattern.test(bare));
   if (found !== undefined) throw new Error(`Redshift does not know ${String(found)}: ${sql}`);
 }
@@ -69,6 +73,7 @@ export const rewritten = (sql: string): string =>
   sql
     .replaceAll(ATTRIBUTES, '')
     .replaceAll('SET LOCAL query_group TO', 'SET LOCAL redshift.query_group TO')
+    .replace(SNAPSHOT, '$1')
     .replace(/^VACUUM DELETE ONLY ([\s\S]+) TO 100 PERCENT$/, 'VACUUM $1');
 
 /** Redshift takes names of 127 bytes, Postgres cuts them at 63: longer ones have a stand-in there. */

@@ -38,6 +38,8 @@ export interface DataApi {
   open(): Promise<string>;
   /** When the signal aborts, the statement is cancelled. */
   run(session: string, sql: string, values?: readonly Parameter[], signal?: AbortSignal): Promise<Done>;
+  /** There is no request for it: a last statement after which the session is kept no more. Where that fails, it ends later. */
+  end(session: string): Promise<void>;
   /** At least one part. */
   parts(done: Done): AsyncGenerator<Part, void, undefined>;
   close(): void;
@@ -88,6 +90,10 @@ export async function openDataApi(config: RedshiftConfig): Promise<DataApi> {
         signal?.throwIfAborted();
         throw requestError(error);
       }
+    },
+    end: async (SessionId) => {
+      const last = { SessionId, SessionKeepAliveSeconds: 0, Sql: 'ROLLBACK' };
+      await service.executeStatement(last).catch(() => undefined);
     },
     parts: (done) => answerParts(service, done),
     close: () => service.destroy(),

@@ -1,4 +1,4 @@
-import { codeOf } from '../pg-errors.ts';
+import { isServers } from '../pg-errors.ts';
 import { messageOf } from '../sql.ts';
 
 /** An error with the five characters that the server's own protocol would tell. */
@@ -16,6 +16,7 @@ const CODES: readonly [words: RegExp, code: string][] = [
   [/cancel(?:l?ed|ling)|statement timeout|was aborted/i, '57014'],
   [/current transaction is aborted/i, '25P02'],
   [/permission denied|must be owner/i, '42501'],
+  [/too many (?:clients|connections)|connection limit/i, '53300'],
   [/could not obtain lock/i, '55P03'],
   [/deadlock detected/i, '40P01'],
   [/connection (?:to \S+ )?(?:was )?(?:closed|refused|reset|lost)|terminating connection/i, '08006'],
@@ -25,12 +26,14 @@ const CODES: readonly [words: RegExp, code: string][] = [
   [/does not exist|unknown (?:table|column)/i, '42P01'],
 ];
 const OWN = 'XX000';
+/** Whether a session can be opened now. */
+const PASSING: ReadonlySet<string> = new Set(['08006', '57014', '53300']);
 
 /** Of a statement that failed. `isOpening`: of the session itself, where words are about names and logins. */
 export function statementError(words: string, isOpening: boolean): Error {
   const message = words.replace(/^\s*(?:ERROR|FATAL):\s*/, '').replaceAll(/\s*\[ErrorId:[^\]]*\]/g, '');
   const found = CODES.find(([pattern]) => pattern.test(message))?.[1] ?? OWN;
-  return serverError(isOpening && !['08006', '57014'].includes(found) ? '3D000' : found, message);
+  return serverError(isOpening && !PASSING.has(found) ? '3D000' : found, message);
 }
 
 /** Of a request: login or rights are wrong. */
@@ -41,9 +44,8 @@ const INVALID = /ValidationException|ResourceNotFound|SerializationException/;
 const WORDS_CHARS_MAX = 200;
 
 /** I5: of a request for a statement only the service's name of the error is told, for its words may quote the statement. */
-export function requestError(error: unknown, isOpening = false): Error {
-  if (codeOf(error).length === 5 && error !== null && typeof error === 'object' && !('$metadata' in error))
-    return Object.assign(new Error(messageOf(error), { cause: error }), { code: codeOf(error) });
+export function requestError(error: unknown, isOpening = false): unknown {
+  if (isServers(error)) return error;
   const name = nameOf(error);
   const told = `the Data API: ${name}`;
   if (REFUSED.test(name)) return serverError('28000', told, error);

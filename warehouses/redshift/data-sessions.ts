@@ -17,6 +17,7 @@ interface Session {
 interface Sessions {
   /** Waits for a free one. */
   lend<T>(work: (take: (fresh: boolean) => Promise<string>, drop: () => void) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
 }
 
 /** Where there is no network path to the server: its sessions through the Data API. They end by themselves. */
@@ -50,9 +51,9 @@ export async function dataApiServer(config: RedshiftConfig): Promise<Server> {
         const id = await take(true);
         for (const sql of statements) await api.run(id, sql);
       }),
-    close: () => {
+    close: async () => {
+      await sessions.close();
       api.close();
-      return Promise.resolve();
     },
   };
 }
@@ -119,11 +120,15 @@ function poolOf(api: DataApi, sizeMax: number): Sessions {
         );
       } finally {
         if (held !== undefined && !isDropped) free.push({ id: held, usedMs: performance.now() });
+        if (held !== undefined && isDropped) await api.end(held);
         // Whoever waits takes this place.
         const next = waiting.shift();
         if (next === undefined) left += 1;
         else next();
       }
+    },
+    close: async () => {
+      await Promise.all(free.splice(0).map(({ id }) => api.end(id)));
     },
   };
 }
