@@ -18,23 +18,24 @@ export async function administer(url: string, sql: string): Promise<Record<strin
 }
 
 /** The address of a database that nobody has used. */
-export async function newDatabase(server: TestPostgres): Promise<string> {
-  const name = `test_${randomBytes(6).toString('hex')}`;
+export async function newDatabase(server: Pick<TestPostgres, 'url'>, prefix = 'test_'): Promise<string> {
+  const name = `${prefix}${randomBytes(6).toString('hex')}`;
   await administer(server.url, `CREATE DATABASE ${name}`);
   const url = new URL(server.url);
   url.pathname = `/${name}`;
   return url.href;
 }
 
-/** Empty warehouses on few databases: one that is closed is emptied and used again. */
+/** Empty warehouses on few databases: one that is closed is emptied and used again. `prefix`: of their names. */
 export function emptyWarehouses(
-  server: () => TestPostgres,
+  server: () => Pick<TestPostgres, 'url'>,
   options: object = {},
+  prefix?: string,
 ): (folder: string) => Promise<Warehouse> {
   const free: string[] = [];
   return async (folder) => {
     const used = free.pop();
-    const url = used ?? (await newDatabase(server()));
+    const url = used ?? (await newDatabase(server(), prefix));
     if (used !== undefined) await administer(url, EMPTY);
     const warehouse = await openPostgres(url, folder, options);
     return {
