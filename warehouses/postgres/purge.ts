@@ -1,4 +1,5 @@
-import { wordsPattern } from '../query-rules.ts';
+import { LINES_MAX, linesThatSay, purgeTargets } from '../purge-rows.ts';
+import type { PurgeTarget } from '../purge-rows.ts';
 import type { Parameter } from '../pg-session.ts';
 import { quote } from '../sql.ts';
 import type { PurgedRows, PurgeRequest, Warehouse } from '../warehouse.ts';
@@ -7,46 +8,21 @@ import { columnName, schemaName, tableName } from './names.ts';
 import { SCHEMA } from './own-tables.ts';
 import { columnsOf, tableColumns } from './schema.ts';
 
-/** What is to go from one table: rows as a whole, or the values of some columns. */
-interface Target {
-  /** As the contract names it, and as a statement does. */
-  name: string;
-  table: string;
-  where: string;
-  values: Parameter[];
-  blank: string[];
-}
+type Target = PurgeTarget<Parameter>;
 
 const QUARANTINE = '_headwater.quarantine';
-/** Lines of the quarantine that are looked at at once. */
-const LINES_MAX = 1_000;
 
-/** Removes what belongs to one subject, or only counts it: both by the same conditions, so that a preview is what happens. */
 export async function purgeSubject(
   session: Session,
   request: PurgeRequest,
   dryRun: boolean,
 ): Promise<PurgedRows[]> {
-  const found = new Map<string, number>();
-  for (const { name, table, where, values, blank } of await targetsOf(session, request)) {
-    const set = blank.map((column) => `${column} = NULL`).join(', ');
-    const rows = dryRun
-      ? Number(
-          (await session.rows(`SELECT count(*) AS rows FROM ${table} WHERE ${where}`, values))[0]?.['rows'],
-        )
-      : await session.run(
-          blank.length > 0
-            ? `UPDATE ${table} SET ${set} WHERE ${where}`
-            : `DELETE FROM ${table} WHERE ${where}`,
-          values,
-        );
-    if (rows === 0) continue;
-    found.set(name, (found.get(name) ?? 0) + rows);
+  return purgeTargets(session, await targetsOf(session, request), {
+    dryRun,
     // Durable: who removes and who writes anew may be two processes.
-    if (!dryRun)
-      await session.run('INSERT INTO _headwater.to_rewrite VALUES ($1) ON CONFLICT DO NOTHING', [table]);
-  }
-  return [...found].map(([table, rows]) => ({ table, rows }));
+    gone: (table) =>
+      session.run('INSERT INTO _headwater.to_rewrite VALUES ($1) ON CONFLICT DO NOTHING', [table]),
+  });
 }
 
 async function targetsOf(session: Session, request: PurgeRequest): Promise<Target[]> {
@@ -90,33 +66,23 @@ async function targetsOf(session: Session, request: PurgeRequest): Promise<Targe
   return targets;
 }
 
-/**
- * Lines without a record that hold one of the texts as a whole word, whatever its case. Compared here: how the server lowers
- * letters and what it takes for one depends on the locale of the database.
- */
-async function namelessLines(
+/** Lines without a record. */
+const namelessLines = (
   session: Session,
   connection: string,
   object: string,
   texts: readonly string[],
-): Promise<string[]> {
-  const said = wordsPattern(texts);
-  if (said === undefined) return [];
-  const found: string[] = [];
-  for (let after = '0'; ;) {
-    const lines = await session.rows(
-      `SELECT id, coalesce(raw, '') || ' ' || coalesce(value, '') AS text FROM ${QUARANTINE}
-       WHERE record IS NULL AND connection = $1 AND object = $2 AND id > $3::bigint ORDER BY id LIMIT ${LINES_MAX}`,
-      [connection, object, after],
-    );
-    for (const { id, text } of lines) {
-      if (typeof text === 'string' && said.test(text.toLowerCase())) found.push(String(id));
-    }
-    const last = lines.at(-1)?.['id'];
-    if (typeof last !== 'string' || lines.length < LINES_MAX) return found;
-    after = last;
-  }
-}
+): Promise<string[]> =>
+  linesThatSay(
+    texts,
+    (after) =>
+      session.rows(
+        `SELECT id, coalesce(raw, '') || ' ' || coalesce(value, '') AS line FROM ${QUARANTINE}
+         WHERE record IS NULL AND connection = $1 AND object = $2 AND id > $3::bigint ORDER BY id LIMIT ${LINES_MAX}`,
+        [connection, object, after],
+      ),
+    '0',
+  );
 
 export async function keysOlderThan(
   session: Session,

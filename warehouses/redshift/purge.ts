@@ -1,4 +1,5 @@
-import { wordsPattern } from '../query-rules.ts';
+import { LINES_MAX, linesThatSay, purgeTargets } from '../purge-rows.ts';
+import type { PurgeTarget } from '../purge-rows.ts';
 import { quote } from '../sql.ts';
 import type { PurgedRows, PurgeRequest, Warehouse } from '../warehouse.ts';
 import type { Parameter } from '../pg-session.ts';
@@ -8,44 +9,22 @@ import { columnName, moment, schemaName, tableName } from './names.ts';
 import { SCHEMA } from './own-tables.ts';
 import { columnsOf, tableColumns } from './schema.ts';
 
-/** What is to go from one table: rows as a whole, or the values of some columns. */
-interface Target {
-  /** As the contract names it, and as a statement does. */
-  name: string;
-  table: string;
-  where: string;
-  values: Parameter[];
-  blank: string[];
-}
+type Target = PurgeTarget<Parameter>;
 
 const QUARANTINE = '_headwater.quarantine';
-/** Lines of the quarantine that are looked at at once. */
-const LINES_MAX = 1_000;
 
 const asText = (column: string): string => `CAST(${column} AS varchar(65535))`;
 
-/** Removes what belongs to one subject, or only counts it: both by the same conditions, so that a preview is what happens. */
 export async function purgeSubject(
   session: Session,
   request: PurgeRequest,
   dryRun: boolean,
 ): Promise<PurgedRows[]> {
-  const found = new Map<string, number>();
-  for (const { name, table, where, values, blank } of await targetsOf(session, request)) {
-    const set = blank.map((column) => `${column} = NULL`).join(', ');
-    const change =
-      blank.length > 0 ? `UPDATE ${table} SET ${set} WHERE ${where}` : `DELETE FROM ${table} WHERE ${where}`;
-    const rows = dryRun
-      ? Number(
-          (await session.rows(`SELECT count(*) AS rows FROM ${table} WHERE ${where}`, values))[0]?.['rows'],
-        )
-      : await session.run(change, values);
-    if (rows === 0) continue;
-    found.set(name, (found.get(name) ?? 0) + rows);
+  return purgeTargets(session, await targetsOf(session, request), {
+    dryRun,
     // Durable: who removes and who writes anew may be two processes.
-    if (!dryRun) await session.run('INSERT INTO _headwater.to_rewrite VALUES ($1)', [table]);
-  }
-  return [...found].map(([table, rows]) => ({ table, rows }));
+    gone: (table) => session.run('INSERT INTO _headwater.to_rewrite VALUES ($1)', [table]),
+  });
 }
 
 async function targetsOf(session: Session, request: PurgeRequest): Promise<Target[]> {
@@ -91,31 +70,24 @@ async function targetsOf(session: Session, request: PurgeRequest): Promise<Targe
   return targets;
 }
 
-/** Lines without a record that hold one of the texts as a whole word, whatever its case; compared here as for every warehouse. */
-async function namelessLines(
+/** Lines without a record. Two texts of 65,535 bytes are joined here: the server has no place for so long a one. */
+const namelessLines = (
   session: Session,
   connection: string,
   object: string,
   texts: readonly string[],
-): Promise<string[]> {
-  const said = wordsPattern(texts);
-  if (said === undefined) return [];
-  const found: string[] = [];
-  for (let after = ''; ;) {
+): Promise<string[]> =>
+  linesThatSay(texts, async (after) => {
     const lines = await session.rows(
       `SELECT id, "raw" AS line, value FROM ${QUARANTINE}
        WHERE record IS NULL AND connection = $1 AND object = $2 AND id > $3 ORDER BY id LIMIT ${LINES_MAX}`,
       [connection, object, after],
     );
-    for (const { id, line: raw, value } of lines) {
-      const line = [raw, value].filter((part) => typeof part === 'string').join(' ');
-      if (said.test(line.toLowerCase())) found.push(String(id));
-    }
-    const last = lines.at(-1)?.['id'];
-    if (typeof last !== 'string' || lines.length < LINES_MAX) return found;
-    after = last;
-  }
-}
+    return lines.map(({ id, line, value }) => ({
+      id,
+      line: [line, value].filter((part) => typeof part === 'string').join(' '),
+    }));
+  });
 
 export async function keysOlderThan(
   session: Session,
