@@ -17,12 +17,14 @@ const IDLE_MEMORY_SHARE = 0.25;
 export class ShaperInstance {
   readonly #instance: DuckDBInstance;
   readonly #memoryMbMax: number;
+  readonly #threads: number;
   #active = 0;
   #givingBack: Promise<void> = Promise.resolve();
 
-  private constructor(instance: DuckDBInstance, memoryMbMax: number) {
+  private constructor(instance: DuckDBInstance, { memoryMbMax, threads }: ShaperOptions) {
     this.#instance = instance;
     this.#memoryMbMax = memoryMbMax;
+    this.#threads = threads;
   }
 
   static async open(options: ShaperOptions): Promise<ShaperInstance> {
@@ -38,7 +40,7 @@ export class ShaperInstance {
       autoinstall_known_extensions: 'false',
       autoload_known_extensions: 'false',
     });
-    return new ShaperInstance(instance, options.memoryMbMax);
+    return new ShaperInstance(instance, options);
   }
 
   async connect(): Promise<DuckDBConnection> {
@@ -74,6 +76,25 @@ export class ShaperInstance {
     } finally {
       signal?.removeEventListener('abort', interrupt);
       this.disconnect(connection);
+    }
+  }
+
+  /** Each thread holds values of its own: with one, a record may be larger. Other work on this instance goes on, slower. */
+  async withOneThread<T>(task: () => Promise<T>): Promise<T> {
+    await this.#set(`threads=1`);
+    try {
+      return await task();
+    } finally {
+      await this.#set(`threads=${this.#threads}`);
+    }
+  }
+
+  async #set(setting: string): Promise<void> {
+    const connection = await this.#instance.connect();
+    try {
+      await connection.run(`SET ${setting}`);
+    } finally {
+      connection.closeSync();
     }
   }
 

@@ -1,8 +1,7 @@
 import { listValue, type DuckDBConnection } from '@duckdb/node-api';
 import { literal, quote } from '../warehouses/sql.ts';
+import { PARQUET } from './sql.ts';
 import type { LeaveOutRequest, LeftOut } from './shaper.ts';
-
-const PARQUET = 'FORMAT parquet,COMPRESSION snappy,ROW_GROUP_SIZE 61440';
 
 /** The file without the rows that have one of these texts in the column; no file is written where no row stays. */
 export async function leaveOut(

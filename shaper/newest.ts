@@ -1,8 +1,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { literal, quote } from '../warehouses/sql.ts';
+import { PARQUET } from './sql.ts';
 import type { NewestRequest } from './shaper.ts';
-
-const PARQUET = 'FORMAT parquet,COMPRESSION snappy,ROW_GROUP_SIZE 61440';
 
 /** Shaped files of equal columns as one that has each key once: the version that would win in the warehouse. */
 export async function newest(

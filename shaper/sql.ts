@@ -2,6 +2,11 @@ import { literal, quote } from '../warehouses/sql.ts';
 import type { Field, FieldType, ObjectSchema } from '../schemas/object-schema.ts';
 import type { Instant } from '../schemas/instant.ts';
 
+/**
+ * A row group is held until it is written, per thread: the bytes keep rows of megabytes from filling the memory, and cost no speed.
+ */
+export const PARQUET = "FORMAT parquet,COMPRESSION snappy,ROW_GROUP_SIZE 61440,ROW_GROUP_SIZE_BYTES '16MB'";
+
 /** Text of a field as it came in; the relation that the shaping query reads has these columns, numbered in schema order. */
 const raw = (index: number): string => `r${index}`;
 const cast = (index: number): string => `c${index}`;
