@@ -8,6 +8,7 @@ import { connectionSettings, type OpenSources } from './connections.ts';
 import { forSink } from './copies.ts';
 import type { Dependencies } from './dependencies.ts';
 import { objectsOf } from './plan.ts';
+import { lacksGolden } from './publish-history.ts';
 import { stillStaged } from './still-staged.ts';
 import { compareSink } from './sink.ts';
 
@@ -38,6 +39,9 @@ export async function planMigration(
   const quota = await dependencies.ledger.quota(connection);
   return {
     ...{ connection, sink, objects: planned },
+    ...(dependencies.profiles === undefined
+      ? {}
+      : { golden: (await lacksGolden(dependencies, sink)) ? 'behind' : 'level' }),
     calls: planned.reduce(
       (calls, { way, readRows }) => calls + (way === 'read' ? estimateCalls(readRows) : 0),
       0,

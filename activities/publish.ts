@@ -185,3 +185,8 @@ function* lines(rows: OwnRow[]): Iterable<string> {
       .join('');
   }
 }
+
+/** Rows of one table. */
+export async function mergeRows(dependencies: Dependencies, table: OwnTable, rows: OwnRow[]): Promise<void> {
+  await merge(dependencies, [[table, rows]]);
+}

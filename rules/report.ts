@@ -182,7 +182,13 @@ export function wayWords({ way }: Pick<MigrationObject, 'way'>): string {
   return WAYS[way];
 }
 
-export function migrationReport({ connection, sink, objects, calls, quota }: MigrationPlan): string {
+/** What is not there yet: objects, and `profiles`. */
+export function lackingOf({ objects, golden }: MigrationPlan): string[] {
+  const lacking = objects.filter(({ way }) => way === 'stage' || way === 'read').map(({ object }) => object);
+  return golden === 'behind' ? [...lacking, 'profiles'] : lacking;
+}
+
+export function migrationReport({ connection, sink, objects, golden, calls, quota }: MigrationPlan): string {
   return [
     `**${connection} to ${sink}** · ${formatCalls(calls, quota)}`,
     '',
@@ -197,6 +203,7 @@ export function migrationReport({ connection, sink, objects, calls, quota }: Mig
         one.way !== 'read' ? '–' : one.readRows === null ? 'unknown' : formatCount(one.readRows),
       ]),
     ),
+    ...(golden === 'behind' ? [row(['profiles', 'golden tables and history', '–', '–', '–'])] : []),
   ].join('\n');
 }
 

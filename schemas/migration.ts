@@ -33,6 +33,8 @@ export interface MigrationPlan {
   connection: string;
   sink: string;
   objects: MigrationObject[];
+  /** Whether golden tables, their history and the event log are there too; absent where there are no profiles. */
+  golden?: 'level' | 'behind' | undefined;
   /** Calls of the source that reading again takes, estimated. */
   calls: number;
   quota: { used: number; limit: number } | null;

@@ -8,7 +8,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { outcomeOf } from '../rules/outcome.ts';
-import { migrationReport, runReport } from '../rules/report.ts';
+import { lackingOf, migrationReport, runReport } from '../rules/report.ts';
 import { unmoved } from '../rules/summary.ts';
 import type { MigrateInput, MigrationPlan, MigrationResult } from '../schemas/migration.ts';
 import type { RunSummary } from '../schemas/run.ts';
@@ -17,7 +17,7 @@ import { backfill } from './backfill.ts';
 import { deliverNow } from './copies.ts';
 import { plainFailure, refuseMisshapen, summariesIn, troubleOf } from './failures.ts';
 import { progressQuery } from './messages.ts';
-import { activityCalls } from './proxies.ts';
+import { activityCalls, type Calls } from './proxies.ts';
 
 const BEGINNING = 'beginning';
 
@@ -44,6 +44,7 @@ export async function migrate(input: MigrateInput): Promise<MigrationResult> {
   const reread = plan.objects.filter(({ way }) => way === 'read').map(({ object }) => object);
   if (reread.length > 0) await readAgain(run, input, reread);
   await deliver(run, input);
+  if (plan.golden !== undefined) await publish(calls, run, sink);
   const after = await look('what is left that');
   if (objects === undefined || objects.length > 0) setCurrentDetails(runReport(run, 'moved'));
   return end(run, plan, after, false);
@@ -101,10 +102,21 @@ async function deliver(run: RunSummary, input: MigrateInput): Promise<void> {
   if (trouble !== null) run.behind = [trouble];
 }
 
+/** Golden tables as they are, the event log, and the versions of before this warehouse was there. */
+async function publish(calls: Calls, run: RunSummary, sink: string): Promise<void> {
+  const { connection } = run;
+  setCurrentDetails(runReport(run, `publishing profiles to ${sink}`));
+  try {
+    await calls.publish(`publish profiles and their history to ${sink}`, { connection, historyTo: sink });
+  } catch (error) {
+    const { code, message, state } = troubleOf(error);
+    if (state === 'cancelled') throw error;
+    run.behind ??= [{ sink, code, message }];
+  }
+}
+
 function end(run: RunSummary, plan: MigrationPlan, after: MigrationPlan, dryRun: boolean): MigrationResult {
-  const left = after.objects
-    .filter(({ way }) => way === 'stage' || way === 'read')
-    .map(({ object }) => object);
+  const left = lackingOf(after);
   if (!dryRun) {
     if (left.length === 0) delete run.behind;
     else
@@ -112,7 +124,7 @@ function end(run: RunSummary, plan: MigrationPlan, after: MigrationPlan, dryRun:
         {
           sink: plan.sink,
           code: 'WINDOW_IN_PROGRESS',
-          message: `${plan.sink} still lacks windows of ${left.join(', ')}`,
+          message: `${plan.sink} still lacks ${left.join(', ')}`,
         },
       ];
     run.outcome = outcomeOf(run);

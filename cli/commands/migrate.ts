@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { sinkOf } from '../../config/connection-config.ts';
 import { sinkName, warehouseNamed } from '../../config/warehouses.ts';
 import { HeadwaterError } from '../../rules/errors.ts';
-import { countOf, formatCalls, formatCount, wayWords } from '../../rules/report.ts';
+import { countOf, formatCalls, formatCount, lackingOf, wayWords } from '../../rules/report.ts';
 import type { MigrateInput, MigrationPlan } from '../../schemas/migration.ts';
 import { runSummarySchema } from '../../schemas/run.ts';
 import { agreed } from '../approve.ts';
@@ -25,6 +25,7 @@ const planSchema = z.object({
       readRows: z.number().nullable(),
     }),
   ),
+  golden: z.enum(['level', 'behind']).optional(),
   calls: z.number(),
   quota: z.object({ used: z.number(), limit: z.number() }).nullable(),
 });
@@ -132,10 +133,6 @@ function begin({ client, taskQueue }: TemporalClient, input: MigrateInput, more:
   });
 }
 
-function lackingOf({ objects }: MigrationPlan): string[] {
-  return objects.filter(({ way }) => way === 'stage' || way === 'read').map(({ object }) => object);
-}
-
 function print({ output }: Call, plan: MigrationPlan, isMain: boolean): void {
   output.table(
     [
@@ -154,10 +151,15 @@ function print({ output }: Call, plan: MigrationPlan, isMain: boolean): void {
     ]),
   );
   const lacking = lackingOf(plan).length;
+  const objects = lackingOf({ ...plan, golden: 'level' }).length;
+  const what = [
+    ...(objects > 0 ? [countOf(objects, 'object')] : []),
+    ...(plan.golden === 'behind' ? ['the golden tables of profiles and their history'] : []),
+  ];
   output.line(
     lacking === 0
       ? `${plan.sink} has everything that is proven.`
-      : `${plan.sink} lacks ${countOf(lacking, 'object')}: ${formatCalls(plan.calls, plan.quota)}.`,
+      : `${plan.sink} lacks ${what.join(' and ')}: ${formatCalls(plan.calls, plan.quota)}.`,
   );
   if (!isMain && lacking === 0)
     output.line('To make it the main one, name it first in `warehouses` and restart the worker.');

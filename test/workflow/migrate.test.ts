@@ -3,7 +3,9 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { ApplicationFailure } from '@temporalio/common';
 import type { Activities } from '../../activities/index.ts';
 import type { MigrateInput, MigrationObject, MigrationPlan } from '../../schemas/migration.ts';
+import type { deliverCopy } from '../../workflows/deliver-copy.ts';
 import type { migrate } from '../../workflows/migrate.ts';
+import { until } from '../support/fast-lane.ts';
 import { saveHistory } from './histories.ts';
 import { fakes, landed, openBench, planned, window, type Bench } from './support.ts';
 
@@ -103,4 +105,60 @@ test('a reading that fails is told, the rest lands, and what is left is named', 
     ['Contact', 'failed'],
     ['Lead', 'landed'],
   ]);
+});
+
+test('golden tables and their history go with it, and a warehouse without them is not done', async () => {
+  const published: string[] = [];
+  const { activities } = world({
+    publish: ({ historyTo = '' }) => Promise.resolve(published.push(historyTo)),
+  });
+  const { planMigration } = activities;
+  activities.planMigration = async (input) => ({
+    ...(await planMigration(input)),
+    golden: published.length > 0 ? 'level' : 'behind',
+  });
+  const { result, history } = await run(activities, 'golden');
+  expect(published).toEqual(['lake']);
+  expect(result).toMatchObject({ left: [], run: { outcome: 'ok' } });
+  await saveHistory(bench.address, 'migrate-profiles', history);
+
+  activities.publish = () => Promise.resolve(0);
+  published.length = 0;
+  const { result: unpublished } = await run(activities, 'no-golden');
+  expect(unpublished).toMatchObject({
+    left: ['profiles'],
+    run: { outcome: 'behind', behind: [{ sink: 'lake', message: 'lake still lacks profiles' }] },
+  });
+});
+
+test('a delivery that waits for that warehouse since an outage does not keep a migration from landing now', async () => {
+  const { activities, lake } = world();
+  const { moveSlice } = activities;
+  let isAway = true;
+  activities.moveSlice = (input) =>
+    isAway && input.sink === 'lake'
+      ? Promise.resolve({
+          ...landed('Lead', { state: 'staged' }),
+          code: 'WAREHOUSE_UNAVAILABLE',
+          message: 'away',
+        })
+      : moveSlice(input);
+  const result = await bench.run(activities, async (taskQueue) => {
+    const waiting = await bench.client.workflow.start<typeof deliverCopy>('deliverCopy', {
+      ...{ workflowId: 'deliver/crm/lake', taskQueue },
+      args: [{ connection: 'crm', sink: 'lake', pauseMs: 3_600_000 }],
+    });
+    await until(
+      () => waiting.fetchHistory(),
+      ({ events }) => events?.some(({ timerStartedEventAttributes: timer }) => timer != null) === true,
+    );
+    isAway = false;
+    const handle = await bench.client.workflow.start<typeof migrate>('migrate', {
+      ...{ workflowId: 'migrate/crm/waiting', taskQueue },
+      args: [{ connection: 'crm', sink: 'lake' }],
+    });
+    return handle.result();
+  });
+  expect(result).toMatchObject({ left: [], run: { outcome: 'ok' } });
+  expect([...lake].toSorted()).toEqual(['Contact', 'Lead']);
 });
