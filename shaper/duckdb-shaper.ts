@@ -1,13 +1,12 @@
 import { listValue } from '@duckdb/node-api';
 import { HeadwaterError } from '../rules/errors.ts';
-import { firstLine, literal, quote } from '../warehouses/sql.ts';
+import { firstLine, isOutOfMemory, literal, quote } from '../warehouses/sql.ts';
 import { newest } from './newest.ts';
 import { ShaperInstance, type ShaperOptions } from './instance.ts';
 import { leaveOut, readSetAside } from './leave-out.ts';
 import { readShapedRows } from './shaped-rows.ts';
 import type { ShapeRequest, ShapeResult, Shaper } from './shaper.ts';
 import { removeTemporary, shapePage, shapeSlice } from './slice.ts';
-import { isOutOfMemory } from './statement.ts';
 
 export type { ShaperOptions } from './instance.ts';
 

@@ -3,11 +3,11 @@ import type { ShapeCounts } from '../schemas/batch.ts';
 import type { PageRequest, RawPageFile, ShapeRequest, ShapeResult } from './shaper.ts';
 import { HeadwaterError } from '../rules/errors.ts';
 import type { Misfit } from '../rules/widening.ts';
-import { checkIdentifiers, literal, quote } from '../warehouses/sql.ts';
+import { checkIdentifiers, isOutOfMemory, literal, quote } from '../warehouses/sql.ts';
 import { groupCsvPages } from './csv-pages.ts';
 import { findMisfits } from './misfits.ts';
 import { jsonRelation } from './json-rows.ts';
-import { copy, isContent, isDoubt, isOutOfMemory, numbers, type Running } from './statement.ts';
+import { copy, isContent, isDoubt, numbers, type Running } from './statement.ts';
 import {
   countSql,
   csvSql,

@@ -28,5 +28,3 @@ export const isDoubt = (error: unknown): boolean =>
 /** Errors that the pages' bytes cause, as against a full disk or too little memory. */
 export const isContent = (error: unknown): boolean =>
   /^(Invalid Input|Conversion) Error/.test(firstLine(error));
-
-export const isOutOfMemory = (error: unknown): boolean => /^Out of Memory Error/.test(firstLine(error));

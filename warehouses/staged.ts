@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { HeadwaterError } from '../rules/errors.ts';
-import { firstLine, literal } from './sql.ts';
+import { firstLine, isOutOfMemory, literal } from './sql.ts';
 import type { WarehouseContext } from './warehouse.ts';
 
 /** Rows of a file that become text at a time: a row group of a staged file, so that each is read once. */
@@ -54,15 +54,32 @@ export async function openStaged(context: WarehouseContext, kind: string): Promi
     autoload_known_extensions: 'false',
   });
   const temporary: StagedFiles['temporary'] = (ending = 'csv') => join(folder, `${randomUUID()}.${ending}`);
-  const connected = async <T>(work: (connection: DuckDBConnection) => Promise<T>): Promise<T> => {
+  const once = async <T>(work: (connection: DuckDBConnection) => Promise<T>): Promise<T> => {
     const connection = await instance.connect();
     try {
       await connection.run("SET TimeZone = 'UTC'");
       return await work(connection);
-    } catch (error) {
-      throw stagedError(error);
     } finally {
       connection.closeSync();
+    }
+  };
+  // Each thread holds a row group: where texts of megabytes are in it, one thread fits where several do not.
+  const withOneThread = async <T>(work: (connection: DuckDBConnection) => Promise<T>): Promise<T> => {
+    await once((connection) => connection.run('SET threads = 1'));
+    try {
+      return await once(work);
+    } finally {
+      await once((connection) => connection.run(`SET threads = ${context.threads}`));
+    }
+  };
+  const connected = async <T>(work: (connection: DuckDBConnection) => Promise<T>): Promise<T> => {
+    try {
+      return await once(work).catch((error: unknown) => {
+        if (!isOutOfMemory(error) || context.threads === 1) throw error;
+        return withOneThread(work);
+      });
+    } catch (error) {
+      throw stagedError(error);
     }
   };
   const run: StagedFiles['run'] = (sql) =>

@@ -92,9 +92,9 @@ export interface BatchOptions {
   id?: string;
 }
 
-export async function openBench(): Promise<Bench> {
+export async function openBench(memoryMbMax = 400): Promise<Bench> {
   const folder = await mkdtemp(join(tmpdir(), 'headwater-warehouse-'));
-  const shaper = await createShaper({ tempDirectory: join(folder, 'spill'), memoryMbMax: 400, threads: 2 });
+  const shaper = await createShaper({ tempDirectory: join(folder, 'spill'), memoryMbMax, threads: 2 });
   let made = 0;
   const shape: Bench['shape'] = async (schema, rows, overrides = {}) => {
     const at = join(folder, String(made++));

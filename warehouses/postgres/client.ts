@@ -178,12 +178,14 @@ async function copyRows(
     await Promise.race([finished.promise, lost.promise]);
     return stream.rowCount;
   } catch (error) {
+    // What stopped it, not the server's answer to that.
+    const cause = failure ?? error;
     const closed = new Promise((resolve) => stream.once('close', resolve));
     if (failure === undefined && !stream.destroyed && !stream.writableFinished) {
       stream.destroy(new Error('stopped'));
       await Promise.race([closed, finished.promise, lost.promise]).catch(() => undefined);
     }
-    throw failure ?? error;
+    throw cause;
   } finally {
     client.off('end', drop);
   }
