@@ -53,8 +53,9 @@ export function messageOf(error: unknown): string {
 
 export const firstLine = (error: unknown): string => messageOf(error).split('\n', 1)[0]?.slice(0, 300) ?? '';
 
-/** Of the embedded DuckDB. */
-export const isOutOfMemory = (error: unknown): boolean => /^Out of Memory Error/.test(firstLine(error));
+/** Of the embedded DuckDB, whose commit has words of its own for it. */
+export const isOutOfMemory = (error: unknown): boolean =>
+  /^Out of Memory Error|Failed to commit: failed to (?:pin|allocate)/.test(firstLine(error));
 
 /** Of options as a configuration writes them. */
 export const prefixOf = ({ schemaPrefix }: Readonly<Record<string, unknown>>): string =>

@@ -6,7 +6,7 @@ import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
 import type { WarehouseContext } from '../warehouse.ts';
 import type { DuckdbConfig } from './config.ts';
 import { HeadwaterError } from '../../rules/errors.ts';
-import { firstLine, messageOf } from '../sql.ts';
+import { firstLine, isOutOfMemory, messageOf } from '../sql.ts';
 import { copyLive } from './purge.ts';
 
 export const LOCK_RETRY_MS = 500;
@@ -17,7 +17,10 @@ const IDLE_MEMORY_SHARE = 0.25;
 
 /** The open file: one connection for writes behind a mutex, and short-lived ones for reads. */
 export interface Client {
-  /** Runs alone among all writes of this process, in one transaction; rolled back when `work` throws or the signal aborts. */
+  /**
+   * Runs alone among all writes of this process, in one transaction; rolled back when `work` throws or the signal aborts. `work` runs
+   * twice where the memory did not suffice, so it leaves nothing but what it wrote.
+   */
   write<T>(
     what: string,
     work: (connection: DuckDBConnection) => Promise<T>,
@@ -56,7 +59,20 @@ export async function openClient(config: DuckdbConfig, context: WarehouseContext
     return [];
   };
   return {
-    write: (what, work, signal) => mutex(() => writeWith(writer, what, work, signal)),
+    write: (what, work, signal) =>
+      mutex(() =>
+        writeWith(writer, what, work, signal).catch(async (error: unknown) => {
+          if (!(error instanceof HeadwaterError) || !isOutOfMemory(error.cause)) throw error;
+          // Each thread holds rows of its own: where texts of megabytes are in them, one thread fits where several do not.
+          await evict(writer, memoryMb);
+          await writer.run('SET threads=1');
+          try {
+            return await writeWith(writer, what, work, signal);
+          } finally {
+            await writer.run(`SET threads=${config.threads ?? context.threads}`);
+          }
+        }),
+      ),
     read: async (what, work) => {
       // Nothing may begin between the look and the count.
       for (let seen: unknown; seen !== givingBack;) {
@@ -234,6 +250,9 @@ const PLAIN_KINDS: ReadonlySet<string> = new Set([
   ],
 ]);
 
+const MORE_MEMORY =
+  'The warehouse has too little memory for these rows: raise worker.memoryMb; see docs/warehouses/duckdb.md.';
+
 /** DuckDB's first line says what and where; later lines repeat the statement or data (I5). */
 export function wrapped(what: string, error: unknown): HeadwaterError {
   if (error instanceof HeadwaterError) return error;
@@ -248,6 +267,7 @@ export function wrapped(what: string, error: unknown): HeadwaterError {
   const safe = PLAIN_KINDS.has(kind) ? message : kind;
   return new HeadwaterError(transient ? 'WAREHOUSE_UNAVAILABLE' : 'WAREHOUSE_REJECTED', `${what}: ${safe}`, {
     cause: error,
+    ...(isOutOfMemory(error) ? { remedy: MORE_MEMORY } : {}),
   });
 }
 
