@@ -214,6 +214,8 @@ async def query(request):
         return describe_stage(token, sql)
     if sql in ("BEGIN", "COMMIT", "ROLLBACK"):
         return await bound(token, sql)
+    # As a session that names none; a MERGE here asks for it.
+    server.to_conn(token)._schema = server.to_conn(token).schema or "PUBLIC"
     written = WRITE.match(sql)
     if written and not await transactions.lock(token, server.to_conn(token).database, written[1]):
         return failed(f"{written[1]} is locked by another transaction", "000625", "57014")

@@ -31,6 +31,8 @@ export interface SnowflakeWire {
   readonly cancels: number;
   /** Decides about each statement; absent: done without rows. */
   reply: (sql: string) => Reply;
+  /** Waited for before a statement goes on to the emulator and before its answer goes back; what it throws ends the connection. */
+  gate: (sql: string, side: 'request' | 'answer') => Promise<void>;
   /** Refuses logins with this. */
   refuse: { code: string; message: string } | undefined;
   stop(): Promise<void>;
@@ -96,6 +98,7 @@ export async function startWire(upstream?: string): Promise<SnowflakeWire> {
   const wire: SnowflakeWire = {
     ...{ url: '', statements, logins, refuse: undefined, cancels: 0 },
     reply: () => (upstream === undefined ? DONE : 'forward'),
+    gate: () => Promise.resolve(),
     stop: async () => {
       // The driver would ask again for hours.
       stopAll();
@@ -109,8 +112,14 @@ export async function startWire(upstream?: string): Promise<SnowflakeWire> {
   const send = (response: ServerResponse, body: unknown, status = 200): void => {
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
   };
-  const pass = async (request: IncomingMessage, response: ServerResponse, body: Buffer): Promise<void> => {
+  const pass = async (
+    request: IncomingMessage,
+    response: ServerResponse,
+    body: Buffer,
+    then?: () => Promise<void>,
+  ): Promise<void> => {
     const { status, text } = await forward(request, body);
+    await then?.();
     response.writeHead(status, { 'content-type': 'application/json' }).end(text);
   };
   const refuse = (
@@ -128,7 +137,10 @@ export async function startWire(upstream?: string): Promise<SnowflakeWire> {
     const { sqlText, parameters } = querySchema.parse(readable(request, body));
     statements.push({ sql: sqlText, tag: parameters?.QUERY_TAG ?? '' });
     const reply = wire.reply(sqlText);
-    if (reply === 'forward') return pass(request, response, body);
+    if (reply === 'forward') {
+      await wire.gate(sqlText, 'request');
+      return pass(request, response, body, () => wire.gate(sqlText, 'answer'));
+    }
     if (reply === 'silent') return void silent.add(response);
     if (reply === 'unheard') await forward(request, body);
     if (reply === 'lost' || reply === 'unheard') return void request.socket.destroy();
