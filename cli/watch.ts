@@ -8,6 +8,9 @@ import type { Output } from './output.ts';
 const POLL_MS = 700;
 /** So long without an answer to a query, and the operator is told that no worker answers. */
 const SILENT_MS_MAX = 8_000;
+const WAIT_LOOK_MS = 3_000;
+/** A step that fails once or twice is no news. */
+const WAIT_TRIES_MIN = 3;
 
 export type Ended =
   | { kind: 'result'; result: unknown }
@@ -43,6 +46,7 @@ async function poll(
 ): Promise<void> {
   let answeredAt = Date.now();
   let told = false;
+  const waits = waitTeller(handle, output);
   while (!signal.aborted) {
     try {
       const progress = await Promise.race([
@@ -52,6 +56,7 @@ async function poll(
       if (progress !== undefined && !signal.aborted) {
         answeredAt = Date.now();
         onProgress(progress);
+        await waits();
       }
     } catch {
       // Not started yet, or no worker: told below once it lasts.
@@ -62,6 +67,24 @@ async function poll(
     }
     await sleep(POLL_MS, undefined, { signal }).catch(() => {});
   }
+}
+
+/** A step that fails and is tried again would look like work that takes its time: each reason is told once. */
+function waitTeller(handle: WorkflowHandle, output: Output): () => Promise<void> {
+  const told = new Set<string>();
+  let lookedAt = 0;
+  return async () => {
+    if (Date.now() - lookedAt < WAIT_LOOK_MS) return;
+    lookedAt = Date.now();
+    const { raw } = await handle.describe();
+    for (const { attempt, lastFailure } of raw.pendingActivities ?? []) {
+      const code = lastFailure?.applicationFailureInfo?.type ?? '';
+      const text = `${code} ${lastFailure?.message ?? ''}`;
+      if ((attempt ?? 0) < WAIT_TRIES_MIN || !isErrorCode(code) || told.has(text)) continue;
+      told.add(text);
+      output.note(`… ${text} (tried again by itself)`);
+    }
+  };
 }
 
 async function endOf(handle: WorkflowHandle): Promise<Ended> {
