@@ -48,7 +48,10 @@ export function wrapped(what: string, error: unknown): HeadwaterError {
   const code = codeOf(error);
   if (REFUSED.has(code)) {
     return new HeadwaterError('WAREHOUSE_REJECTED', message, {
-      remedy: '`npx headwater check` prints the grants that are missing; see docs/warehouses/postgres.md.',
+      remedy:
+        code === '42501'
+          ? '`npx headwater check` prints the grants that are missing; see docs/warehouses/postgres.md.'
+          : "Mend user, password or database in the warehouse's `url`, then restart the worker.",
       cause: error,
     });
   }
