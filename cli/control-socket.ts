@@ -13,7 +13,11 @@ const refusalSchema = z.object({ code: z.string(), message: z.string(), remedy: 
  * Asks the worker that owns the warehouse, over its Unix socket in the home. Undefined when no worker listens there;
  * the worker's own refusals become HeadwaterErrors again.
  */
-export async function askWorker(home: string, path: '/sql' | '/export', body: unknown): Promise<unknown> {
+export async function askWorker(
+  home: string,
+  path: '/sql' | '/export' | '/check',
+  body: unknown,
+): Promise<unknown> {
   const answer = await post(join(home, 'worker.sock'), path, JSON.stringify(body));
   if (answer === undefined) return undefined;
   const parsed: unknown = JSON.parse(answer.text);

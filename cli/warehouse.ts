@@ -4,7 +4,9 @@ import { z } from 'zod';
 import { warehouseConfig } from '../config/connection-config.ts';
 import type { LoadedConfig } from '../config/load-config.ts';
 import type { WarehousePart } from '../config/schema.ts';
+import { sinkName } from '../config/warehouses.ts';
 import { HeadwaterError } from '../rules/errors.ts';
+import type { CheckResult } from '../sources/source.ts';
 import type { QueryAnswer, Warehouse } from '../warehouses/warehouse.ts';
 import { askWorker } from './control-socket.ts';
 
@@ -13,6 +15,9 @@ const answerSchema = z.object({
   rows: z.array(z.array(z.unknown())),
   truncated: z.boolean(),
 });
+const checkedSchema = z.array(
+  z.object({ check: z.string(), ok: z.boolean(), detail: z.string(), remedy: z.string().optional() }),
+);
 const exportedSchema = z.object({ rows: z.number() });
 
 type Place = Pick<LoadedConfig, 'config' | 'home'>;
@@ -29,6 +34,35 @@ export async function exportTo(place: Place, sql: string, path: string): Promise
   const answer = await askWorker(place.home, '/export', { sql, path });
   if (answer !== undefined) return exportedSchema.parse(answer).rows;
   return withWarehouse(place, (warehouse) => warehouse.export(sql, path));
+}
+
+/**
+ * Proves the rights of one of the warehouses, as a worker would use them. Inside the worker's process only that one can look; any other
+ * is asked from here, whether a worker runs or not. One that is not made yet is no fault.
+ */
+export async function checkWarehouse(place: Place, part: WarehousePart): Promise<CheckResult[]> {
+  const { path } = part.options;
+  if (typeof path === 'string' && !existsSync(path))
+    return [{ check: 'connect', ok: true, detail: `${path} is made by the first start` }];
+  const { warehouseDefinition } = await import('../warehouses/registry.ts');
+  if (warehouseDefinition(part.kind)?.embedded === true) {
+    const asked = part === place.config.warehouse ? {} : { warehouse: sinkName(part) };
+    const answer = await askWorker(place.home, '/check', asked);
+    if (answer !== undefined) {
+      const by: CheckResult = {
+        check: 'connect',
+        ok: true,
+        detail: 'the running worker has it open and looked',
+      };
+      return [
+        by,
+        ...checkedSchema
+          .parse(answer)
+          .map(({ remedy, ...result }) => ({ ...result, ...(remedy === undefined ? {} : { remedy }) })),
+      ];
+    }
+  }
+  return withWarehouse(place, (warehouse) => warehouse.check(), part);
 }
 
 /** Opens the warehouse itself, which works only while no worker owns it. A command never creates one. */

@@ -8,20 +8,28 @@ import type { Warehouse } from '../warehouses/warehouse.ts';
 const BODY_BYTES_MAX = 1_000_000;
 const ROWS_MAX = 100_000;
 
+/** Absent: the main one. */
+const checkSchema = z.object({ warehouse: z.string().optional() });
 const requestSchema = z.object({
   sql: z.string(),
   rowsMax: z.number().int().positive().max(ROWS_MAX).default(1_000),
   path: z.string().optional(),
 });
 
+/** What the worker has open. */
+export interface Controlled {
+  warehouse: Warehouse;
+  copies?: readonly { sink: string; open(): Promise<Warehouse> }[] | undefined;
+}
+
 /**
  * While a worker owns the warehouse's file nobody else can open it, so the command line asks the worker: over a Unix socket
  * that only this user may use, never through Temporal, whose history must not hold rows (I5).
  */
-export async function serveControl(path: string, warehouse: Warehouse): Promise<Server> {
+export async function serveControl(path: string, controlled: Controlled): Promise<Server> {
   if (existsSync(path)) unlinkSync(path);
   const server = createServer((request, response) => {
-    answer(request, warehouse).then(
+    answer(request, controlled).then(
       (body) => response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body)),
       (error: unknown) => {
         const known =
@@ -40,8 +48,19 @@ export async function serveControl(path: string, warehouse: Warehouse): Promise<
   return server;
 }
 
-async function answer(request: IncomingMessage, warehouse: Warehouse): Promise<unknown> {
-  const parsed = requestSchema.safeParse(JSON.parse(await text(request)));
+async function answer(request: IncomingMessage, { warehouse, copies }: Controlled): Promise<unknown> {
+  const asked: unknown = JSON.parse(await text(request));
+  if (request.url === '/check') {
+    const { warehouse: name } = checkSchema.parse(asked);
+    if (name === undefined) return await warehouse.check();
+    const copy = copies?.find(({ sink }) => sink === name);
+    if (copy === undefined)
+      throw new HeadwaterError('INPUT_INVALID', `the worker runs without the warehouse ${name}`, {
+        remedy: 'Restart the worker: its configuration is older than this one.',
+      });
+    return await (await copy.open()).check();
+  }
+  const parsed = requestSchema.safeParse(asked);
   if (!parsed.success) throw new HeadwaterError('INPUT_INVALID', 'a statement is needed');
   const body = parsed.data;
   if (request.url === '/sql') {

@@ -49,7 +49,7 @@ async function main(): Promise<void> {
   const { clusterId } = await clientConnection.workflowService.getClusterInfo({});
   const adopt = values.adopt === true || process.env['HEADWATER_ADOPT'] === '1';
   await claimCluster(wiring.dependencies.ledger, `${clusterId}/${namespace}`, adopt);
-  const control = await serveControl(join(home, 'worker.sock'), wiring.dependencies.warehouse);
+  const control = await serveControl(join(home, 'worker.sock'), wiring.dependencies);
   try {
     const worker = await Worker.create({
       connection,

@@ -1,20 +1,17 @@
-import { existsSync } from 'node:fs';
 import { ledgerWords } from '../../config/ledger.ts';
-import type { LoadedConfig } from '../../config/load-config.ts';
 import { stagePlace } from '../../config/stage.ts';
 import { resolveSecrets } from '../../config/secrets.ts';
-import type { Config, ConnectionConfig, WarehousePart } from '../../config/schema.ts';
+import type { Config, ConnectionConfig } from '../../config/schema.ts';
 import { HeadwaterError } from '../../rules/errors.ts';
 import type { CheckResult } from '../../sources/source.ts';
 import { chosenConnections } from '../chosen.ts';
 import { looking, printChecks, type Check } from '../checks.ts';
 import type { Call, Command } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
-import { askWorker } from '../control-socket.ts';
 import { checkTopics } from '../topic-checks.ts';
 import { ledgerIfAny } from '../open.ts';
 import { withSource } from '../source.ts';
-import { withWarehouse } from '../warehouse.ts';
+import { checkWarehouse } from '../warehouse.ts';
 
 export const check: Command = {
   name: 'check',
@@ -41,9 +38,9 @@ export const check: Command = {
           checks.push(...(await looking(connection.name, 'topic', () => checkTopics(connection))));
       }
     }
-    checks.push(...(await looking('warehouse', 'connect', () => checkWarehouse(loaded))));
+    checks.push(...(await looking('warehouse', 'connect', () => checkWarehouse(loaded, config.warehouse))));
     for (const copy of config.copies ?? [])
-      checks.push(...(await looking(copy.name, 'connect', () => checkCopy(loaded, copy))));
+      checks.push(...(await looking(copy.name, 'connect', () => checkWarehouse(loaded, copy))));
     if (config.ledger.kind === 'postgres') {
       checks.push(...(await looking('ledger', 'connect', () => checkLedger(config))));
     }
@@ -52,33 +49,6 @@ export const check: Command = {
     return secretsMissing ? EXIT.usage : code;
   },
 };
-
-/** The worker that owns the warehouse answers for it; a warehouse that is not made yet is no fault. */
-async function checkWarehouse(loaded: LoadedConfig): Promise<CheckResult[]> {
-  const answer = await askWorker(loaded.home, '/sql', { sql: 'SELECT 1', rowsMax: 1 });
-  if (answer !== undefined)
-    return [{ check: 'connect', ok: true, detail: 'the running worker answers from it' }];
-  const { path } = loaded.config.warehouse.options;
-  if (typeof path === 'string' && !existsSync(path)) {
-    return [{ check: 'connect', ok: true, detail: `${path} is made by the first start` }];
-  }
-  return withWarehouse(loaded, (warehouse) => warehouse.check());
-}
-
-/** A file that the worker has open cannot be opened beside it, which shows that it is there. */
-async function checkCopy(loaded: LoadedConfig, copy: WarehousePart): Promise<CheckResult[]> {
-  const { path } = copy.options;
-  if (typeof path === 'string' && !existsSync(path))
-    return [{ check: 'connect', ok: true, detail: `${path} is made by the first run` }];
-  try {
-    return await withWarehouse(loaded, (warehouse) => warehouse.check(), copy);
-  } catch (error) {
-    if (!(error instanceof HeadwaterError) || error.code !== 'WAREHOUSE_LOCKED') throw error;
-    return [
-      { check: 'connect', ok: true, detail: 'another process, such as the running worker, has it open' },
-    ];
-  }
-}
 
 /** A file needs no check; a server may be away, or refuse the user. */
 async function checkLedger(config: Config): Promise<CheckResult[]> {
