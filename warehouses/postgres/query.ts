@@ -1,18 +1,9 @@
 import { createWriteStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
-import {
-  checkLength,
-  exportFormat,
-  inBrackets,
-  QUERY_MS_MAX,
-  refusedQuery,
-  tooLong,
-  uniqueNames,
-} from '../query-rules.ts';
+import { exportFormat, inBrackets, QUERY_MS_MAX, uniqueNames } from '../query-rules.ts';
 import type { QueryAnswer } from '../warehouse.ts';
-import { HeadwaterError } from '../../rules/errors.ts';
-import { codeOf, isGone } from '../pg-errors.ts';
+import { blamed, checkCalls } from '../pg-query.ts';
 import { literal, quote } from '../sql.ts';
 import type { Client, Session } from './client.ts';
 import { wordsOf } from './errors.ts';
@@ -23,15 +14,9 @@ import { wordsOf } from './errors.ts';
  */
 const FUNCTIONS_REFUSED =
   /\b(?:pg_read_\w+|pg_ls_\w+|pg_stat_file|pg_file_\w+|lo_\w+|loread|lowrite|dblink\w*|postgres_fdw\w*|pg_(?:terminate|cancel)_backend|pg_reload_conf|pg_rotate_logfile\w*|pg_switch_wal|pg_(?:create|drop|copy)_\w+|pg_replication_\w+|pg_logical_\w+|pg_log_\w+|pg_promote|pg_wal_replay_\w+|pg_backup_\w+|pg_notify|pg_(?:try_)?advisory\w*|pg_sleep\w*|pg_stat_reset\w*|set_config|setseed|nextval|setval|\w*query_to_xml\w*|\w*(?:table|schema|cursor|database)_to_xml\w*|ts_stat|ts_rewrite)\b/i;
-/** An identifier with escapes could write any of these names another way. */
-const ESCAPED_NAME = /\bu&"/i;
 
 export function checkReadOnly(sql: string): void {
-  checkLength(sql);
-  if (sql.includes('\0')) throw refusedQuery('a NUL character is not allowed');
-  if (ESCAPED_NAME.test(sql)) throw refusedQuery('U&"…" is not allowed');
-  const found = FUNCTIONS_REFUSED.exec(sql)?.[0];
-  if (found !== undefined) throw refusedQuery(`function ${found.toLowerCase()} is not allowed`);
+  checkCalls(sql, FUNCTIONS_REFUSED);
 }
 
 const CURSOR = 'headwater_answer';
@@ -44,7 +29,6 @@ async function open(session: Session, sql: string): Promise<void> {
   await session.table(`DECLARE ${CURSOR} NO SCROLL CURSOR FOR ${sql}`);
 }
 
-/** What the user's statement does wrong is the user's; a server that is away is not. */
 async function asInput<T>(
   client: Client,
   what: string,
@@ -52,15 +36,7 @@ async function asInput<T>(
   work: (session: Session) => Promise<T>,
 ): Promise<T> {
   checkReadOnly(sql);
-  return client.visit(what, QUERY_MS_MAX, async (session) => {
-    try {
-      return await work(session);
-    } catch (error) {
-      if (error instanceof HeadwaterError || isGone(error)) throw error;
-      if (codeOf(error) === '57014') throw tooLong(error);
-      throw codeOf(error) === '' ? error : refusedQuery(wordsOf(error));
-    }
-  });
+  return client.visit(what, QUERY_MS_MAX, (session) => blamed(() => work(session), wordsOf));
 }
 
 export function runQuery(client: Client, sql: string, rowsMax: number): Promise<QueryAnswer> {

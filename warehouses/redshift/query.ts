@@ -1,15 +1,7 @@
 import { appendFile } from 'node:fs/promises';
-import {
-  checkLength,
-  exportFormat,
-  QUERY_MS_MAX,
-  refusedQuery,
-  tooLong,
-  uniqueNames,
-} from '../query-rules.ts';
+import { exportFormat, QUERY_MS_MAX, refusedQuery, uniqueNames } from '../query-rules.ts';
 import type { QueryAnswer } from '../warehouse.ts';
-import { HeadwaterError } from '../../rules/errors.ts';
-import { codeOf, isGone } from '../pg-errors.ts';
+import { blamed, checkCalls } from '../pg-query.ts';
 import { literal, quote } from '../sql.ts';
 import type { Client, Session } from './client.ts';
 import { wordsOf } from './errors.ts';
@@ -18,8 +10,6 @@ import type { Part } from './server.ts';
 /** They act on sessions, settings or sequences. Rights of the user are what really bounds a reader. */
 const FUNCTIONS_REFUSED =
   /\b(?:pg_(?:terminate|cancel)_backend|set_config|nextval|setval|pg_read_\w+|pg_ls_\w+|pg_stat_file|lo_\w+|dblink\w*|query_to_xml\w*|pg_advisory\w*|pg_sleep\w*)\b/i;
-/** An identifier with escapes could write any of these names another way. */
-const ESCAPED_NAME = /\bu&"/i;
 
 /** Comments become a space, a text is emptied; a name in quotes stays. */
 const withoutTexts = (sql: string): string =>
@@ -28,11 +18,7 @@ const withoutTexts = (sql: string): string =>
   );
 
 export function checkReadOnly(sql: string): void {
-  checkLength(sql);
-  if (sql.includes('\0')) throw refusedQuery('a NUL character is not allowed');
-  if (ESCAPED_NAME.test(sql)) throw refusedQuery('U&"…" is not allowed');
-  const found = FUNCTIONS_REFUSED.exec(sql)?.[0];
-  if (found !== undefined) throw refusedQuery(`function ${found.toLowerCase()} is not allowed`);
+  checkCalls(sql, FUNCTIONS_REFUSED);
   const bare = withoutTexts(sql);
   if (!/^[\s(]*(?:select|with|values)\b/i.test(bare)) throw refusedQuery('it is not a select');
   if (bare.replace(/;\s*$/, '').includes(';')) throw refusedQuery('exactly one statement is expected');
@@ -42,7 +28,6 @@ export function checkReadOnly(sql: string): void {
 /** What a cursor or the Data API takes: one statement. */
 const single = (sql: string): string => sql.trim().replace(/;\s*$/, '');
 
-/** What the user's statement does wrong is the user's; a server that is away is not. */
 async function asInput<T>(
   client: Client,
   what: string,
@@ -50,15 +35,7 @@ async function asInput<T>(
   work: (session: Session) => Promise<T>,
 ): Promise<T> {
   checkReadOnly(sql);
-  return client.visit(what, QUERY_MS_MAX, async (session) => {
-    try {
-      return await work(session);
-    } catch (error) {
-      if (error instanceof HeadwaterError || isGone(error)) throw error;
-      if (codeOf(error) === '57014') throw tooLong(error);
-      throw codeOf(error) === '' ? error : refusedQuery(wordsOf(error));
-    }
-  });
+  return client.visit(what, QUERY_MS_MAX, (session) => blamed(() => work(session), wordsOf));
 }
 
 export function runQuery(client: Client, sql: string, rowsMax: number): Promise<QueryAnswer> {
