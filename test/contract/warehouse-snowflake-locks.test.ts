@@ -6,7 +6,7 @@ import type { LoadRequest, Warehouse } from '../../warehouses/warehouse.ts';
 import { fakesnowMissing, openSnowflake, startFakesnow, type TestSnowflake } from '../support/fakesnow.ts';
 import { startWire, type SnowflakeWire } from '../support/snowflake-wire.ts';
 import { openBench, windowOf, type Bench } from './warehouse-fixture.ts';
-import { code, EVOLVE, NAME, none, row, signal, T, tally } from './warehouse-harness.ts';
+import { code, EVOLVE, NAME, none, row, signal, tally } from './warehouse-harness.ts';
 
 const missing = await fakesnowMissing();
 if (missing !== undefined) process.stderr.write(`SKIPPED: two workers on Snowflake, ${missing}\n`);

@@ -113,6 +113,7 @@ const STATEMENTS: Record<string, string> = {
   lock: lockSql(table.target),
   'load-put': putSql("/tmp/it's/rows.parquet", '_HEADWATER.LOADS', 'headwater/1'),
   'load-copy': copySql(LOADED, '_HEADWATER.LOADS', 'headwater/1'),
+  'load-copy-external': copySql(LOADED, 'DW.LANDING.LOADS', 'headwater/1', false),
   'load-staging': createStagingSql(LOADED, rows),
   'load-inspect': inspectSql(table.stagedKey, rows, ['/stage/a']),
   'load-long-columns': longColumnsSql(['/stage/a']),

@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
+import { HeadwaterError } from '../../rules/errors.ts';
 import { textOf } from '../audit-rows.ts';
 import { quote } from '../sql.ts';
 import type { Warehouse } from '../warehouse.ts';
 import type { Client, Session } from './client.ts';
 import type { SnowflakeConfig } from './config.ts';
 import { codeOf, isGone, wordsOf } from './errors.ts';
+import { isSamePlace, makeStageSql, urlOfStage } from './external-stage.ts';
 import { folded, GOLDEN } from './names.ts';
 import { withStaging } from './staging.ts';
 
@@ -44,11 +46,7 @@ export function checkAccount(client: Client, config: SnowflakeConfig): Promise<R
       results.push(
         await proven('tables', 'may make tables and merge', operate, () => mergeOnce(session, scratch)),
       );
-      results.push(
-        await proven('staging', 'may upload and copy', stageGrant(config, role), () =>
-          stageOnce(session, scratch),
-        ),
-      );
+      results.push(...(await stagedOnce(session, config, { role, scratch })));
     } finally {
       await session.discard(`DROP TABLE IF EXISTS ${quote(scratch)}."PROOF"`);
       await session.discard(`DROP SCHEMA IF EXISTS ${quote(own)} CASCADE`);
@@ -65,10 +63,33 @@ async function areMade(session: Session): Promise<boolean> {
   return found.length === 2;
 }
 
-const stageGrant = ({ stage }: SnowflakeConfig, role: string): string =>
-  stage === undefined
-    ? 'Let the network of this machine reach the storage of the account: SELECT SYSTEM$ALLOWLIST(); names the hosts.'
-    : `GRANT READ, WRITE ON STAGE ${stage} TO ROLE ${role};`;
+async function stagedOnce(
+  session: Session,
+  config: SnowflakeConfig,
+  { role, scratch }: { role: string; scratch: string },
+): Promise<Result[]> {
+  const { externalStage } = config;
+  const once = (): Promise<Result> =>
+    proven('staging', 'may upload and copy', stageGrant(config, role), () => stageOnce(session, scratch));
+  if (externalStage === undefined) return [await once()];
+  const { name, url } = externalStage;
+  let found: string | undefined;
+  const stage = await proven('stage', `${name} reads ${url}`, makeStageSql(externalStage, role), async () => {
+    found = await urlOfStage(session, name);
+  });
+  if (!stage.ok) return [stage];
+  if (isSamePlace(found, externalStage)) return [stage, await once()];
+  const detail =
+    found === undefined ? `${name} is no external stage` : `${name} reads ${found}, and not ${url}`;
+  return [{ check: 'stage', ok: false, detail, remedy: `ALTER STAGE ${name} SET URL = '${url}';` }];
+}
+
+const stageGrant = ({ stage, externalStage }: SnowflakeConfig, role: string): string =>
+  externalStage !== undefined
+    ? `GRANT USAGE ON STAGE ${externalStage.name} TO ROLE ${role};`
+    : stage === undefined
+      ? 'Let the network of this machine reach the storage of the account: SELECT SYSTEM$ALLOWLIST(); names the hosts.'
+      : `GRANT READ, WRITE ON STAGE ${stage} TO ROLE ${role};`;
 
 async function proven(
   check: string,
@@ -82,7 +103,9 @@ async function proven(
   } catch (error) {
     if (isGone(error)) throw error;
     const compute = DETACHED.includes(codeOf(error)) ? '; no compute is running for this session' : '';
-    return { check, ok: false, detail: `${wordsOf(error)}${compute}`, remedy };
+    // The bucket is not Snowflake's: what is missing there is no grant.
+    const own = error instanceof HeadwaterError ? error.remedy : remedy;
+    return { check, ok: false, detail: `${wordsOf(error)}${compute}`, remedy: own };
   }
 }
 

@@ -4,10 +4,12 @@ import type { Column, Connection, ConnectionOptions } from 'snowflake-sdk';
 import { HeadwaterError } from '../../rules/errors.ts';
 import type { FactRow } from '../batch-rules.ts';
 import { openStaged } from '../staged.ts';
+import type { LoadBucket } from '../load-bucket.ts';
 import type { StagedFiles } from '../staged.ts';
 import type { WarehouseContext } from '../warehouse.ts';
 import type { SnowflakeConfig } from './config.ts';
 import { isGone, wrapped } from './errors.ts';
+import { openStageBucket } from './external-stage.ts';
 import { targetName } from './names.ts';
 
 /** The driver tries a login again by itself; the step is tried again later. */
@@ -37,8 +39,11 @@ export interface StatementOptions {
 export interface Session {
   readonly prefix: string;
   readonly staged: StagedFiles;
-  /** Where files go, with an @ before it; in Headwater's own schema unless the configuration names another. */
+  /** Where files go, of the configuration; undefined: into a stage of the session, in Headwater's own schema. */
   readonly stage: string | undefined;
+  /** Of an external stage, into which no PUT goes. */
+  readonly bucket: LoadBucket | undefined;
+  readonly signal: AbortSignal | undefined;
   rows(sql: string, values?: readonly Parameter[]): Promise<FactRow[]>;
   /** The number of rows inserted, updated and deleted. */
   run(sql: string, values?: readonly Parameter[]): Promise<number>;
@@ -74,6 +79,7 @@ export interface Client {
 
 export async function openClient(config: SnowflakeConfig, context: WarehouseContext): Promise<Client> {
   const options = await connectionOptions(config);
+  const bucket = config.externalStage && (await openStageBucket(config.externalStage));
   const staged = await openStaged(context, 'snowflake');
   const pool = createPool(config, options);
   const alone = createMutex();
@@ -83,7 +89,7 @@ export async function openClient(config: SnowflakeConfig, context: WarehouseCont
       try {
         return await pool.lend(async (connection) => {
           const label = JSON.stringify({ app: 'headwater', what, ...tag }).slice(0, TAG_CHARS_MAX);
-          return work(sessionOf(connection, { config, staged, alone, label, signal }));
+          return work(sessionOf(connection, { config, staged, bucket, alone, label, signal }));
         });
       } catch (error) {
         signal?.throwIfAborted();
@@ -93,6 +99,7 @@ export async function openClient(config: SnowflakeConfig, context: WarehouseCont
     close: async () => {
       await pool.close();
       await staged.close();
+      bucket?.close();
     },
   };
 }
@@ -248,6 +255,7 @@ async function connected(config: SnowflakeConfig, options: ConnectionOptions): P
 interface Around {
   config: SnowflakeConfig;
   staged: StagedFiles;
+  bucket: LoadBucket | undefined;
   alone: <T>(work: () => Promise<T>) => Promise<T>;
   label: string;
   signal: AbortSignal | undefined;
@@ -255,7 +263,10 @@ interface Around {
 
 const CHANGED = /^number of rows (?:inserted|updated|deleted)$/i;
 
-function sessionOf(connection: Connection, { config, staged, alone, label, signal }: Around): Session {
+function sessionOf(
+  connection: Connection,
+  { config, staged, bucket, alone, label, signal }: Around,
+): Session {
   const answer: Session['answer'] = (sql, values = [], options = {}) => {
     signal?.throwIfAborted();
     const msMax = options.msMax ?? config.statementMsMax;
@@ -283,8 +294,8 @@ function sessionOf(connection: Connection, { config, staged, alone, label, signa
   };
   return {
     prefix: config.schemaPrefix,
-    staged,
-    stage: config.stage,
+    ...{ staged, bucket, signal },
+    stage: config.externalStage?.name ?? config.stage,
     rows,
     run,
     answer,

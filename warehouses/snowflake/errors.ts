@@ -51,6 +51,7 @@ export function isGone(error: unknown): boolean {
 const PLAIN_CLASSES: ReadonlySet<string> = new Set(['02', '08', '28', '42', '57']);
 
 export function wordsOf(error: unknown): string {
+  if (error instanceof HeadwaterError) return error.message;
   const code = codeOf(error);
   const state = stateOf(error);
   if (code === '') return firstLine(error);

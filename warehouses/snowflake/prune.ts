@@ -48,6 +48,7 @@ export async function pruneFacts(session: Session, before: Instant, rowsMax: num
     return rows;
   });
   await removeLeftOver(session);
+  await session.bucket?.removeLeftOver(Date.now());
   return removed;
 }
 

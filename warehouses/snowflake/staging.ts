@@ -7,6 +7,7 @@ import { literal, quote } from '../sql.ts';
 import { PARQUET } from '../staged.ts';
 import type { LoadRequest } from '../warehouse.ts';
 import type { Session } from './client.ts';
+import { STAGE_FOLDER } from './external-stage.ts';
 import { text } from './names.ts';
 import { SYSTEM_COLUMNS } from './schema.ts';
 import { parseTableType } from './types.ts';
@@ -233,33 +234,38 @@ export async function withStaging<T>(
 export const createStagingSql = (table: string, columns: readonly { name: string; type: string }[]): string =>
   `CREATE TRANSIENT TABLE ${table} (${columns.map(({ name, type }) => `${quote(name)} ${type}`).join(', ')}) DATA_RETENTION_TIME_IN_DAYS = 0`;
 
-/** "PUT", "COPY INTO <table>". The file is removed from the stage once its rows are in the table. */
+/** "PUT", "COPY INTO <table>". `purge`: the server removes the file from the stage once its rows are in the table. */
 export const putSql = (path: string, stage: string, folder: string): string =>
   `PUT ${text(`file://${path}`)} @${stage}/${folder} AUTO_COMPRESS = FALSE`;
 
-export const copySql = (table: string, stage: string, folder: string): string =>
+export const copySql = (table: string, stage: string, folder: string, purge = true): string =>
   `COPY INTO ${table} FROM @${stage}/${folder}/ FILE_FORMAT = (TYPE = PARQUET USE_LOGICAL_TYPE = TRUE) ` +
-  'MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE ON_ERROR = ABORT_STATEMENT PURGE = TRUE';
+  `MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE ON_ERROR = ABORT_STATEMENT PURGE = ${purge ? 'TRUE' : 'FALSE'}`;
 
 async function upload(
   session: Session,
   { schema, table, sql }: { schema: string; table: string; sql: string },
 ): Promise<number> {
-  const { staged } = session;
+  const { staged, bucket, signal } = session;
+  let sent: string | undefined;
   const path = staged.temporary('parquet');
   try {
     const rows = await staged.run(`COPY (${sql}) TO ${literal(path)} (${PARQUET})`);
     if (rows === 0) return 0;
     const stage = session.stage ?? `${schema}.LOADS`;
     if (session.stage === undefined) await session.once(`CREATE TEMPORARY STAGE IF NOT EXISTS ${stage}`);
-    const folder = `headwater/${randomUUID()}`;
-    await session.run(putSql(path, stage, folder));
-    const copied = await session.rows(copySql(table, stage, folder));
+    const name = randomUUID();
+    const folder = `${STAGE_FOLDER}${name}`;
+    if (bucket === undefined) await session.run(putSql(path, stage, folder));
+    else sent = await bucket.put(`${name}/rows.parquet`, path, signal);
+    const copied = await session.rows(copySql(table, stage, folder, bucket === undefined));
     const landed = copied.reduce((sum, row) => sum + Number(row['rows_loaded'] ?? 0), 0);
     // I2: whatever else the server may do with a file, each of its rows is there once.
     if (landed === rows) return rows;
     throw new HeadwaterError('WAREHOUSE_UNAVAILABLE', `the server took ${landed} of ${rows} staged rows`);
   } finally {
     await staged.remove(path);
+    // A load that is done does not fail by what it leaves in the bucket: the sweep finds it.
+    if (sent !== undefined) await bucket?.remove(sent).catch(() => undefined);
   }
 }
