@@ -11,7 +11,7 @@ import { tableType } from '../warehouses/bigquery/types.ts';
 import { bqemulatorMissing, startBqemulator } from '../test/support/bqemulator.ts';
 import type { Figure } from './figures.ts';
 import type { BenchOptions } from './options.ts';
-import { COLUMNS, emulatorFigures, loads, seconds, stage } from './warehouse-rows.ts';
+import { COLUMNS, emulatorFigures, loads, seconds, stage, stageSigned } from './warehouse-rows.ts';
 
 /** The emulator keeps all tables in memory. */
 const ROWS_MAX = 1_000_000;
@@ -35,12 +35,7 @@ export async function warehouseBigquery(options: BenchOptions): Promise<Figure[]
   try {
     await stage(writer, folder, rows);
     // The emulator has no unsigned numbers either.
-    for (const name of ['all', 'some']) {
-      const signed = join(folder, `${name}-own.parquet`);
-      await writer.run(
-        `COPY (SELECT * REPLACE ((_hash >> 1)::BIGINT AS _hash) FROM '${join(folder, `${name}.parquet`)}') TO '${signed}' (FORMAT parquet, COMPRESSION snappy)`,
-      );
-    }
+    await stageSigned(writer, folder);
     for (let run = 0; run < options.runs; run += 1) {
       const service = await startBqemulator();
       const config = bigqueryConfigSchema.parse({

@@ -12,7 +12,7 @@ import { tableType } from '../warehouses/snowflake/types.ts';
 import { fakesnowMissing, startFakesnow } from '../test/support/fakesnow.ts';
 import type { Figure } from './figures.ts';
 import type { BenchOptions } from './options.ts';
-import { COLUMNS, emulatorFigures, loads, seconds, stage } from './warehouse-rows.ts';
+import { COLUMNS, emulatorFigures, loads, seconds, stage, stageSigned } from './warehouse-rows.ts';
 
 /** The emulator keeps all tables in memory. */
 const ROWS_MAX = 1_000_000;
@@ -28,12 +28,7 @@ export async function warehouseSnowflake(options: BenchOptions): Promise<Figure[
   try {
     await stage(writer, folder, rows);
     // There are no unsigned numbers.
-    for (const name of ['all', 'some']) {
-      const signed = join(folder, `${name}-own.parquet`);
-      await writer.run(
-        `COPY (SELECT * REPLACE ((_hash >> 1)::BIGINT AS _hash) FROM '${join(folder, `${name}.parquet`)}') TO '${signed}' (FORMAT parquet, COMPRESSION snappy)`,
-      );
-    }
+    await stageSigned(writer, folder);
     for (let run = 0; run < options.runs; run += 1) {
       const service = await startFakesnow();
       const config = snowflake.config.parse({
