@@ -2,10 +2,12 @@
 
 What is mended here, because tests would prove nothing without it: no spatial extension is fetched; the catalog tells the columns that
 a table has now, with the digits of decimals, instead of those that it was made with; RAISE ends a job and not the request; one ALTER
-TABLE may add several columns.
+TABLE may add several columns; statements of two scripts of a project take turns, and of two transactions that change the same lock row
+the second is stopped.
 """
 
 import asyncio
+import collections
 import json
 import os
 import re
@@ -43,16 +45,40 @@ DuckDBEngine.start = started
 DuckDBEngine._load_spatial = lambda self: None
 
 run = ScriptInterpreter.run
+held = set()
+running = collections.Counter()
 
 
 async def run_to_its_end(self, source):
+    locks = re.findall(r"^UPDATE (\S+lock_\w+`)", source, re.MULTILINE) if "BEGIN TRANSACTION" in source else []
+    names = {(self._project_id, lock) for lock in locks}
+    if not names.isdisjoint(held):
+        raise InvalidQueryError(f"Transaction is aborted due to concurrent update against table {locks[0]}")
+    held.update(names)
+    running[self._project_id] += 1
     try:
+        # Whoever comes at the same time gets to see it.
+        await asyncio.sleep(0.02 if names else 0)
         return await run(self, source)
     except ScriptRaise as raised:
         raise InvalidQueryError(raised.message) from raised
+    finally:
+        held.difference_update(names)
+        running[self._project_id] -= 1
 
 
 ScriptInterpreter.run = run_to_its_end
+step = ScriptInterpreter._exec_statement
+
+
+async def step_in_turn(self, statement):
+    """In the service they come in any order. Temporary tables of projects are one here, so these are kept apart."""
+    if running[self._project_id] > 1:
+        await asyncio.sleep(0.01)
+    return await step(self, statement)
+
+
+ScriptInterpreter._exec_statement = step_in_turn
 execute = DuckDBEngine.execute
 
 
