@@ -1,5 +1,7 @@
+import { HeadwaterError } from '../../rules/errors.ts';
 import { isPartial } from '../batch-rules.ts';
 import { onFirstUse, risingClock } from '../fact-rows.ts';
+import { codeOf } from '../pg-errors.ts';
 import { prefixOf } from '../sql.ts';
 import { defineWarehouse } from '../warehouse.ts';
 import type { Warehouse, WarehouseContext } from '../warehouse.ts';
@@ -28,6 +30,9 @@ import {
   writeRun,
 } from './system-tables.ts';
 
+/** "PostgreSQL Error Codes". */
+const UNDEFINED_TABLE = '42P01';
+
 export const postgres = defineWarehouse({
   kind: 'postgres',
   embedded: false,
@@ -37,12 +42,14 @@ export const postgres = defineWarehouse({
 });
 
 /** Transactions in which the system tables are there: the first use makes them, since a command that only looks writes nothing. */
-type Ready = Pick<Client, 'write' | 'scratch' | 'read'> & { ready(): Promise<void> };
+type Ready = Pick<Client, 'write' | 'scratch' | 'read'> & { ready(): Promise<void>; make(): Promise<void> };
 
 function prepared(client: Client): Ready {
-  const ready = onFirstUse(() => client.write('creating the system tables', createSystemTables));
+  const make = () => client.write('creating the system tables', createSystemTables);
+  const ready = onFirstUse(make);
   return {
     ready,
+    make,
     write: async (what, work, signal) => {
       signal?.throwIfAborted();
       await ready();
@@ -121,7 +128,15 @@ function facts(
   return {
     closeWindows: (rows) =>
       tables.write('closing windows', (session) => writeIntervals(session, rows, now())),
-    sinkState: () => tables.read('reading the sink state', (session) => readSinkState(session)),
+    sinkState: () => {
+      const look = () => tables.read('reading the sink state', (session) => readSinkState(session));
+      return look().catch(async (error: unknown) => {
+        if (!(error instanceof HeadwaterError) || codeOf(error.cause) !== UNDEFINED_TABLE) throw error;
+        // A database that was made anew beside a running worker: with the tables comes another epoch, and that is noticed.
+        await tables.make();
+        return look();
+      });
+    },
     intervals: (afterSeq) => tables.read('reading intervals', (session) => readIntervals(session, afterSeq)),
     recordRun: (run) => tables.write('recording a run', (session) => writeRun(session, run)),
     setAside: (rows) =>
