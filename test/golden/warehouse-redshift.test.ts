@@ -4,7 +4,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { FieldType } from '../../schemas/object-schema.ts';
 import type { OwnTable } from '../../schemas/own-table.ts';
 import { compareSql } from '../../warehouses/redshift/audit.ts';
-import { transactionOf } from '../../warehouses/redshift/client.ts';
+import { roleSql, transactionOf } from '../../warehouses/redshift/client.ts';
 import * as load from '../../warehouses/redshift/load-sql.ts';
 import type { Target } from '../../warehouses/redshift/load-sql.ts';
 import { columnName, targetName } from '../../warehouses/redshift/names.ts';
@@ -20,6 +20,7 @@ import {
   planChanges,
   SYSTEM_COLUMNS,
 } from '../../warehouses/redshift/schema.ts';
+import { sessionSql } from '../../warehouses/redshift/server.ts';
 import * as staging from '../../warehouses/redshift/staging.ts';
 import { insertIntervalsSql, SYSTEM_DDL, WRITER_DDL } from '../../warehouses/redshift/system-tables.ts';
 import { placeFields, tableType } from '../../warehouses/redshift/types.ts';
@@ -102,6 +103,7 @@ const limits = { statementMsMax: 900_000, lockWaitMsMax: 60_000 };
 const STATEMENTS: Record<string, string> = {
   'begin-write': openingSql(transactionOf(limits, 'write', "headwater w_1 b_'1 sync/crm run")).join(';\n'),
   'begin-read': openingSql(transactionOf(limits, 'read')).join(';\n'),
+  'open-session': sessionSql().join(';\n'),
   'system-tables': [WRITER_DDL, ...SYSTEM_DDL].join(';\n\n'),
   'insert-intervals': insertIntervalsSql(2),
   'create-table': createTableSql('hw_', 'crm', schema),
@@ -118,8 +120,9 @@ const STATEMENTS: Record<string, string> = {
   'load-copy': staging.copySql(
     load.ROWS,
     's3://bucket/headwater-redshift/1.parquet',
-    "'arn:aws:iam::1:role/r'",
+    roleSql('arn:aws:iam::1:role/r'),
   ),
+  'load-copy-default': staging.copySql(load.ROWS, 's3://bucket/1.parquet', roleSql('default')),
   'load-plan-rows': load.planRowsSql(table),
   'load-plan-tombstones': load.planTombstonesSql(table),
   'load-confirm': load.confirmSql(table),

@@ -5,7 +5,7 @@ import type { Parameter } from '../pg-session.ts';
 import { awsLogin } from './config.ts';
 import type { RedshiftConfig } from './config.ts';
 import { requestError, serverError, statementError } from './data-errors.ts';
-import { SETTINGS, setSql } from './server.ts';
+import { sessionSql } from './server.ts';
 import type { Part } from './server.ts';
 
 /** "Considerations when calling the Amazon Redshift Data API": 100 KB of a statement. */
@@ -70,9 +70,12 @@ export async function openDataApi(config: RedshiftConfig): Promise<DataApi> {
   return {
     open: async () => {
       try {
-        const Sqls = Object.entries(SETTINGS).map(([name, value]) => setSql(name, value, 'SET'));
         const token = { ClientToken: randomUUID(), SessionKeepAliveSeconds: KEEP_ALIVE_S };
-        const { Id = '', SessionId = '' } = await service.batchExecuteStatement({ ...place, ...token, Sqls });
+        const { Id = '', SessionId = '' } = await service.batchExecuteStatement({
+          ...place,
+          ...token,
+          Sqls: sessionSql(),
+        });
         await ended(service, Id, { msMax, isOpening: true });
         return SessionId;
       } catch (error) {

@@ -42,3 +42,7 @@ export const SETTINGS = { timezone: 'UTC', datestyle: 'ISO, YMD', extra_float_di
 
 export const setSql = (name: string, value: string | number, scope = 'SET LOCAL'): string =>
   `${scope} ${name} TO ${typeof value === 'number' ? value : `'${value}'`}`;
+
+/** For a session that nobody else uses. */
+export const sessionSql = (): string[] =>
+  Object.entries(SETTINGS).map(([name, value]) => setSql(name, value, 'SET'));

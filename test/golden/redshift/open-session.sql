@@ -1,0 +1,3 @@
+SET timezone TO 'UTC';
+SET datestyle TO 'ISO, YMD';
+SET extra_float_digits TO '2'
