@@ -91,17 +91,26 @@ export async function onEachCopy<T>(
   });
 }
 
-/** For writes that come again by themselves: what fails is told in the log. A slow one holds up none of the others. */
+/** Until when a copy that failed is passed by, ms since 1970. */
+const resting = new WeakMap<Copy, number>();
+
+/**
+ * For writes that come again by themselves: what fails is told in the log. A slow one holds up none of the others. With `restMs` one
+ * that failed is passed by for so long: where writes follow each other, each try would cost the time that it takes to find it away.
+ */
 export async function tryEachCopy(
   dependencies: Dependencies,
   what: string,
   work: (copy: Dependencies) => Promise<unknown>,
+  { restMs = 0 }: { restMs?: number } = {},
 ): Promise<void> {
   await Promise.all(
     copiesOf(dependencies).map(async (copy) => {
+      if (restMs > 0 && dependencies.now() < (resting.get(copy) ?? 0)) return;
       try {
         await work(await forCopy(dependencies, copy));
       } catch (error) {
+        if (restMs > 0) resting.set(copy, dependencies.now() + restMs);
         const reason = error instanceof HeadwaterError ? error.code : 'INTERNAL';
         dependencies.log('warn', `${what} did not reach a further warehouse`, { sink: copy.sink, reason });
       }

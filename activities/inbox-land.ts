@@ -20,7 +20,9 @@ const JOINED_MAX = 256;
 const TRIES_MAX = 5;
 const RETRY_MS = 5_000;
 /** A further warehouse that takes longer gets these changes with the next window: the next landing does not wait for it. */
-const COPY_MS_MAX = 30_000;
+const COPY_MS_MAX = 10_000;
+/** It is passed by for so long then, and one that is away too. */
+const COPY_REST_MS = 60_000;
 
 /** Of one object and one description of it: shaped, in the claims, not in the warehouse. */
 interface Kept {
@@ -205,7 +207,9 @@ async function land(
       landIn(dependencies),
       pushOnly === true
         ? onEachCopy(dependencies, (copy) => landIn(copy))
-        : tryEachCopy(dependencies, 'pushed changes', (copy) => landIn(copy, inTime)),
+        : tryEachCopy(dependencies, 'pushed changes', (copy) => landIn(copy, inTime), {
+            restMs: COPY_REST_MS,
+          }),
     ]);
     for (const end of ends) if (end.status === 'rejected') throw end.reason;
     await removeReads(dependencies, read);

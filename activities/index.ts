@@ -19,8 +19,7 @@ import { checkInput } from './input.ts';
 import { namesOf } from './names.ts';
 import { createSteps, type Steps } from './move-slice.ts';
 import { sweeper } from './sweep.ts';
-import { publish } from './publish.ts';
-import { publishHistory } from './publish-history.ts';
+import { publishAsked, type PublishInput } from './publish-history.ts';
 import { reconcile, reconcileOwed, type ReconcileInput } from './reconcile.ts';
 import { stewardSteps } from './steward-steps.ts';
 import { plan, undeliveredWindows, type PlanInput, type PlanOutput } from './plan.ts';
@@ -36,12 +35,6 @@ export interface RunPlanInput extends PlanInput {
   startedAt: string;
   /** True inside a backfill, which keeps the record of the run itself. */
   part?: boolean;
-}
-/** A connection is named for the log alone: all profiles are published. */
-export interface PublishInput {
-  connection?: string;
-  /** A further warehouse that gets the versions of before it was there. */
-  historyTo?: string;
 }
 export interface RunPlanOutput extends PlanOutput {
   /** Set when the run is over: nothing to move. */
@@ -94,11 +87,7 @@ export function createActivities(dependencies: Dependencies) {
     reconcile: step(failing, 'reconcile', (input: ReconcileInput) =>
       dependencies.lanes('claims', () => reconcile(dependencies, input)),
     ),
-    publish: step(failing, 'publish', async (input: PublishInput) => {
-      const published = await dependencies.lanes('publish', () => publish(dependencies));
-      if (input.historyTo !== undefined) await publishHistory(dependencies, input.historyTo);
-      return published;
-    }),
+    publish: step(failing, 'publish', (input: PublishInput) => publishAsked(dependencies, input)),
     ...stewardSteps(dependencies, failing),
     ...eraseSteps(dependencies, failing),
     ...auditSteps(dependencies, sources, failing),

@@ -6,13 +6,26 @@ import type { ClaimValue } from '../schemas/observation.ts';
 import type { OwnTable } from '../schemas/own-table.ts';
 import { forSink } from './copies.ts';
 import type { Dependencies } from './dependencies.ts';
-import { mergeRows } from './publish.ts';
+import { mergeRows, publish } from './publish.ts';
 
 /** A version takes some 10 KB of memory while it is written. */
 const ROWS_PER_PAGE_MAX = 2_000;
 
 /** Set in the claims store once a further warehouse has the whole history. */
 const markOf = (sink: string): string => `${sink}/history`;
+
+/** A connection is named for the log alone: all profiles are published. */
+export interface PublishInput {
+  connection?: string;
+  /** A further warehouse that gets the versions of before it was there. */
+  historyTo?: string;
+}
+
+export async function publishAsked(dependencies: Dependencies, { historyTo }: PublishInput): Promise<number> {
+  const published = await dependencies.lanes('publish', () => publish(dependencies));
+  if (historyTo !== undefined) await publishHistory(dependencies, historyTo);
+  return published;
+}
 
 /** Whether a warehouse lacks golden rows, or versions of them, that the main one has. */
 export async function lacksGolden(dependencies: Dependencies, sink: string): Promise<boolean> {
@@ -25,7 +38,7 @@ export async function lacksGolden(dependencies: Dependencies, sink: string): Pro
 }
 
 /** A version that is there stays, so repeating it changes nothing. Returns rows. */
-export async function publishHistory(dependencies: Dependencies, sink: string): Promise<number> {
+async function publishHistory(dependencies: Dependencies, sink: string): Promise<number> {
   const { profiles } = dependencies;
   if (profiles === undefined || !(await lacksGolden(dependencies, sink))) return 0;
   const copy = await forSink(dependencies, sink);

@@ -107,12 +107,18 @@ export function goldenLine(golden: GoldenSummary): string {
   return `**Profiles** · ${told.length === 0 ? 'nothing changed' : told.join(' · ')}`;
 }
 
+/** A warehouse that lacks windows. */
+function behindLine(sink: string, code: string, message: string): string {
+  return `- **${sink}** is behind: \`${code}\` ${withoutName(sink, message)}`;
+}
+
 /** The live table of a run as Markdown, as the Temporal UI shows it in current details. No personal value can be in it. */
 export function runReport(run: RunSummary, phase: string): string {
   const shown = run.objects.slice(0, LINES_MAX);
   const counts = `**${run.connection}** · ${phase} · ${run.objects.length} with changes · ${run.idle} idle`;
   const head = run.message === undefined ? counts : `${counts}\n\n\`${run.code ?? ''}\` ${run.message}`;
-  if (shown.length === 0) return head;
+  const behind = (run.behind ?? []).map(({ sink, code, message }) => behindLine(sink, code, message));
+  if (shown.length === 0) return [head, ...(behind.length > 0 ? ['', ...behind] : [])].join('\n');
   const lines = [
     head,
     '',
@@ -132,6 +138,7 @@ export function runReport(run: RunSummary, phase: string): string {
           `- **${line.object}** \`${line.code ?? line.state}\` ${withoutName(line.object, line.message ?? '')}`,
       ),
     );
+  if (behind.length > 0) lines.push('', ...behind);
   return lines.join('\n');
 }
 

@@ -245,6 +245,9 @@ async function start(
       workflowId: idOf(connection, sink),
       parentClosePolicy: ParentClosePolicy.ABANDON,
       staticSummary: `${connection} · staged windows to ${sink}`,
+      staticDetails:
+        `Lands what is staged and proven of \`${connection}\` in **${sink}**, the windows of each object in order. ` +
+        'No run and no other warehouse waits for it; while this one is away it looks again, at least every 15 minutes.',
       typedSearchAttributes: [
         { key: CONNECTION, value: connection },
         { key: PHASE, value: 'deliver' },

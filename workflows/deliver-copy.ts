@@ -77,7 +77,7 @@ export async function deliverCopy(input: DeliverCopyInput): Promise<RunSummary> 
     }
     if (lines.length === 0 && (isLast || input.follow !== true)) break;
     if (stuck !== undefined && !refused.has(stuck.object)) {
-      show(run, `${sink} is behind`, stuck, pauseMs);
+      show(run, `${sink} is behind`, { sink, stuck, pauseMs });
       await pause(pauseMs, `${sink} is away`, () => heard.complete);
       pauseMs = Math.min(pauseMs * 2, PAUSE_MS_MAX);
     } else {
@@ -119,13 +119,18 @@ function end(run: RunSummary, sink: string): void {
   ]);
 }
 
-function show(run: RunSummary, phase: string, stuck?: ObjectSummary, pauseMs = 0): void {
+function show(
+  run: RunSummary,
+  phase: string,
+  waits?: { sink: string; stuck: ObjectSummary; pauseMs: number },
+): void {
   const report = runReport(run, phase);
-  if (stuck === undefined) return setCurrentDetails(report);
+  if (waits === undefined) return setCurrentDetails(report);
+  const { sink, stuck, pauseMs } = waits;
   const { object, code = 'INTERNAL', message = '' } = stuck;
   const next = new Date(Date.now() + pauseMs).toISOString();
   setCurrentDetails(
-    `${report}\n\n\`${code}\` ${named(object, message)}\n\nThe next look is at ${formatInstant(next)} UTC.`,
+    `${report}\n\n\`${code}\` ${named(object, message)}\n\nThe next look is at ${formatInstant(next)} UTC. What waits longer than staged files are kept has to be read again then: \`npx headwater migrate ${run.connection} --to ${sink}\`.`,
   );
 }
 

@@ -24,7 +24,7 @@ const BEGINNING = 'beginning';
 /** Every step may be repeated: asked for again after whatever happened, it goes on with what is still missing. */
 export async function migrate(input: MigrateInput): Promise<MigrationResult> {
   refuseMisshapen(input);
-  const { connection, sink, objects, tuning } = input;
+  const { connection, sink, tuning } = input;
   const run = newRun(connection);
   setHandler(progressQuery, () => run);
   upsertSearchAttributes([
@@ -46,8 +46,9 @@ export async function migrate(input: MigrateInput): Promise<MigrationResult> {
   await deliver(run, input);
   if (plan.golden !== undefined) await publish(calls, run, sink);
   const after = await look('what is left that');
-  if (objects === undefined || objects.length > 0) setCurrentDetails(runReport(run, 'moved'));
-  return end(run, plan, after, false);
+  const result = end(run, plan, after, false);
+  setCurrentDetails(`${migrationReport(after)}\n\n${runReport(run, run.outcome)}`);
+  return result;
 }
 
 function newRun(connection: string): RunSummary {

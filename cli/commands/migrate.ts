@@ -129,6 +129,9 @@ function begin({ client, taskQueue }: TemporalClient, input: MigrateInput, more:
     taskQueue,
     workflowIdConflictPolicy: 'USE_EXISTING',
     staticSummary: `${connection} to ${sink}${more === '' ? '' : ', preview'}`,
+    staticDetails:
+      `Brings **${sink}** to everything that is proven of \`${connection}\`: what the stage no longer holds is read again, then ` +
+      'what is staged lands, then profiles. A last look proves that nothing is missing. Asked for again, it goes on.',
     args: [input],
   });
 }

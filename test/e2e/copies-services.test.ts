@@ -72,7 +72,7 @@ afterAll(() => temporal.stop());
 
 for (const [name, { missing, start }] of Object.entries(SERVICES)) {
   if (missing !== undefined) process.stderr.write(`SKIPPED: ${name} beside a DuckDB, ${missing}\n`);
-  const suite = missing === undefined ? describe : describe.skip;
+  const suite = missing !== undefined ? describe.skip : describe;
   suite(name, () => {
     let service: Service;
     let pipeline: Pipeline;

@@ -4,6 +4,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { deliverCopy } from '../../workflows/deliver-copy.ts';
 import type { syncConnection } from '../../workflows/sync-connection.ts';
 import { until } from '../support/fast-lane.ts';
+import { patient } from '../support/patience.ts';
 import { saveHistory } from './histories.ts';
 import { fakes, landed, openBench, planned, window, type Bench } from './support.ts';
 
@@ -246,7 +247,7 @@ test.each(['main', 'copy', 'lake'])(
 test('the main one slower than the run may be: the run ends behind with what is proven, its delivery goes on', async () => {
   const { has, hold, level, activities } = threeSinks();
   const { plan } = activities;
-  activities.plan = async (input) => ({ ...(await plan(input)), deadlineMs: 1_500 });
+  activities.plan = async (input) => ({ ...(await plan(input)), deadlineMs: patient(4_000) });
   const free = hold('main');
   const result = await bench.run(activities, async (queue) => {
     const run = await (await sync(queue, 'sync/crm/beside-late')).result();
