@@ -19,10 +19,12 @@ let pipeline: Pipeline;
 beforeAll(async () => {
   if (missing !== undefined) return;
   [temporal, service] = await Promise.all([withTemporal(), startBqemulator()]);
+  const { endpoint, writeEndpoint } = service;
+  const endpoints = { endpoint, writeEndpoint };
   pipeline = await openPipeline(temporal, {
     sandbox: { objects: { Contact: CONTACTS } },
     more: {
-      warehouse: { kind: 'bigquery', project: 'e2e-project', location: 'EU', endpoint: service.endpoint },
+      warehouse: { kind: 'bigquery', project: 'e2e-project', location: 'EU', ...endpoints },
       profiles: {},
     },
     syncMsMax: TEST_MS_MAX,
@@ -89,6 +91,13 @@ const count = async (from: string): Promise<number> =>
     expect(await differences(pipeline.sandbox, 'Contact', asked, 'crm.contact')).toEqual([]);
     const audit = await headwater(pipeline, 'npx headwater audit crm Contact --json');
     expect(audit.code).toBe(0);
+    const plan = await headwater(pipeline, 'npx headwater plan crm');
+    expect([plan.code, plan.stdout]).toEqual([
+      0,
+      expect.stringMatching(/^crm in bigquery: .*loads per object/m),
+    ]);
+    // The emulator's dry runs tell no bytes, or a few.
+    expect(plan.stdout).toMatch(/^crm in bigquery: (?:Contact reads [\d.]+ \wi?B|nothing was loaded)/m);
   },
   TEST_MS_MAX,
 );
