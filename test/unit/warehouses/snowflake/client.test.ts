@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { HeadwaterError } from '../../../../rules/errors.ts';
+import { checkAccount } from '../../../../warehouses/snowflake/check.ts';
 import { openClient, type Client } from '../../../../warehouses/snowflake/client.ts';
 import { snowflakeConfigSchema } from '../../../../warehouses/snowflake/config.ts';
 import { startWire, type SnowflakeWire } from '../../../support/snowflake-wire.ts';
@@ -103,7 +104,73 @@ describe('login', () => {
   });
 });
 
+describe('external stages', () => {
+  const base = { kind: 'snowflake', account: 'a', user: 'u', database: 'D', token: 't' };
+  const stage = { name: 'D.S.LOADS', url: 's3://bucket/path/' };
+  const wrong = (more: object): string[] =>
+    snowflakeConfigSchema.safeParse({ ...base, ...more }).error?.issues.map(({ path }) => path.join('.')) ??
+    [];
+
+  test.each([
+    ['s3://bucket/', []],
+    ['gcs://acme-lake/a/b_c/', []],
+    ['s3://bucket/path', ['externalStage.url']],
+    ['azure://account/container/', ['externalStage.url']],
+    ["s3://bucket/it's/", ['externalStage.url']],
+    ['s3://bucket/../other/', ['externalStage.url']],
+  ])('%s', (url, expected) => {
+    expect(wrong({ externalStage: { ...stage, url } })).toEqual(expected);
+  });
+
+  test('one stage, and both halves of a login', () => {
+    expect(wrong({ externalStage: stage, stage: 'D.S.OTHER' })).toEqual(['externalStage']);
+    expect(wrong({ externalStage: { ...stage, accessKeyId: 'k' } })).toEqual(['externalStage.accessKeyId']);
+    expect(wrong({ externalStage: { ...stage, name: 'LOADS' } })).toEqual(['externalStage.name']);
+  });
+
+  test('I5: a key of a service account that cannot be read is told without its words', async () => {
+    const externalStage = { name: 'D.S.LOADS', url: 'gcs://bucket/', key: SECRET };
+    const error = await failure(open({ password: SECRET, externalStage }));
+    expect(error.code).toBe('CONFIG_INVALID');
+    expect(`${error.message}${error.remedy}${String(error.cause)}`).not.toContain(SECRET);
+  });
+});
+
 describe('statements', () => {
+  test('a session is kept alive by the driver', async () => {
+    const opened = await open();
+    await opened.use('looking', (session) => session.rows('SELECT 1'));
+    expect(wire.logins[0]?.['SESSION_PARAMETERS']).toMatchObject({
+      CLIENT_SESSION_KEEP_ALIVE: true,
+      CLIENT_SESSION_KEEP_ALIVE_HEARTBEAT_FREQUENCY: 900,
+    });
+  });
+
+  test('what lasts as long as a session is done once in each', async () => {
+    const opened = await open({ password: SECRET, connectionsMax: 2 });
+    const once = () => opened.use('staging', (session) => session.once('CREATE TEMPORARY STAGE x'));
+    await once();
+    await once();
+    expect(sent().filter((sql) => sql.startsWith('CREATE'))).toHaveLength(1);
+    await Promise.all([once(), once()]);
+    expect([wire.logins.length, sent().filter((sql) => sql.startsWith('CREATE')).length]).toEqual([2, 2]);
+  });
+
+  test('compute that may not be used, or does not resume, is told with its grant', async () => {
+    wire.reply = (sql) =>
+      sql.startsWith('MERGE')
+        ? { error: { code: '000606', state: '57P03', message: 'No active warehouse selected' } }
+        : { columns: ['VERSION', 'DB', 'ROLE'], rows: [['9', 'DW', 'R']] };
+    const config = snowflakeConfigSchema.parse({
+      ...{ kind: 'snowflake', account: 'a', user: 'u', database: 'DW', password: SECRET, warehouse: 'wh' },
+    });
+    const results = await checkAccount(await open(), config);
+    expect(results.find(({ check }) => check === 'tables')).toMatchObject({
+      ...{ ok: false, detail: expect.stringContaining('no compute is running for this session') },
+      remedy: 'GRANT USAGE, OPERATE ON WAREHOUSE "WH" TO ROLE "R";',
+    });
+  });
+
   test('I5: the tag of each statement has ids alone; the session sets its limits', async () => {
     const opened = await open();
     await opened.use('loading batch b_1', (session) => session.rows('SELECT 1'), {
