@@ -56,7 +56,11 @@ const LOST_AND_LATE: readonly [string, Fault[], streams: number][] = [
     1,
   ],
   ['the answer to the making of a stream', [{ call: 'create', fault: 'lost' }], 2],
-  ['a table that is not known yet', [{ call: 'create', fault: status.NOT_FOUND }], 1],
+  [
+    'a table that is not known for a while',
+    [1, 2, 3].map(() => ({ call: 'create', fault: status.NOT_FOUND }) as const),
+    1,
+  ],
   ['the answer to finalize', [{ call: 'finalize', fault: 'lost' }], 1],
   ['the answer to the commit', [{ call: 'commit', fault: 'lost' }], 1],
   ['the commit on its way there', [{ call: 'commit', fault: status.UNAVAILABLE }], 1],

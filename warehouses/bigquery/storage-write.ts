@@ -9,6 +9,8 @@ import { parsedKey } from './rest.ts';
 const CALL_MS_MAX = 20_000;
 /** Of one call that was lost; then the rows go by a load job. */
 const TRIES_MAX = 3;
+/** Of a stream in a table that was made a moment ago: the service may not know it for some seconds. */
+const CREATE_TRIES_MAX = 5;
 const RETRY_MS = 200;
 /** Streams that are begun for the same rows, when the service forgets one. */
 const STREAMS_MAX = 3;
@@ -119,7 +121,6 @@ async function writeOnce(service: Service, project: string, request: RowsRequest
 
 const CALL = { timeout: CALL_MS_MAX, retry: null };
 
-/** Of a table that was made a moment ago the service may not know yet. */
 async function createStream(
   { client }: Service,
   parent: string,
@@ -129,7 +130,12 @@ async function createStream(
     const [stream] = await client.createWriteStream({ parent, writeStream: { type: 'PENDING' } }, CALL);
     return stream.name ?? '';
   };
-  return await again(create, (code) => PASSING.has(code) || code === CODE.notFound, signal);
+  return await again(
+    create,
+    (code, tries) => code === CODE.notFound || (PASSING.has(code) && tries < TRIES_MAX),
+    signal,
+    CREATE_TRIES_MAX,
+  );
 }
 
 async function appendAll(
@@ -231,8 +237,9 @@ const isCommitted = (code: unknown): boolean => code === 'STREAM_ALREADY_COMMITT
 
 async function again<T>(
   work: () => Promise<T>,
-  passes: (code: unknown) => boolean,
+  passes: (code: unknown, tries: number) => boolean,
   signal: AbortSignal | undefined,
+  triesMax = TRIES_MAX,
 ): Promise<T> {
   for (let tries = 1; ; tries++) {
     signal?.throwIfAborted();
@@ -240,7 +247,7 @@ async function again<T>(
       return await work();
     } catch (error) {
       signal?.throwIfAborted();
-      if (!passes(codeOf(error)) || tries === TRIES_MAX) throw error;
+      if (!passes(codeOf(error), tries) || tries === triesMax) throw error;
     }
     await sleep(RETRY_MS * 2 ** tries, undefined, signal === undefined ? {} : { signal });
   }
