@@ -12,7 +12,7 @@ import { functionLengths, importsOf, projectFiles, ROOT, withoutComments } from 
 
 const FILE_LINES_MAX = 400;
 const FUNCTION_LINES_MAX = 70;
-const BUNDLE_BYTES_MAX = 2_200_000;
+const BUNDLE_BYTES_MAX = 2_250_000;
 
 /** Longer than the rule allows, with the length each may not exceed. Only ever taken out or lowered. */
 const LONG_FILES: Record<string, number> = {};
