@@ -38,7 +38,7 @@ export async function openClient(config: DuckdbConfig, context: WarehouseContext
   let instance = await openFile(config, context);
   let writer = await writerOf(instance);
   const mutex = createMutex();
-  const memoryMb = config.memoryMb ?? context.memoryMbMax;
+  const limits = limitsOf(config, context);
   let reads = 0;
   let idle = Promise.withResolvers<void>();
   let givingBack: Promise<unknown> = Promise.resolve();
@@ -60,19 +60,7 @@ export async function openClient(config: DuckdbConfig, context: WarehouseContext
   };
   return {
     write: (what, work, signal) =>
-      mutex(() =>
-        writeWith(writer, what, work, signal).catch(async (error: unknown) => {
-          if (!(error instanceof HeadwaterError) || !isOutOfMemory(error.cause)) throw error;
-          // Each thread holds rows of its own: where texts of megabytes are in them, one thread fits where several do not.
-          await evict(writer, memoryMb);
-          await writer.run('SET threads=1');
-          try {
-            return await writeWith(writer, what, work, signal);
-          } finally {
-            await writer.run(`SET threads=${config.threads ?? context.threads}`);
-          }
-        }),
-      ),
+      mutex(() => fitting(writer, limits, () => writeWith(writer, what, work, signal))),
     read: async (what, work) => {
       // Nothing may begin between the look and the count.
       for (let seen: unknown; seen !== givingBack;) {
@@ -98,7 +86,7 @@ export async function openClient(config: DuckdbConfig, context: WarehouseContext
     giveBack: () =>
       mutex(async () => {
         if (reads > 0) return;
-        givingBack = evict(writer, memoryMb);
+        givingBack = evict(writer, limits.memoryMb);
         await givingBack;
       }),
     renew: () =>
@@ -156,6 +144,36 @@ async function writeWith<T>(
     throw wrapped(what, error);
   } finally {
     signal?.removeEventListener('abort', interrupt);
+  }
+}
+
+interface Limits {
+  memoryMb: number;
+  threads: number;
+}
+
+const limitsOf = (config: DuckdbConfig, context: WarehouseContext): Limits => ({
+  memoryMb: config.memoryMb ?? context.memoryMbMax,
+  threads: config.threads ?? context.threads,
+});
+
+/** Each thread holds rows of its own: where texts of megabytes are in them, one thread fits where several do not. */
+async function fitting<T>(
+  writer: DuckDBConnection,
+  { memoryMb, threads }: Limits,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof HeadwaterError) || !isOutOfMemory(error.cause)) throw error;
+  }
+  await evict(writer, memoryMb);
+  await writer.run('SET threads=1');
+  try {
+    return await work();
+  } finally {
+    await writer.run(`SET threads=${threads}`);
   }
 }
 
