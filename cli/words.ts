@@ -111,7 +111,7 @@ export function printRun(output: Output, run: RunSummary): void {
   if (run.objects.length > 0) output.table(RUN_COLUMNS, run.objects.map(runRow));
   printFailures(output, run);
   for (const { sink, code, message } of run.behind ?? [])
-    output.note(`… ${code} ${named(sink, message)} It gets what it lacks from the stage, by itself.`);
+    output.note(`… ${code} ${named(sink, message)} → It gets what it lacks from the stage, by itself.`);
   const objects = new Set(run.objects.map((line) => line.object)).size;
   const rows = run.objects.reduce((sum, line) => sum + line.rows, 0);
   const took = run.endedAt === null ? '' : ` in ${ago(Date.parse(run.endedAt) - Date.parse(run.startedAt))}`;

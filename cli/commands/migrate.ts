@@ -157,7 +157,7 @@ function print({ output }: Call, plan: MigrationPlan, isMain: boolean): void {
   const objects = lackingOf({ ...plan, golden: 'level' }).length;
   const what = [
     ...(objects > 0 ? [countOf(objects, 'object')] : []),
-    ...(plan.golden === 'behind' ? ['the golden tables of profiles and their history'] : []),
+    ...(plan.golden === 'behind' ? ['golden rows, or their history of before it was there'] : []),
   ];
   output.line(
     lacking === 0
