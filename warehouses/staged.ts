@@ -16,7 +16,7 @@ const MEMORY_MB_MAX = 256;
 
 /**
  * How it writes Parquet. Larger row groups do not fit into its memory with two threads, and a dictionary of nearly every value costs
- * more than it saves: either takes three times as long.
+ * more than it saves: with both, writing takes three times as long.
  */
 export const PARQUET =
   'FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE 61440, ROW_GROUP_SIZE_BYTES 32000000, DICTIONARY_SIZE_LIMIT 1000';
