@@ -311,7 +311,7 @@ test('a delivery that waits for its warehouse is taken over: the next run does n
 });
 
 test('a run that is cancelled takes its deliveries with it', async () => {
-  const { hold, activities } = threeSinks();
+  const { hold, level, activities } = threeSinks();
   const free = hold('main');
   await bench.run(activities, async (queue) => {
     const handle = await sync(queue, 'sync/crm/beside-cancelled');
@@ -320,6 +320,8 @@ test('a run that is cancelled takes its deliveries with it', async () => {
       () => delivery.describe().then(({ status }) => status.name, String),
       (name) => name === 'RUNNING',
     );
+    // Both are under way by then, and the run knows it.
+    await level('copy', 'lake');
     await handle.cancel();
     // A step ends before its delivery does.
     setTimeout(free, 300);
