@@ -13,6 +13,7 @@ import type { ConnectionSettings, Dependencies } from './dependencies.ts';
 import { extractSlice } from './extract.ts';
 import { loadAll, loadSlice } from './load.ts';
 import { beginShape } from './page-parts.ts';
+import { idleWindow, landEmpty } from './plan-idle.ts';
 import { shapeSlice } from './shape.ts';
 
 /** What the workflow passes: names only. Cursors, schemas and files lie in the ledger and the stage. */
@@ -93,9 +94,17 @@ export function createSteps(dependencies: Dependencies, sources: OpenSources): S
     },
     async commit(input) {
       const startedMs = performance.now();
+      const seconds = () => (performance.now() - startedMs) / 1000;
+      const idle = await idleWindow(dependencies, input);
+      if (idle !== null) {
+        const { window, receipt } = idle;
+        return landed(dependencies, receipt, seconds, undefined, async () => {
+          await landEmpty(await forSink(dependencies, input.sink), input.connection, [window]);
+          return { receipt, loads: [] };
+        });
+      }
       const { settings, source, progress } = await open(input);
       const proof = await prove(dependencies, settings, source, progress);
-      const seconds = () => (performance.now() - startedMs) / 1000;
       if (input.stageOnly === true) return staged(proof.receipt, seconds(), undefined);
       return landed(dependencies, proof.receipt, seconds, undefined, async () => {
         const at = await forSink(dependencies, input.sink);

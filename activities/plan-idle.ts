@@ -64,6 +64,24 @@ function emptyInterval(window: Window, at: Instant): IntervalRow {
 const RECEIPTS_MAX = 100_000;
 
 /**
+ * A window that one of several warehouses lacks and that was committed as idle: it was never planned, so its interval row is all that
+ * there is to land. Null for any other.
+ */
+export async function idleWindow(
+  { ledger, sink, copies = [] }: Dependencies,
+  input: { connection: string; window: string; sink?: string; stageOnly?: boolean },
+): Promise<{ window: Window; receipt: Receipt } | null> {
+  if (copies.length === 0 || input.stageOnly === true) return null;
+  const lacking = await ledger.undelivered(input.sink ?? sink, input.connection);
+  const window = lacking.find(({ id, slices }) => id === input.window && slices.length === 0);
+  if (window === undefined) return null;
+  const { connection, object } = window;
+  const known = await ledger.windows({ connection, object, limit: RECEIPTS_MAX });
+  const receipt = known.find(({ id }) => id === window.id)?.receipt ?? null;
+  return receipt?.transport.received === 0 ? { window, receipt } : null;
+}
+
+/**
  * Windows without rows that the warehouse has lost: their interval rows are all that has to be written again, with the receipt
  * that they had. Returns their ids. A window of rows whose slices this ledger does not know (it was adopted) is not one of
  * them, or a hole would look proven (I7).
