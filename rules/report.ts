@@ -2,11 +2,13 @@ import type { Instant } from '../schemas/instant.ts';
 import type { BackfillPlan } from '../schemas/backfill.ts';
 import type { ErasurePreview } from '../schemas/erasure.ts';
 import type { MigrationObject, MigrationPlan } from '../schemas/migration.ts';
-import type { GoldenSummary, ObjectSummary, RunSummary } from '../schemas/run.ts';
+import type { GoldenSummary, ObjectSummary, RunSummary, SinkTrouble } from '../schemas/run.ts';
 import { ORIGIN } from './time.ts';
 
 /** Lines of a table in the Temporal UI; more objects than this are summed up in one line. */
 const LINES_MAX = 60;
+/** Objects that a sentence names. */
+const OBJECTS_NAMED_MAX = 10;
 
 const VERDICT_TEXT: Record<string, string> = {
   proven: '✓ proven',
@@ -108,16 +110,56 @@ export function goldenLine(golden: GoldenSummary): string {
 }
 
 /** A warehouse that lacks windows. */
-function behindLine(sink: string, code: string, message: string): string {
+function behindLine({ sink, code, message }: SinkTrouble): string {
   return `- **${sink}** is behind: \`${code}\` ${withoutName(sink, message)}`;
 }
 
 /** The live table of a run as Markdown, as the Temporal UI shows it in current details. No personal value can be in it. */
 export function runReport(run: RunSummary, phase: string): string {
-  const shown = run.objects.slice(0, LINES_MAX);
   const counts = `**${run.connection}** · ${phase} · ${run.objects.length} with changes · ${run.idle} idle`;
   const head = run.message === undefined ? counts : `${counts}\n\n\`${run.code ?? ''}\` ${run.message}`;
-  const behind = (run.behind ?? []).map(({ sink, code, message }) => behindLine(sink, code, message));
+  const behind = (run.behind ?? []).map(
+    (trouble) =>
+      `${behindLine(trouble)}. What it lacks lands by itself, by \`deliver/${run.connection}/${trouble.sink}\`.`,
+  );
+  return tableUnder(head, run, behind);
+}
+
+/** The same for windows on their way to one of several warehouses: what has landed so far. */
+export function deliveryReport(run: RunSummary, sink: string, phase: string): string {
+  const landed = run.objects.filter(({ state }) => state === 'landed');
+  const rows = landed.reduce((sum, line) => sum + line.rows, 0);
+  const far =
+    landed.length === 0 ? '' : ` · ${countOf(landed.length, 'window')} with ${countOf(rows, 'row')}`;
+  const head = `**${run.connection} → ${sink}** · ${phase}${far}`;
+  return tableUnder(head, run, (run.behind ?? []).map(behindLine));
+}
+
+/** Under a delivery that waits: why, when it looks again, and what somebody may do. `lines`: what did not land, at least one. */
+export function waitingText(
+  connection: string,
+  sink: string,
+  lines: readonly ObjectSummary[],
+  next: Instant,
+): string {
+  const [first] = lines;
+  const code = first?.code ?? 'INTERNAL';
+  const objects = [...new Set(lines.map(({ object }) => object))];
+  const more = objects.length > OBJECTS_NAMED_MAX ? ` and ${objects.length - OBJECTS_NAMED_MAX} more` : '';
+  const help =
+    first?.state === 'failed'
+      ? `\`npx headwater logs ${connection}\` has more.`
+      : `Nothing is lost, and nobody has to wait for it. \`npx headwater check ${connection}\` tells whether ${sink} answers.`;
+  return [
+    `\`${code}\` ${named(first?.object ?? '', first?.message ?? '')}`,
+    `${countOf(objects.length, 'object')} ${objects.length === 1 ? 'waits' : 'wait'}: ${objects.slice(0, OBJECTS_NAMED_MAX).join(', ')}${more}. ` +
+      `The next look is at ${formatInstant(next)} UTC, or with the next run. ${help}`,
+    `What waits longer than staged files are kept is not staged any more; then: \`npx headwater migrate ${connection} --to ${sink}\`.`,
+  ].join('\n\n');
+}
+
+function tableUnder(head: string, run: RunSummary, behind: readonly string[]): string {
+  const shown = run.objects.slice(0, LINES_MAX);
   if (shown.length === 0) return [head, ...(behind.length > 0 ? ['', ...behind] : [])].join('\n');
   const lines = [
     head,
@@ -142,9 +184,10 @@ export function runReport(run: RunSummary, phase: string): string {
   return lines.join('\n');
 }
 
-/** `about 1,200 calls, 1.2 % of a day's`; without the share where the limit is unknown. */
+/** `about 1,200 calls, 1.2 % of a day's`; without the share where the limit is unknown; `no calls`. */
 export function formatCalls(calls: number, quota: { limit: number } | null): string {
-  const text = `about ${formatCount(calls)} calls`;
+  if (calls === 0) return 'no calls';
+  const text = `about ${countOf(calls, 'call')}`;
   if (quota === null || quota.limit <= 0) return text;
   const percent = (calls / quota.limit) * 100;
   return `${text}, ${percent < 0.1 ? percent.toFixed(2) : percent.toFixed(1)} % of a day's`;
@@ -185,6 +228,9 @@ const WAYS: Record<MigrationObject['way'], string> = {
   'no first load': 'no first load yet',
 };
 
+/** How a further warehouse gets the golden tables. */
+export const PROFILES_WAY = 'golden tables and their history';
+
 export function wayWords({ way }: Pick<MigrationObject, 'way'>): string {
   return WAYS[way];
 }
@@ -197,7 +243,7 @@ export function lackingOf({ objects, golden }: MigrationPlan): string[] {
 
 export function migrationReport({ connection, sink, objects, golden, calls, quota }: MigrationPlan): string {
   return [
-    `**${connection} to ${sink}** · ${formatCalls(calls, quota)}`,
+    `**${connection} → ${sink}** · ${calls === 0 ? 'nothing has to be read again' : formatCalls(calls, quota)}`,
     '',
     row(['object', 'how', 'staged windows', 'staged rows', 'rows to read']),
     '|---|---|--:|--:|--:|',
@@ -210,7 +256,7 @@ export function migrationReport({ connection, sink, objects, golden, calls, quot
         one.way !== 'read' ? '–' : one.readRows === null ? 'unknown' : formatCount(one.readRows),
       ]),
     ),
-    ...(golden === 'behind' ? [row(['profiles', 'golden tables and history', '–', '–', '–'])] : []),
+    ...(golden === 'behind' ? [row(['profiles', PROFILES_WAY, '–', '–', '–'])] : []),
   ].join('\n');
 }
 

@@ -8,7 +8,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { outcomeOf } from '../rules/outcome.ts';
-import { lackingOf, migrationReport, runReport } from '../rules/report.ts';
+import { countOf, deliveryReport, lackingOf, migrationReport } from '../rules/report.ts';
 import { unmoved } from '../rules/summary.ts';
 import type { MigrateInput, MigrationPlan, MigrationResult } from '../schemas/migration.ts';
 import type { RunSummary } from '../schemas/run.ts';
@@ -47,7 +47,7 @@ export async function migrate(input: MigrateInput): Promise<MigrationResult> {
   if (plan.golden !== undefined) await publish(calls, run, sink);
   const after = await look('what is left that');
   const result = end(run, plan, after, false);
-  setCurrentDetails(`${migrationReport(after)}\n\n${runReport(run, run.outcome)}`);
+  setCurrentDetails(`${deliveryReport(run, sink, endText(result))}\n\n${migrationReport(after)}`);
   return result;
 }
 
@@ -62,7 +62,9 @@ function newRun(connection: string): RunSummary {
 /** The whole objects, with the calls of a backfill; the other warehouses find their rows unchanged. */
 async function readAgain(run: RunSummary, input: MigrateInput, objects: string[]): Promise<void> {
   const { connection, sink, maxActive = 2, allowShrink, tuning } = input;
-  setCurrentDetails(runReport(run, `reading ${objects.length} objects again`));
+  setCurrentDetails(
+    deliveryReport(run, sink, `step 1 of 3: ${countOf(objects.length, 'object')} to read again`),
+  );
   try {
     const { run: read } = await executeChild(backfill, {
       workflowId: `migrate/${connection}/${sink}/read`,
@@ -97,7 +99,9 @@ async function readAgain(run: RunSummary, input: MigrateInput, objects: string[]
 
 async function deliver(run: RunSummary, input: MigrateInput): Promise<void> {
   const { connection, sink, allowShrink, tuning } = input;
-  setCurrentDetails(runReport(run, `landing what is staged in ${sink}`));
+  setCurrentDetails(
+    deliveryReport(run, sink, `step 2 of 3: what is staged lands, by \`deliver/${connection}/${sink}\``),
+  );
   const { landed, trouble } = await deliverNow(connection, sink, { deadlineMs: null, allowShrink, tuning });
   run.objects.push(...landed);
   if (trouble !== null) run.behind = [trouble];
@@ -106,7 +110,7 @@ async function deliver(run: RunSummary, input: MigrateInput): Promise<void> {
 /** Golden tables as they are, the event log, and the versions of before this warehouse was there. */
 async function publish(calls: Calls, run: RunSummary, sink: string): Promise<void> {
   const { connection } = run;
-  setCurrentDetails(runReport(run, `publishing profiles to ${sink}`));
+  setCurrentDetails(deliveryReport(run, sink, 'step 3 of 3: profiles and their history'));
   try {
     await calls.publish(`publish profiles and their history to ${sink}`, { connection, historyTo: sink });
   } catch (error) {
@@ -114,6 +118,11 @@ async function publish(calls: Calls, run: RunSummary, sink: string): Promise<voi
     if (state === 'cancelled') throw error;
     run.behind ??= [{ sink, code, message }];
   }
+}
+
+function endText({ run, left }: MigrationResult): string {
+  if (left.length === 0) return 'it has everything that is proven';
+  return `${run?.outcome ?? ''}: it still lacks ${left.join(', ')}; asked for again it goes on`;
 }
 
 function end(run: RunSummary, plan: MigrationPlan, after: MigrationPlan, dryRun: boolean): MigrationResult {

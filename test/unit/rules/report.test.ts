@@ -1,5 +1,13 @@
 import { expect, test } from '@jest/globals';
-import { formatCount, formatInstant, formatWindow, runReport } from '../../../rules/report.ts';
+import {
+  deliveryReport,
+  formatCalls,
+  formatCount,
+  formatInstant,
+  formatWindow,
+  runReport,
+  waitingText,
+} from '../../../rules/report.ts';
 import { ORIGIN } from '../../../schemas/instant.ts';
 import type { ObjectSummary, RunSummary } from '../../../schemas/run.ts';
 
@@ -69,3 +77,33 @@ test('a run of hundreds of objects stays a bounded table', () => {
   expect(report.split('\n').length).toBeLessThan(70);
   expect(report).toContain('440\u00A0more');
 });
+
+test('a run that leaves a warehouse behind says why, and what goes on by itself', () => {
+  const behind = [{ sink: 'lake', code: 'WAREHOUSE_UNAVAILABLE', message: 'Postgres does not answer' }];
+  expect(runReport({ ...run, behind }, 'behind')).toContain(
+    '- **lake** is behind: `WAREHOUSE_UNAVAILABLE` Postgres does not answer. What it lacks lands by itself, by `deliver/salesforce/lake`.',
+  );
+});
+
+test('a delivery says where to, and how far; one that waits why, until when, and what helps', () => {
+  const staged = (object: string): ObjectSummary => ({
+    ...{ ...line, object, state: 'staged', code: 'WAREHOUSE_UNAVAILABLE', message: 'it does not answer' },
+  });
+  expect(deliveryReport({ ...run, objects: [line] }, 'lake', 'delivering').split('\n')[0]).toBe(
+    '**salesforce → lake** · delivering · 1 window with 1,234,567 rows',
+  );
+  expect(deliveryReport({ ...run, objects: [] }, 'lake', 'away')).toBe('**salesforce → lake** · away');
+  const next = '2026-11-20T09:05:00.000Z';
+  const text = waitingText('salesforce', 'lake', [staged('Contact'), staged('Lead')], next);
+  expect(text).toMatch(/^`WAREHOUSE_UNAVAILABLE` Contact: it does not answer\n/);
+  expect(text).toContain('2 objects wait: Contact, Lead. The next look is at 2026-11-20 09:05 UTC');
+  expect(text).toContain('`npx headwater check salesforce`');
+  expect(text).toContain('`npx headwater migrate salesforce --to lake`');
+  const many = Array.from({ length: 12 }, (_, index) => staged(`Object${index}`));
+  expect(waitingText('salesforce', 'lake', many, next)).toContain('Object9 and 2 more. ');
+});
+
+test.each([
+  [0, 'no calls'],
+  [1, "about 1 call, 1.0 % of a day's"],
+])('%d calls read %s', (calls, text) => expect(formatCalls(calls, { limit: 100 })).toBe(text));
