@@ -56,7 +56,7 @@ export function copyLines(states: readonly CopyState[]): string[] {
       last?.landed === null || last === undefined ? 'nothing yet' : `up to ${formatInstant(last.landed)}`;
     return [
       `${connection}: ${warehouse} is behind: ${countOf(behind.length, 'object')}, ${last?.object ?? ''} ${upTo} → ` +
-        `what is staged lands by itself; for the rest \`npx headwater migrate ${connection} --to ${warehouse}\``,
+        `What is staged lands by itself, the rest by \`npx headwater migrate ${connection} --to ${warehouse}\`.`,
     ];
   });
 }

@@ -1,5 +1,5 @@
 import type { Verdict } from '../schemas/receipt.ts';
-import type { ObjectSummary, Outcome, RunSummary } from '../schemas/run.ts';
+import type { ObjectSummary, Outcome, RunSummary, SinkTrouble } from '../schemas/run.ts';
 import { withNames } from '../rules/errors.ts';
 import { countOf, formatCount, formatWindow, named } from '../rules/report.ts';
 import { tableLines, type Column, type Output } from './output.ts';
@@ -36,8 +36,10 @@ export function verdictWords(verdict: Verdict): string {
   return VERDICT_WORDS[verdict];
 }
 
-export function outcomeWords(output: Output, outcome: Outcome): string {
-  return output.style(OUTCOME_STYLE[outcome], outcome);
+/** `ok`, `behind: lake`. */
+export function outcomeWords(output: Output, outcome: Outcome, behind: readonly SinkTrouble[] = []): string {
+  const sinks = behind.length === 0 ? '' : `: ${behind.map(({ sink }) => sink).join(', ')}`;
+  return output.style(OUTCOME_STYLE[outcome], `${outcome}${sinks}`);
 }
 
 /** `42 s`, `3 min`, `2 h 5 min`, `4 d`: for people, never for arithmetic. */

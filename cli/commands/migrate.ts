@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { sinkOf } from '../../config/connection-config.ts';
 import { sinkName, warehouseNamed } from '../../config/warehouses.ts';
 import { HeadwaterError } from '../../rules/errors.ts';
-import { countOf, formatCalls, formatCount, lackingOf, wayWords } from '../../rules/report.ts';
+import { countOf, formatCalls, formatCount, lackingOf, PROFILES_WAY, wayWords } from '../../rules/report.ts';
 import type { MigrateInput, MigrationPlan } from '../../schemas/migration.ts';
 import { runSummarySchema } from '../../schemas/run.ts';
 import { agreed } from '../approve.ts';
@@ -145,24 +145,32 @@ function print({ output }: Call, plan: MigrationPlan, isMain: boolean): void {
       { title: 'staged rows', align: 'right' },
       { title: 'rows to read', align: 'right' },
     ],
-    plan.objects.map((one) => [
-      one.object,
-      wayWords(one),
-      formatCount(one.stagedWindows),
-      formatCount(one.stagedRows),
-      one.way !== 'read' ? '–' : one.readRows === null ? 'unknown' : formatCount(one.readRows),
-    ]),
+    [
+      ...plan.objects.map((one) => [
+        one.object,
+        wayWords(one),
+        formatCount(one.stagedWindows),
+        formatCount(one.stagedRows),
+        one.way !== 'read' ? '–' : one.readRows === null ? 'unknown' : formatCount(one.readRows),
+      ]),
+      ...(plan.golden === 'behind' ? [['profiles', PROFILES_WAY, '–', '–', '–']] : []),
+    ],
   );
   const lacking = lackingOf(plan).length;
   const objects = lackingOf({ ...plan, golden: 'level' }).length;
   const what = [
-    ...(objects > 0 ? [countOf(objects, 'object')] : []),
-    ...(plan.golden === 'behind' ? ['golden rows, or their history of before it was there'] : []),
+    ...(objects > 0 ? [`windows of ${countOf(objects, 'object')}`] : []),
+    ...(plan.golden === 'behind' ? ['profiles'] : []),
   ];
+  const reads = plan.objects.filter(({ way }) => way === 'read').length;
+  const price =
+    reads === 0
+      ? 'Nothing has to be read again.'
+      : `${countOf(reads, 'object')} to read again: ${formatCalls(plan.calls, plan.quota)}.`;
   output.line(
     lacking === 0
       ? `${plan.sink} has everything that is proven.`
-      : `${plan.sink} lacks ${what.join(' and ')}: ${formatCalls(plan.calls, plan.quota)}.`,
+      : `${plan.sink} lacks ${what.join(' and ')}. ${price}`,
   );
   if (!isMain && lacking === 0)
     output.line('To make it the main one, name it first in `warehouses` and restart the worker.');

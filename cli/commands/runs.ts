@@ -50,7 +50,7 @@ export const runs: Command = {
             formatInstant(run.startedAt),
             run.connection,
             run.trigger,
-            run.endedAt === null ? 'running' : outcomeWords(call.output, run.outcome),
+            run.endedAt === null ? 'running' : outcomeWords(call.output, run.outcome, run.behind),
             String(run.objects.length + run.idle),
             formatCount(run.objects.reduce((sum, line) => sum + line.rows, 0)),
             run.endedAt === null ? '–' : ago(Date.parse(run.endedAt) - Date.parse(run.startedAt)),

@@ -3,7 +3,7 @@ import type { Config, ConnectionConfig } from '../../config/schema.ts';
 import { sinkOf } from '../../config/connection-config.ts';
 import { auditKey } from '../../rules/drift.ts';
 import { freshnessLimits, freshnessOf, isStale, STALE_INTERVALS } from '../../rules/freshness.ts';
-import { countOf, formatCount, formatInstant } from '../../rules/report.ts';
+import { countOf, formatCount, formatInstant, named } from '../../rules/report.ts';
 import { refreshKey } from '../../rules/refresh.ts';
 import { resyncDue, resyncText } from '../../rules/resync.ts';
 import { objectAuditSchema, type ObjectAudit } from '../../schemas/audit.ts';
@@ -13,7 +13,7 @@ import type { RunSummary } from '../../schemas/run.ts';
 import type { Ledger } from '../../stores/ledger/ledger.ts';
 import type { Call, Command } from '../command.ts';
 import { chosenConnections } from '../chosen.ts';
-import { copyLines, readCopies, type CopyState } from '../copies.ts';
+import { copyLines, isBehind, readCopies, type CopyState } from '../copies.ts';
 import { askWorker } from '../control-socket.ts';
 import { EXIT } from '../exit-codes.ts';
 import { knownObjects } from '../objects.ts';
@@ -82,7 +82,7 @@ export const status: Command = {
       const webhooks = pushed.map(({ facts }) => facts);
       if (call.json) call.output.json({ ...found, webhooks, worker });
       else {
-        printStatus(call, found);
+        printStatus(call, found, sinkOf(config));
         for (const line of pushed) call.output.line(line.text);
         if (!worker)
           call.output.line(`✗ No worker runs in ${home}: nothing moves until \`npx headwater start\`.`);
@@ -165,12 +165,12 @@ export async function readStatus(
   return { at: new Date(nowMs).toISOString(), objects, ...(copies.length === 0 ? {} : { copies }), runs };
 }
 
-function printStatus({ output }: Call, { objects, copies = [], runs, at }: Status): void {
+function printStatus({ output }: Call, { objects, copies = [], runs, at }: Status, main: string): void {
   output.table(
     [
       { title: 'connection' },
       { title: 'object' },
-      { title: 'in the warehouse up to (UTC)' },
+      { title: `in ${copies.length === 0 ? 'the warehouse' : main} up to (UTC)` },
       { title: 'lag', align: 'right' },
       { title: 'state' },
       { title: 'last audit' },
@@ -188,6 +188,10 @@ function printStatus({ output }: Call, { objects, copies = [], runs, at }: Statu
   for (const line of copyLines(copies)) output.line(line);
   for (const { connection, object, resync } of objects)
     if (resync?.due === true) output.line(`${connection} ${object}: ${resyncText(resync.wholeAt)}`);
+  const isStillBehind = (connection: string, sink: string) =>
+    sink === main
+      ? objects.some((one) => one.connection === connection && (one.staged ?? '') > (one.landed ?? ''))
+      : copies.some((one) => one.connection === connection && one.warehouse === sink && isBehind(one));
   for (const run of runs) {
     output.line(runLine(output, run, at));
     const { connection, last } = run;
@@ -196,6 +200,8 @@ function printStatus({ output }: Call, { objects, copies = [], runs, at }: Statu
     );
     if (last?.code !== undefined && last.message !== undefined)
       output.line(`✗ ${last.code} ${connection}: ${last.message}`);
+    for (const { sink, code, message } of last?.behind ?? [])
+      if (isStillBehind(connection, sink)) output.line(`… ${code} ${named(sink, message)}`);
     for (const trouble of troubles) output.line(failureLine(connection, trouble));
     if (troubles.some(({ state }) => state === 'failed'))
       output.line(`The next run tries again by itself; at once: \`npx headwater retry ${connection}\`.`);
@@ -207,7 +213,7 @@ function runLine(output: Output, run: Status['runs'][number], at: Instant): stri
   const ended =
     last === null
       ? 'no run has ended yet'
-      : `last run ${outcomeWords(output, last.outcome)}, ${ago(Date.parse(at) - Date.parse(last.startedAt))} ago`;
+      : `last run ${outcomeWords(output, last.outcome, last.behind)}, ${ago(Date.parse(at) - Date.parse(last.startedAt))} ago`;
   const now = running === null ? '' : `, ${running} has not ended`;
   const calls =
     quota === null ? '' : `, ${formatCount(quota.used)} of ${formatCount(quota.limit)} calls used today`;
