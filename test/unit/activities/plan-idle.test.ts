@@ -34,13 +34,18 @@ test('I2: an idle window that a further warehouse lacks has no plan; it waits wh
       progress: () => Promise.reject(new HeadwaterError('INTERNAL', 'no stored plan yet')),
     },
   } as unknown as Dependencies;
-  const { commit } = createSteps(dependencies, {} as OpenSources);
+  const steps = createSteps(dependencies, {} as OpenSources);
   const input = { connection: 'crm', window: 'idle', attempt: 1, callClass: 'hourly' as const, sink: 'lake' };
-  expect(await commit(input)).toMatchObject({
+  expect(await steps.commit(input)).toMatchObject({
     ...{ object: 'User', state: 'staged', code: 'WAREHOUSE_UNAVAILABLE', rows: 0 },
   });
   isAway = false;
-  expect(await commit(input)).toMatchObject({ object: 'User', state: 'landed', rows: 0, verdict: 'proven' });
+  expect(await steps.commit(input)).toMatchObject({
+    object: 'User',
+    state: 'landed',
+    rows: 0,
+    verdict: 'proven',
+  });
   expect(closed).toEqual(['idle']);
 });
 
