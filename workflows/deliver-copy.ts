@@ -9,7 +9,7 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import { formatInstant, named, runReport } from '../rules/report.ts';
+import { deliveryReport, waitingText } from '../rules/report.ts';
 import type { Tuning } from '../schemas/inputs.ts';
 import type { ObjectSummary, RunSummary } from '../schemas/run.ts';
 import { OUTCOME, PHASE, ROWS_LOADED } from './attributes.ts';
@@ -63,6 +63,7 @@ export async function deliverCopy(input: DeliverCopyInput): Promise<RunSummary> 
   let pauseMs = input.pauseMs ?? PAUSE_MS_MIN;
   for (let round = 1; ; round += 1) {
     heard.staged = false;
+    if (round === 1) show(run, sink, 'looking for what is staged');
     const isLast = input.once === true || heard.complete;
     const lines = await deliverRound(calls, input, refused);
     run.objects.push(...lines.filter((line) => line.state === 'landed'));
@@ -77,12 +78,17 @@ export async function deliverCopy(input: DeliverCopyInput): Promise<RunSummary> 
     }
     if (lines.length === 0 && (isLast || input.follow !== true)) break;
     if (stuck !== undefined && !refused.has(stuck.object)) {
-      show(run, `${sink} is behind`, { sink, stuck, pauseMs });
-      await pause(pauseMs, `${sink} is away`, () => heard.complete);
+      const waits = [stuck, ...lines.filter((line) => line !== stuck && line.state !== 'landed')];
+      show(run, sink, `waiting for ${sink}`, { lines: waits, pauseMs });
+      await pause(
+        pauseMs,
+        `${sink} is behind: ${stuck.code ?? 'INTERNAL'}; until the next look`,
+        () => heard.complete,
+      );
       pauseMs = Math.min(pauseMs * 2, PAUSE_MS_MAX);
     } else {
       pauseMs = PAUSE_MS_MIN;
-      show(run, lines.length === 0 ? 'everything that is staged has landed; more may come' : 'delivering');
+      show(run, sink, lines.length === 0 ? 'everything staged has landed; more may come' : 'landing');
       if (lines.length === 0 && !(await isAsked(heard))) break;
     }
     if (round >= ROUNDS_MAX || info.continueAsNewSuggested)
@@ -110,7 +116,7 @@ function endBehind(run: RunSummary, sink: string, stuck: ObjectSummary, told: Ob
 function end(run: RunSummary, sink: string): void {
   run.endedAt = new Date().toISOString();
   setCurrentDetails(
-    runReport(run, run.outcome === 'ok' ? 'nothing that is staged is missing' : `${sink} is behind`),
+    deliveryReport(run, sink, run.outcome === 'ok' ? 'everything staged has landed' : 'something is left'),
   );
   upsertSearchAttributes([
     { key: OUTCOME, value: run.outcome },
@@ -121,17 +127,14 @@ function end(run: RunSummary, sink: string): void {
 
 function show(
   run: RunSummary,
+  sink: string,
   phase: string,
-  waits?: { sink: string; stuck: ObjectSummary; pauseMs: number },
+  waits?: { lines: readonly ObjectSummary[]; pauseMs: number },
 ): void {
-  const report = runReport(run, phase);
+  const report = deliveryReport(run, sink, phase);
   if (waits === undefined) return setCurrentDetails(report);
-  const { sink, stuck, pauseMs } = waits;
-  const { object, code = 'INTERNAL', message = '' } = stuck;
-  const next = new Date(Date.now() + pauseMs).toISOString();
-  setCurrentDetails(
-    `${report}\n\n\`${code}\` ${named(object, message)}\n\nThe next look is at ${formatInstant(next)} UTC. What waits longer than staged files are kept has to be read again then: \`npx headwater migrate ${run.connection} --to ${sink}\`.`,
-  );
+  const next = new Date(Date.now() + waits.pauseMs).toISOString();
+  setCurrentDetails(`${report}\n\n${waitingText(run.connection, sink, waits.lines, next)}`);
 }
 
 /** Until the time is over, or it is asked for. */
