@@ -108,7 +108,10 @@ async function run(
       return parsed?.run;
     },
   });
-  if (left.length === 0) return code;
+  if (left.length === 0) {
+    if (code === EXIT.ok && !call.json) printLevel(call, input.sink, isMain);
+    return code;
+  }
   call.output.note(`${input.sink} still lacks ${left.join(', ')}; asking for it again goes on.`);
   return code === EXIT.ok ? EXIT.failed : code;
 }
@@ -136,8 +139,8 @@ function begin({ client, taskQueue }: TemporalClient, input: MigrateInput, more:
   });
 }
 
-function print({ output }: Call, plan: MigrationPlan, isMain: boolean): void {
-  output.table(
+function print(call: Call, plan: MigrationPlan, isMain: boolean): void {
+  call.output.table(
     [
       { title: 'object' },
       { title: 'how' },
@@ -167,11 +170,11 @@ function print({ output }: Call, plan: MigrationPlan, isMain: boolean): void {
     reads === 0
       ? 'Nothing has to be read again.'
       : `${countOf(reads, 'object')} to read again: ${formatCalls(plan.calls, plan.quota)}.`;
-  output.line(
-    lacking === 0
-      ? `${plan.sink} has everything that is proven.`
-      : `${plan.sink} lacks ${what.join(' and ')}. ${price}`,
-  );
-  if (!isMain && lacking === 0)
-    output.line('To make it the main one, name it first in `warehouses` and restart the worker.');
+  if (lacking === 0) return printLevel(call, plan.sink, isMain);
+  call.output.line(`${plan.sink} lacks ${what.join(' and ')}. ${price}`);
+}
+
+function printLevel({ output }: Call, sink: string, isMain: boolean): void {
+  output.line(`${sink} has everything that is proven.`);
+  if (!isMain) output.line('To make it the main one, name it first in `warehouses` and restart the worker.');
 }
