@@ -15,6 +15,8 @@ export const tuningSchema = z.strictObject({
   retryMs: z.number().int().min(10).optional(),
   /** Slices of one execution before it continues as new. */
   slicesMax: z.number().int().min(1).optional(),
+  /** After which a delivery asks whether the run that it follows is still there. */
+  silentMs: z.number().int().min(10).optional(),
 });
 export type Tuning = z.infer<typeof tuningSchema>;
 

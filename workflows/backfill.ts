@@ -128,6 +128,7 @@ async function moveAll(
     run.outcome = 'cancelled';
     run.endedAt = new Date().toISOString();
     await CancellationScope.nonCancellable(() => calls.finish('record the backfill · cancelled', run));
+    await copies.release();
     throw error;
   }
 }

@@ -1,19 +1,22 @@
 // Part of a run: each of several warehouses lands what is staged at its own pace, by a workflow of its own; who stays behind is named.
 import {
+  CancellationScope,
   getExternalWorkflowHandle,
   ParentClosePolicy,
   patched,
+  setHandler,
   sleep,
   startChild,
+  workflowInfo,
   type ChildWorkflowHandle,
 } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { Tuning } from '../schemas/inputs.ts';
 import type { ObjectSummary, RunSummary, SinkTrouble } from '../schemas/run.ts';
 import { CONNECTION, PHASE } from './attributes.ts';
-import { deliverCopy } from './deliver-copy.ts';
+import { deliverCopy, TAKEN_OVER } from './deliver-copy.ts';
 import { troubleOf } from './failures.ts';
-import { completeSignal, stagedSignal } from './messages.ts';
+import { completeSignal, followedSignal, stagedSignal } from './messages.ts';
 
 /** Runs that began before this was so land in the main warehouse first, then in the others. */
 const SIDE_BY_SIDE = 'warehouses-side-by-side';
@@ -36,6 +39,8 @@ interface End {
   landed: ObjectSummary[];
   /** False: it goes on by itself, or could not be started. */
   hasEnded: boolean;
+  /** Another run asked it to end: what was staged since then is not landed. */
+  isTaken?: boolean;
   trouble: SinkTrouble | null;
 }
 
@@ -65,12 +70,14 @@ export class Copies {
   /** From now on each warehouse that can be written to lands whatever is staged. Returns at once. */
   begin(connection: string, limits: Limits): void {
     this.#sinceMs ||= Date.now();
+    // That it arrives is the answer.
+    setHandler(followedSignal, () => undefined);
     const main = this.#main === undefined || this.#away.has(this.#main) ? [] : [this.#main];
     for (const sink of [...main, ...this.#deliver]) {
       if (this.#following.has(sink)) continue;
       const delivery = take(connection, sink, 'follow', limits);
-      // Its error is told when it is settled.
-      delivery.catch(() => undefined);
+      // Its error is told when it is settled, or by nobody: a run that is cancelled meanwhile must be able to end.
+      delivery.then((child) => child?.result()).catch(() => undefined);
       this.#following.set(sink, delivery);
     }
   }
@@ -86,12 +93,21 @@ export class Copies {
       delivery.then((child) => child?.signal(stagedSignal)).catch(() => undefined);
   }
 
-  /** The run ends without being settled: nobody waits for more. */
+  /**
+   * The run ends without being settled: nobody waits for more. Of one that is cancelled its deliveries are too, those as well that were
+   * just starting, which the server has not told.
+   */
   async release(): Promise<void> {
-    const told = [...this.#following.values()].map(async (delivery) =>
-      (await delivery)?.signal(completeSignal),
-    );
-    await Promise.allSettled(told);
+    const isCancelled = CancellationScope.current().consideredCancelled;
+    await CancellationScope.nonCancellable(async () => {
+      const told = [...this.#following.values()].map(async (delivery) => {
+        const child = await delivery;
+        if (!isCancelled) await child?.signal(completeSignal, workflowInfo().runId);
+        else if (child !== null)
+          await getExternalWorkflowHandle(child.workflowId, child.firstExecutionRunId).cancel();
+      });
+      await Promise.allSettled(told);
+    });
   }
 
   /**
@@ -112,9 +128,8 @@ export class Copies {
       await afterMain();
       return trouble;
     });
-    const ends = [...this.#deliver].map((sink) => this.#end(connection, sink, limits));
-    const troubles = [await main, ...(await Promise.all(ends)).map(({ trouble }) => trouble)];
-    for (const trouble of troubles) if (trouble !== null) behind.push(trouble);
+    const ends = [...this.#deliver].map(async (sink) => (await this.#end(connection, sink, limits)).trouble);
+    for (const trouble of await Promise.all([main, ...ends])) if (trouble !== null) behind.push(trouble);
     if (behind.length > 0) run.behind = behind.sort((a, b) => (a.sink < b.sink ? -1 : 1));
   }
 
@@ -137,12 +152,19 @@ export class Copies {
   }
 
   async #end(connection: string, sink: string, limits: Limits): Promise<End> {
-    const spentMs = this.#sinceMs === 0 ? 0 : Date.now() - this.#sinceMs;
-    const leftMs = limits.deadlineMs === null ? null : Math.max(0, limits.deadlineMs - spentMs);
+    const leftMs = () => {
+      const spentMs = this.#sinceMs === 0 ? 0 : Date.now() - this.#sinceMs;
+      return limits.deadlineMs === null ? null : Math.max(0, limits.deadlineMs - spentMs);
+    };
     const following = this.#following.get(sink);
-    following?.then((child) => child?.signal(completeSignal)).catch(() => undefined);
+    following?.then((child) => child?.signal(completeSignal, workflowInfo().runId)).catch(() => undefined);
     const delivery = following ?? take(connection, sink, 'once', limits);
-    const end = await deliveryEnd(connection, sink, delivery, leftMs);
+    let end = await deliveryEnd(connection, sink, delivery, leftMs());
+    if (end.isTaken === true) {
+      const { landed } = end;
+      end = await deliveryEnd(connection, sink, take(connection, sink, 'once', limits), leftMs());
+      end.landed.unshift(...landed);
+    }
     const refused = sink === this.#main && end.landed.some(({ state }) => state === 'failed');
     // What the main one refuses fails the run, and the next run tries it again.
     if (end.hasEnded && end.trouble !== null && !refused)
@@ -178,7 +200,8 @@ async function deliveryEnd(
       return late('TIMEOUT', 'still lands windows');
     }
     const [trouble = null] = run.behind ?? [];
-    return { landed: run.objects, hasEnded: true, trouble };
+    const isTaken = trouble === null && run.code === TAKEN_OVER;
+    return { landed: run.objects, hasEnded: true, isTaken, trouble };
   } catch (error) {
     const { code, message, state } = troubleOf(error);
     if (state === 'cancelled') throw error;

@@ -3,6 +3,8 @@ import {
   CancellationScope,
   condition,
   continueAsNew,
+  getExternalWorkflowHandle,
+  isCancellation,
   setCurrentDetails,
   setHandler,
   sleep,
@@ -13,7 +15,7 @@ import { deliveryReport, waitingText } from '../rules/report.ts';
 import type { Tuning } from '../schemas/inputs.ts';
 import type { ObjectSummary, RunSummary } from '../schemas/run.ts';
 import { OUTCOME, PHASE, ROWS_LOADED } from './attributes.ts';
-import { completeSignal, progressQuery, stagedSignal } from './messages.ts';
+import { completeSignal, followedSignal, progressQuery, stagedSignal } from './messages.ts';
 import { moveInChild } from './object-child.ts';
 import { inParallel } from './parallel.ts';
 import { activityCalls, type Calls } from './proxies.ts';
@@ -23,8 +25,10 @@ const PAUSE_MS_MIN = 30_000;
 const PAUSE_MS_MAX = 15 * 60_000;
 /** Rounds of one execution: keeps its history short. */
 const ROUNDS_MAX = 20;
-/** A run says when it ends; one that was terminated does not. */
-const SILENT_MS_MAX = 60 * 60_000;
+/** A run says when it ends; one that was terminated, or cancelled while this was starting, does not. */
+const SILENT_MS_MAX = 5 * 60_000;
+/** The code of a follower that another run has asked to end: what its own run staged since then, it has not seen. */
+export const TAKEN_OVER = 'WINDOW_IN_PROGRESS';
 
 export interface DeliverCopyInput {
   connection: string;
@@ -34,8 +38,9 @@ export interface DeliverCopyInput {
   once?: boolean;
   /** Beside a run: lands what is staged as it comes, until the run says that nothing more comes; then as with `once`. */
   follow?: boolean;
-  /** Set when an execution is continued as new after it was asked to end. */
+  /** Set when an execution is continued as new after it was asked to end; by another run than the one that it follows. */
   complete?: boolean;
+  taken?: boolean;
   /** Lets a whole read go on although the warehouse would lose far more rows than usual. */
   allowShrink?: boolean;
   /** Until the next look at the warehouse, ms; doubles while it is away. */
@@ -47,16 +52,22 @@ export interface DeliverCopyInput {
 interface Heard {
   staged: boolean;
   complete: boolean;
+  /** By the run that it follows. */
+  own: boolean;
 }
 
 export async function deliverCopy(input: DeliverCopyInput): Promise<RunSummary> {
   const { sink } = input;
   const info = workflowInfo();
   const run = newRun(input.connection);
-  const heard: Heard = { staged: false, complete: input.complete === true };
+  const complete = input.complete === true;
+  const heard: Heard = { staged: false, complete, own: complete && input.taken !== true };
   setHandler(progressQuery, () => run);
   setHandler(stagedSignal, () => void (heard.staged = true));
-  setHandler(completeSignal, () => void (heard.complete = true));
+  setHandler(completeSignal, (by) => {
+    heard.complete = true;
+    heard.own ||= by !== undefined && by === info.parent?.runId;
+  });
   const calls = activityCalls({ tuning: input.tuning, priority: 4, deadlineMs: undefined });
   /** By object, what this warehouse refused: asking again while a run goes on changes nothing. */
   const refused = new Map<string, ObjectSummary>();
@@ -89,11 +100,15 @@ export async function deliverCopy(input: DeliverCopyInput): Promise<RunSummary> 
     } else {
       pauseMs = PAUSE_MS_MIN;
       show(run, sink, lines.length === 0 ? 'everything staged has landed; more may come' : 'landing');
-      if (lines.length === 0 && !(await isAsked(heard))) break;
+      if (lines.length === 0 && !(await isFollowed(heard, input.tuning?.silentMs))) break;
     }
-    if (round >= ROUNDS_MAX || info.continueAsNewSuggested)
-      await continueAsNew<typeof deliverCopy>({ ...input, pauseMs, complete: heard.complete });
+    if (round >= ROUNDS_MAX || info.continueAsNewSuggested) {
+      const taken = heard.complete && !heard.own ? { taken: true } : {};
+      await continueAsNew<typeof deliverCopy>({ ...input, pauseMs, complete: heard.complete, ...taken });
+    }
   }
+  // I7: that it lacks nothing is no answer to a run that goes on staging.
+  if (input.follow === true && !heard.own) run.code = TAKEN_OVER;
   end(run, sink);
   return run;
 }
@@ -145,10 +160,19 @@ async function pause(ms: number, summary: string, isOver: () => boolean): Promis
   });
 }
 
-/** False: nobody has said a word for so long that the run must be gone. */
-async function isAsked(heard: Heard): Promise<boolean> {
-  await pause(SILENT_MS_MAX, 'until more is staged', () => heard.staged || heard.complete);
-  return heard.staged || heard.complete;
+/** False: the run that it follows is gone. One that is there but silent may still be reading. */
+async function isFollowed(heard: Heard, silentMs = SILENT_MS_MAX): Promise<boolean> {
+  await pause(silentMs, 'until more is staged', () => heard.staged || heard.complete);
+  if (heard.staged || heard.complete) return true;
+  const { parent } = workflowInfo();
+  if (parent === undefined) return false;
+  try {
+    await getExternalWorkflowHandle(parent.workflowId, parent.runId).signal(followedSignal);
+    return true;
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    return false;
+  }
 }
 
 /** All windows that wait, each object's in order; no lines: none does. */

@@ -23,5 +23,7 @@ export const resumeUpdate = defineUpdate<'running'>('resume');
 
 /** To a delivery: a window more is staged. */
 export const stagedSignal = defineSignal('staged');
-/** To a delivery: nothing more comes. It looks once more, lands what it can and ends. */
-export const completeSignal = defineSignal('complete');
+/** To a delivery: nothing more comes. It looks once more, lands what it can and ends. With the run id of the run that says so. */
+export const completeSignal = defineSignal<[string?]>('complete');
+/** From a delivery to the run that it follows: one that is gone does not get it. */
+export const followedSignal = defineSignal('followed');

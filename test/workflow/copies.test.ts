@@ -6,43 +6,14 @@ import type { syncConnection } from '../../workflows/sync-connection.ts';
 import { until } from '../support/fast-lane.ts';
 import { patient } from '../support/patience.ts';
 import { saveHistory } from './histories.ts';
-import { fakes, landed, openBench, planned, window, type Bench } from './support.ts';
+import { AWAY, sinks, threeSinks } from './sinks.ts';
+import { openBench, planned, window, type Bench } from './support.ts';
 
 let bench: Bench;
 beforeAll(async () => {
   bench = await openBench();
 }, 120_000);
 afterAll(() => bench.stop());
-
-const AWAY = { code: 'WAREHOUSE_UNAVAILABLE', message: 'it does not answer' };
-
-/** What each sink has landed, beside one that is away. With `stageOnly` a window is there for all from then on. */
-function sinks(staged: string[]) {
-  const has = new Map<string, string[]>();
-  const away = new Set<string>();
-  /** What a sink's landing waits for. */
-  const held = new Map<string, Promise<void>>();
-  const activities = fakes({
-    undelivered: ({ sink = 'main' }) =>
-      Promise.resolve(
-        staged
-          .filter((object) => has.get(sink)?.includes(object) !== true)
-          .map((object) => window(object, { kind: 'undelivered' })),
-      ),
-    moveSlice: async ({ window: id, sink = 'main', stageOnly = false }) => {
-      const object = id.slice(2);
-      if (stageOnly) {
-        staged.push(object);
-        return landed(object, { state: 'staged', inserted: 0 });
-      }
-      await held.get(sink);
-      if (away.has(sink)) return { ...landed(object, { state: 'staged' }), ...AWAY };
-      has.set(sink, [...(has.get(sink) ?? []), object]);
-      return landed(object);
-    },
-  });
-  return { has, away, held, activities };
-}
 
 const sync = (taskQueue: string, workflowId: string) =>
   bench.client.workflow.start<typeof syncConnection>('syncConnection', {
@@ -189,31 +160,6 @@ test('once: a window that is refused ends it as behind', async () => {
     behind: [{ sink: 'copy', code: 'WAREHOUSE_REJECTED', message: 'no such right' }],
   });
 });
-
-/** A plan of two windows for three warehouses, each of which lands beside the others. */
-function threeSinks() {
-  const world = sinks([]);
-  world.activities.plan = (input) =>
-    Promise.resolve(
-      planned(input, {
-        windows: [window('Contact'), window('Lead')],
-        ...{ main: 'main', deliver: ['copy', 'lake'] },
-      }),
-    );
-  const hold = (sink: string) => {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    world.held.set(sink, promise);
-    return resolve;
-  };
-  const level = async (...names: string[]) => {
-    for (const name of names)
-      await until(
-        () => Promise.resolve(world.has.get(name)?.length),
-        (count) => count === 2,
-      );
-  };
-  return { ...world, hold, level };
-}
 
 test.each(['main', 'copy', 'lake'])(
   '%s slow: the others have everything before it has anything; the run then has every line',
