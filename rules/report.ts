@@ -154,7 +154,7 @@ export function waitingText(
     `\`${code}\` ${named(first?.object ?? '', first?.message ?? '')}`,
     `${countOf(objects.length, 'object')} ${objects.length === 1 ? 'waits' : 'wait'}: ${objects.slice(0, OBJECTS_NAMED_MAX).join(', ')}${more}. ` +
       `The next look is at ${formatInstant(next)} UTC, or with the next run. ${help}`,
-    `What waits longer than staged files are kept is not staged any more; then: \`npx headwater migrate ${connection} --to ${sink}\`.`,
+    `Staged files are kept for 7 days unless the configuration says otherwise; what waited longer: \`npx headwater migrate ${connection} --to ${sink}\`.`,
   ].join('\n\n');
 }
 

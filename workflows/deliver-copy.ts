@@ -74,7 +74,7 @@ export async function deliverCopy(input: DeliverCopyInput): Promise<RunSummary> 
   let pauseMs = input.pauseMs ?? PAUSE_MS_MIN;
   for (let round = 1; ; round += 1) {
     heard.staged = false;
-    if (round === 1) show(run, sink, 'looking for what is staged');
+    if (round === 1) show(run, sink, 'landing what is staged');
     const isLast = input.once === true || heard.complete;
     const lines = await deliverRound(calls, input, refused);
     run.objects.push(...lines.filter((line) => line.state === 'landed'));
@@ -99,7 +99,11 @@ export async function deliverCopy(input: DeliverCopyInput): Promise<RunSummary> 
       pauseMs = Math.min(pauseMs * 2, PAUSE_MS_MAX);
     } else {
       pauseMs = PAUSE_MS_MIN;
-      show(run, sink, lines.length === 0 ? 'everything staged has landed; more may come' : 'landing');
+      show(
+        run,
+        sink,
+        lines.length === 0 ? 'everything staged has landed; more may come' : 'landing what is staged',
+      );
       if (lines.length === 0 && !(await isFollowed(heard, input.tuning?.silentMs))) break;
     }
     if (round >= ROUNDS_MAX || info.continueAsNewSuggested) {
