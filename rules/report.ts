@@ -135,12 +135,12 @@ export function deliveryReport(run: RunSummary, sink: string, phase: string): st
   return tableUnder(head, run, (run.behind ?? []).map(behindLine));
 }
 
-/** Under a delivery that waits: why, when it looks again, and what somebody may do. `lines`: what did not land, at least one. */
+/** Under a delivery that waits: why, when it looks again (null: now), and what somebody may do. `lines`: what did not land, at least one. */
 export function waitingText(
   connection: string,
   sink: string,
   lines: readonly ObjectSummary[],
-  next: Instant,
+  next: Instant | null,
 ): string {
   const [first] = lines;
   const code = first?.code ?? 'INTERNAL';
@@ -153,7 +153,7 @@ export function waitingText(
   return [
     `\`${code}\` ${named(first?.object ?? '', first?.message ?? '')}`,
     `${countOf(objects.length, 'object')} ${objects.length === 1 ? 'waits' : 'wait'}: ${objects.slice(0, OBJECTS_NAMED_MAX).join(', ')}${more}. ` +
-      `The next look is at ${formatInstant(next)} UTC, or with the next run. ${help}`,
+      `${next === null ? 'It looks now' : `The next look is at ${formatInstant(next)} UTC, or with the next run`}. ${help}`,
     `Staged files are kept for 7 days unless the configuration says otherwise; what waited longer: \`npx headwater migrate ${connection} --to ${sink}\`.`,
   ].join('\n\n');
 }

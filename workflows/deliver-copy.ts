@@ -72,9 +72,10 @@ export async function deliverCopy(input: DeliverCopyInput): Promise<RunSummary> 
   /** By object, what this warehouse refused: asking again while a run goes on changes nothing. */
   const refused = new Map<string, ObjectSummary>();
   let pauseMs = input.pauseMs ?? PAUSE_MS_MIN;
+  let waits: ObjectSummary[] = [];
   for (let round = 1; ; round += 1) {
     heard.staged = false;
-    if (round === 1) show(run, sink, 'landing what is staged');
+    show(run, sink, 'landing what is staged', { lines: waits });
     const isLast = input.once === true || heard.complete;
     const lines = await deliverRound(calls, input, refused);
     run.objects.push(...lines.filter((line) => line.state === 'landed'));
@@ -89,7 +90,7 @@ export async function deliverCopy(input: DeliverCopyInput): Promise<RunSummary> 
     }
     if (lines.length === 0 && (isLast || input.follow !== true)) break;
     if (stuck !== undefined && !refused.has(stuck.object)) {
-      const waits = [stuck, ...lines.filter((line) => line !== stuck && line.state !== 'landed')];
+      waits = [stuck, ...lines.filter((line) => line !== stuck && line.state !== 'landed')];
       show(run, sink, `waiting for ${sink}`, { lines: waits, pauseMs });
       await pause(
         pauseMs,
@@ -99,6 +100,7 @@ export async function deliverCopy(input: DeliverCopyInput): Promise<RunSummary> 
       pauseMs = Math.min(pauseMs * 2, PAUSE_MS_MAX);
     } else {
       pauseMs = PAUSE_MS_MIN;
+      waits = [];
       show(
         run,
         sink,
@@ -148,11 +150,12 @@ function show(
   run: RunSummary,
   sink: string,
   phase: string,
-  waits?: { lines: readonly ObjectSummary[]; pauseMs: number },
+  waits?: { lines: readonly ObjectSummary[]; pauseMs?: number },
 ): void {
   const report = deliveryReport(run, sink, phase);
-  if (waits === undefined) return setCurrentDetails(report);
-  const next = new Date(Date.now() + waits.pauseMs).toISOString();
+  if (waits === undefined || waits.lines.length === 0) return setCurrentDetails(report);
+  const { pauseMs } = waits;
+  const next = pauseMs === undefined ? null : new Date(Date.now() + pauseMs).toISOString();
   setCurrentDetails(`${report}\n\n${waitingText(run.connection, sink, waits.lines, next)}`);
 }
 

@@ -99,6 +99,9 @@ test('a delivery says where to, and how far; one that waits why, until when, and
   expect(text).toContain('2 objects wait: Contact, Lead. The next look is at 2026-11-20 09:05 UTC');
   expect(text).toContain('`npx headwater check salesforce`');
   expect(text).toContain('`npx headwater migrate salesforce --to lake`');
+  expect(waitingText('salesforce', 'lake', [staged('Lead')], null)).toContain(
+    '1 object waits: Lead. It looks now. ',
+  );
   const many = Array.from({ length: 12 }, (_, index) => staged(`Object${index}`));
   expect(waitingText('salesforce', 'lake', many, next)).toContain('Object9 and 2 more. ');
 });
