@@ -3,13 +3,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { keyHash, newKey } from '../../config/keys.ts';
 import { pushInbox, until } from '../support/fast-lane.ts';
+import { patient } from '../support/patience.ts';
 import { openPipeline, type Pipeline } from '../support/pipeline.ts';
 import { administer } from '../support/postgres-warehouse.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { startServer, type TestServer } from '../support/server-process.ts';
 import { withTemporal, type TestTemporal } from '../support/temporal.ts';
 
-const TEST_MS_MAX = 120_000;
+const TEST_MS_MAX = patient(120_000);
 const key = newKey();
 const order = {
   ...{ key: 'id', stamp: 'updated', deleted: 'cancelled' },
@@ -85,20 +86,20 @@ test(
     await until(
       () => inCopy(ROWS).then(told),
       (rows) => rows === 'A 1.00 false',
-      40_000,
+      patient(40_000),
     );
     await postgres.kill();
     await ingest({ id: 'A', updated: at(6), total: '2.00' }, { id: 'B', updated: at(6), total: '3.00' });
     await until(
       () => inMain(ROWS).then(told),
       (rows) => rows === 'A 2.00 false,B 3.00 false',
-      40_000,
+      patient(40_000),
     );
     await ingest({ id: 'A', updated: at(7), total: '2.00', cancelled: true });
     await until(
       () => inMain(ROWS).then(told),
       (rows) => rows.startsWith('A 2.00 true'),
-      40_000,
+      patient(40_000),
     );
     // A worker that dies meanwhile forgets nothing either.
     await pipeline.worker?.kill();
@@ -109,9 +110,9 @@ test(
     await until(
       () => inCopy(ROWS).then(told),
       (rows) => rows === 'A 2.00 true,B 3.00 false',
-      60_000,
+      patient(60_000),
     );
-    await until(waiting, (count) => count === 0, 40_000);
+    await until(waiting, (count) => count === 0, patient(40_000));
     expect(await inCopy(ROWS)).toEqual(await inMain(ROWS));
     // I7: the newest landing has the same batch row in each.
     const batches = await inCopy(BATCHES);
