@@ -38,6 +38,7 @@ export async function migrate(input: MigrateInput): Promise<MigrationResult> {
       .catch((error: unknown) => {
         throw plainFailure(error);
       });
+  setCurrentDetails(deliveryReport(run, sink, 'what it lacks is looked up'));
   const plan = await look('what');
   setCurrentDetails(migrationReport(plan));
   if (input.dryRun === true) return end(run, plan, plan, true);

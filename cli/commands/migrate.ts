@@ -82,6 +82,7 @@ async function run(
   const dryRun = call.options.flag('dry-run');
   if (dryRun || !call.options.flag('yes')) {
     const plan = await preview(call, temporal, input);
+    if (plan === null) return EXIT.interrupted;
     if (call.json && dryRun) call.output.json({ plan, run: null, left: lackingOf(plan) });
     else if (!call.json) print(call, plan, isMain);
     if (dryRun) return EXIT.ok;
@@ -116,13 +117,21 @@ async function run(
   return code === EXIT.ok ? EXIT.failed : code;
 }
 
-async function preview(call: Call, temporal: TemporalClient, input: MigrateInput): Promise<MigrationPlan> {
+/** Null: the operator stopped waiting for it. */
+async function preview(
+  call: Call,
+  temporal: TemporalClient,
+  input: MigrateInput,
+): Promise<MigrationPlan | null> {
   const handle = await begin(temporal, { ...input, dryRun: true }, '/preview');
   const { signal, output } = call;
   const ended = await watchWorkflow(handle, { signal, output, onProgress: () => {} });
   if (ended.kind === 'failed') throw failureOf(ended);
   if (ended.kind === 'result') return resultSchema.parse(ended.result).plan;
-  throw new HeadwaterError('INPUT_INVALID', 'the preview was not waited for');
+  if (ended.kind === 'cancelled') return null;
+  await handle.cancel();
+  output.note('The preview was cancelled; nothing was moved.');
+  return null;
 }
 
 function begin({ client, taskQueue }: TemporalClient, input: MigrateInput, more: string) {
