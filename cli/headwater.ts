@@ -1,4 +1,5 @@
 import process from 'node:process';
+import { EXIT } from './exit-codes.ts';
 import { main } from './main.ts';
 
 // `headwater runs | head` closes the pipe before we are done, which is no error.
@@ -15,3 +16,5 @@ process.emitWarning = (...given: unknown[]) => {
 };
 
 process.exitCode = await main(process.argv.slice(2));
+// A question to Temporal that waits for a worker cannot be taken back; its retries would find the connection closed.
+if (process.exitCode === EXIT.interrupted) process.exit();
