@@ -150,7 +150,8 @@ test('a delivery that waits for that warehouse since an outage does not keep a m
     });
     await until(
       () => waiting.fetchHistory(),
-      ({ events }) => events?.some(({ timerStartedEventAttributes: timer }) => timer != null) === true,
+      ({ events }) =>
+        events?.some(({ timerStartedEventAttributes: timer }) => (timer ?? null) !== null) === true,
     );
     isAway = false;
     const handle = await bench.client.workflow.start<typeof migrate>('migrate', {

@@ -118,9 +118,10 @@ export async function openBench(): Promise<Bench> {
     workflowsPath: new URL('../../workflows/index.ts', import.meta.url).pathname,
     logger: { log() {}, trace() {}, debug() {}, info() {}, warn() {}, error() {} },
   });
+  const client = new Client({ connection, namespace: temporal.namespace });
   return {
     address: temporal.address,
-    client: new Client({ connection, namespace: temporal.namespace }),
+    client,
     async run(activities, work) {
       queues += 1;
       const taskQueue = `test-${queues}`;
@@ -132,7 +133,11 @@ export async function openBench(): Promise<Bench> {
         activities,
         shutdownGraceTime: 0,
       });
-      return worker.runUntil(work(taskQueue));
+      try {
+        return await worker.runUntil(work(taskQueue));
+      } finally {
+        await endLeftOver(client, taskQueue);
+      }
     },
     async stop() {
       await connection.close();
@@ -140,4 +145,14 @@ export async function openBench(): Promise<Bench> {
       await temporal.stop();
     },
   };
+}
+
+/** No worker has this queue any more: what still runs there would keep its ids from the next test. */
+async function endLeftOver(client: Client, taskQueue: string): Promise<void> {
+  const query = `TaskQueue = '${taskQueue}' AND ExecutionStatus = 'Running'`;
+  for await (const { workflowId, runId } of client.workflow.list({ query }))
+    await client.workflow
+      .getHandle(workflowId, runId)
+      .terminate('the test is over')
+      .catch(() => undefined);
 }

@@ -1,6 +1,6 @@
 /** Which rows go by the Storage Write API, and in what parts. */
 import { expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { bigqueryConfigSchema } from '../../../../warehouses/bigquery/config.ts';
 import { goesByStream, openStreams, partsOf } from '../../../../warehouses/bigquery/stream-rows.ts';
 
