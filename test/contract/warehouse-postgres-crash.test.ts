@@ -103,10 +103,12 @@ test('a loading process that is killed at any moment leaves nothing half, and it
   const seen = new Set<number>();
   for (const waitMs of [5, 150, 400]) {
     const child = spawn(process.execPath, [program, url, folder, JSON.stringify(request)]);
+    // It may be done, and gone, before it is killed.
+    const closed = new Promise((resolve) => child.once('close', resolve));
     await new Promise((resolve) => child.stdout.once('data', resolve));
     await sleep(waitMs);
     child.kill('SIGKILL');
-    await new Promise((resolve) => child.once('close', resolve));
+    await closed;
     const [held] = await administer(
       url,
       'SELECT (SELECT count(*) FROM crm.contact)::int AS rows, (SELECT count(*) FROM _headwater.batches)::int AS batches',
