@@ -170,7 +170,8 @@ export const ERRORS = {
   },
   PROCESS_ENDED: {
     retryable: true,
-    remedy: 'Its log, in the folder `logs` of the home, says why; `npx headwater start` starts all of them again.',
+    remedy:
+      'Its log, in the folder `logs` of the home, says why; `npx headwater start` starts all of them again.',
   },
   INTERNAL: {
     retryable: true,

@@ -193,7 +193,8 @@ async function deliveryEnd(
     const child = await delivery;
     if (child === null) return late('WINDOW_IN_PROGRESS', 'lands what it lacks');
     const result = child.result();
-    const timer = deadlineMs === null ? [] : [sleep(deadlineMs, { summary: `how long this run waits for ${sink}` })];
+    const timer =
+      deadlineMs === null ? [] : [sleep(deadlineMs, { summary: `how long this run waits for ${sink}` })];
     const run = await Promise.race([result, ...timer]);
     if (run === undefined) {
       result.catch(() => undefined);
