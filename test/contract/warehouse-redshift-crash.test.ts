@@ -12,7 +12,7 @@ import { prepareReplay, PROVEN, replayBatches, stateOf, temporaryTables } from '
 const missing = await redshiftMissing();
 const PROGRAM = fileURLToPath(new URL('warehouse-redshift-crash-child.ts', import.meta.url));
 /** Each step is a process of a second or two, so some of them by default: the first, the last, and one in so many. */
-const STRIDE = process.env['HEADWATER_TEST_ALL'] === '1' ? 1 : 9;
+const STRIDE = process.env['HEADWATER_TEST_ALL'] === '1' ? 4 : 9;
 const AT_ONCE = 2;
 /** A day later: what a killed process left in the bucket is old. */
 const LATER_MS = 25 * 3_600_000;
